@@ -1,0 +1,35 @@
+# Two commands for a newcomer, each from an empty clone: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUN := OMP_NUM_THREADS=1 $(BIN)
+
+.PHONY: install demo test lint types slow clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet -c constraints.txt "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[sb3,mpe]" --group test --group lint
+	touch $@
+
+demo: install
+	$(RUN)/marl-pr demo --out runs/demo
+
+test: lint types
+	$(RUN)/python -m pytest -n 2 -m "not slow"
+
+slow: install
+	$(RUN)/python -m pytest -m slow
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) runs build dist
