@@ -26,6 +26,10 @@ Evaluate = Callable[[th.Tensor, th.Tensor], th.Tensor]
 valued by the critics of agent ``peer[i, b]``, with agent i's own actions."""
 
 
+RECORD_EVERY = 10
+"""Batches between two that count in the statistics: measuring every one would cost as much as forming the target."""
+
+
 class Reciprocity:
     """Adjacency, peers and the mixture of eq. 12 for one group of agents.
 
@@ -48,7 +52,8 @@ class Reciprocity:
         self._generator_state: tuple[str, th.Tensor] | None = None  # device type and state, while unpickled
         self._moments: RunningMoments | None = None
         self.peer_weights = peers.peer_matrix(config, n_agents, self.rng)
-        self.masked_peer_values = 0
+        self._masked: int | th.Tensor = 0
+        self._batches = 0
         self._statistics: list[tuple[th.Tensor, ...]] = []
 
     @property
@@ -77,7 +82,10 @@ class Reciprocity:
         if self.config.min_over == "peer":
             own, values = own.amin(0, keepdim=True), values.amin(0, keepdim=True)
         if record:
-            self._record(own, values, peer_weights, adjacent_weights)
+            self._masked = self._masked + (~th.isfinite(values)).sum()
+            if self._batches % RECORD_EVERY == 0:
+                self._record(own, values, peer_weights, adjacent_weights)
+            self._batches += 1
         return reciprocal_value(own, values, peer_weights, adjacent_weights, self.config)
 
     def _adjacent(self, states: th.Tensor) -> AdjacentStates:
@@ -155,27 +163,29 @@ class Reciprocity:
     def _record(self, own: th.Tensor, values: th.Tensor, peer_weights: th.Tensor, adjacent_weights: th.Tensor) -> None:
         with th.no_grad():
             peer, gap, disagreement = peer_statistics(own, values, peer_weights, adjacent_weights)
-            bad = (~th.isfinite(values)).sum()
-            self._statistics.append(
-                tuple(t.mean(0) for t in (own.mean(-1), peer, gap, disagreement)) + (bad,)  # noqa: RUF005
-            )
+            self._statistics.append(tuple(t.mean(0) for t in (own.mean(-1), peer, gap, disagreement)))
 
     def record_own(self, own: th.Tensor) -> None:
         """Count a batch in which the peers were not asked: own values (n_critics, n_agents, batch)."""
-        nothing = th.full_like(own[0, :, 0], th.nan)
-        own_value = own.amin(0).mean(-1)
-        self._statistics.append((own_value, nothing, nothing, nothing, th.zeros((), device=own.device)))
+        if self._batches % RECORD_EVERY == 0:
+            nothing = th.full_like(own[0, :, 0], th.nan)
+            self._statistics.append((own.amin(0).mean(-1), nothing, nothing, nothing))
+        self._batches += 1
 
     def pop_statistics(self) -> dict[str, np.ndarray]:
-        """Means over the batches since the last call: own_value, peer_value, value_gap and critic_disagreement, each
-        (n_agents,); NaN where no peer was asked. Empty if there was no batch. Adds to ``masked_peer_values``."""
+        """Means over the batches recorded since the last call, every tenth: own_value, peer_value, value_gap and
+        critic_disagreement, each (n_agents,); NaN where no peer was asked. Empty if there was none."""
         if not self._statistics:
             return {}
-        columns = [th.stack(column).double().cpu().numpy() for column in zip(*self._statistics, strict=True)]
+        batches = th.stack([th.stack(batch) for batch in self._statistics]).double().cpu().numpy()
         self._statistics = []
-        self.masked_peer_values += int(columns[-1].sum())
         names = ("own_value", "peer_value", "value_gap", "critic_disagreement")
-        return {name: column.mean(0) for name, column in zip(names, columns[:-1], strict=True)}
+        return dict(zip(names, batches.mean(0), strict=True))
+
+    @property
+    def masked_peer_values(self) -> int:
+        """Non-finite peer values that were kept out of targets so far."""
+        return int(self._masked)
 
     def generator(self, device: th.device) -> th.Generator:
         """PR's own generator, made on the device of the first states."""
@@ -195,6 +205,7 @@ class Reciprocity:
             state["_generator_state"] = (self._generator.device.type, self._generator.get_state())
         state["_generator"] = None
         state["_statistics"] = []
+        state["_masked"] = self.masked_peer_values
         if self._moments is not None:
             state["_moments"] = self._moments.to("cpu")
         return state

@@ -27,8 +27,9 @@ from marl_pr_common.target import check_gain
 from sb3_pr import checks
 from sb3_pr.buffers import as_agent_major
 from sb3_pr.extraction import lone_agent
+from sb3_pr.fast import fast_matmul, store_float32
 from sb3_pr.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
-from sb3_pr.reciprocal import ReciprocalActorCritic, ReciprocalTarget, snapshot_of
+from sb3_pr.reciprocal import ActorObjective, ReciprocalTarget, snapshot_of
 from sb3_pr.vec_env import check_action_space, is_parallel_env, make_columns, parallel_to_vec_env
 
 SelfMultiAgent = TypeVar("SelfMultiAgent", bound="MultiAgent")
@@ -58,6 +59,7 @@ class MultiAgent(TD3):
         shared_replay: bool = False,
         observation_masks: Any = None,
         leader: int | None = None,
+        fast: bool = False,
         **kwargs: Any,
     ):
         kwargs = checks.named(args, kwargs, self.upstream)
@@ -66,12 +68,13 @@ class MultiAgent(TD3):
         self.shared_replay = shared_replay
         self.observation_masks = observation_masks
         self.n_agents = n_agents or 1
+        self.fast = fast
         self._leader = leader
         self._agent_episodes: list[deque[dict[str, float]]] = []
         setup = kwargs.pop("_init_setup_model", True)
         kwargs["policy_kwargs"] = dict(kwargs.get("policy_kwargs") or {})  # DDPG writes into it: not into the user's
         columns = make_columns(env, n_agents)
-        super().__init__(policy, columns, **kwargs, _init_setup_model=False)  # type: ignore[misc,arg-type]
+        super().__init__(policy, columns, **kwargs, _init_setup_model=False)  # type: ignore[arg-type]
         if self.env is not None:
             self.n_agents = self.env.num_envs
         if setup:
@@ -99,6 +102,8 @@ class MultiAgent(TD3):
         if self.n_agents > 1:
             assert self.replay_buffer is not None
             self.replay_buffer = as_agent_major(self.replay_buffer, self.shared_replay)
+            if self.fast:
+                store_float32(self.replay_buffer)
 
     def _prepare_policy_kwargs(self) -> None:
         """``n_agents`` and masks travel in ``policy_kwargs``, as DDPG's ``n_critics`` does; a lone agent needs none."""
@@ -120,8 +125,7 @@ class MultiAgent(TD3):
             self.critic_target, self.reciprocity, self.observation_space, lambda: self._n_updates, self.peer_critics
         )
         self.critic_target = target  # type: ignore[assignment]
-        if self.pr.in_actor:
-            self.critic = ReciprocalActorCritic(self.critic, target)  # type: ignore[assignment]
+        self.critic = ActorObjective(self.critic, target)  # type: ignore[assignment]
 
     def _setup_reciprocity(self) -> None:
         """PR's own state: new, or the one that ``load`` brought, unless its options changed."""
@@ -135,7 +139,8 @@ class MultiAgent(TD3):
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """SB3's update, of all agents at once; ``batch_size`` is per agent."""
-        super().train(gradient_steps, batch_size)
+        with fast_matmul(self.fast and self.n_agents > 1):
+            super().train(gradient_steps, batch_size)
         if self.n_agents > 1:
             self._record_reciprocity()
 
@@ -192,13 +197,14 @@ class MultiAgent(TD3):
 
     def _record_reciprocity(self) -> None:
         """Own and peer value, their gap, and the critics' disagreement: per agent and as mean."""
-        for name, values in self.reciprocity.pop_statistics().items():
+        statistics = self.reciprocity.pop_statistics()
+        for name, values in statistics.items():
             for agent, value in enumerate(values):
                 if np.isfinite(value):
                     self.logger.record(f"train/agent_{agent}/{name}", float(value))
             if np.isfinite(values).any():
                 self.logger.record(f"train/{name}", float(np.nanmean(values)))
-        if self.reciprocity.active:
+        if statistics and self.reciprocity.active:
             self.logger.record("train/masked_peer_values", self.reciprocity.masked_peer_values)
 
     # -- agents --------------------------------------------------------------------------------------------------
