@@ -19,7 +19,7 @@ from marl_pr_common import peers
 from marl_pr_common.adjacency import AdjacentStates, adjacent_states, choose_one, fill_unseen
 from marl_pr_common.config import ReciprocityConfig
 from marl_pr_common.moments import RunningMoments
-from marl_pr_common.target import peer_statistics, reciprocal_value
+from marl_pr_common.target import peer_statistics, reciprocal_value, sampled_reciprocal_value
 
 Evaluate = Callable[[th.Tensor, th.Tensor], th.Tensor]
 """(states (n_agents, batch, dim), peer (n_agents, batch)) -> values (n_critics, n_agents, batch): agent i's row b,
@@ -77,16 +77,8 @@ class Reciprocity:
         """
         states = states.detach()
         adjacent = self._adjacent(states)
-        gather = self._sampled if self.config.estimator == "sampled" else self._full
-        values, peer_weights, adjacent_weights = gather(adjacent, states, evaluate, own.dtype)
-        if self.config.min_over == "peer":
-            own, values = own.amin(0, keepdim=True), values.amin(0, keepdim=True)
-        if record:
-            self._masked = self._masked + (~th.isfinite(values)).sum()
-            if self._batches % RECORD_EVERY == 0:
-                self._record(own, values, peer_weights, adjacent_weights)
-            self._batches += 1
-        return reciprocal_value(own, values, peer_weights, adjacent_weights, self.config)
+        mix = self._sampled if self.config.estimator == "sampled" else self._full
+        return mix(own, adjacent, states, evaluate, record)
 
     def _adjacent(self, states: th.Tensor) -> AdjacentStates:
         if self.config.adjacency == "same" and self.masks is None:
@@ -101,9 +93,9 @@ class Reciprocity:
         return adjacent_states(self.config, states, self._moments, changeable, self.generator(states.device))
 
     def _full(
-        self, adjacent: AdjacentStates, states: th.Tensor, evaluate: Evaluate, dtype: th.dtype
-    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
-        """Every peer on every adjacent state: values (n_critics, i, j, n_adjacent, batch) and both weights."""
+        self, own: th.Tensor, adjacent: AdjacentStates, states: th.Tensor, evaluate: Evaluate, record: bool
+    ) -> th.Tensor:
+        """Every peer on every adjacent state: values (n_critics, i, j, n_adjacent, batch)."""
         n, batch = states.shape[:2]
         agent = th.arange(n, device=states.device)
         values: th.Tensor | None = None
@@ -118,22 +110,32 @@ class Reciprocity:
                     values = found.new_zeros(len(found), n, n, len(adjacent.states), batch)
                 values[:, agent, peer[:, 0], a] = found
         assert values is not None  # active graphs have at least one peer
-        weights = th.as_tensor(self.peer_weights, dtype=dtype, device=states.device)
-        return values, weights, adjacent.weights.transpose(0, 1).to(dtype)
+        own, values = self._minimum(own), self._minimum(values)
+        peer_weights = th.as_tensor(self.peer_weights, dtype=own.dtype, device=own.device)
+        adjacent_weights = adjacent.weights.transpose(0, 1).to(own.dtype)
+        if record:
+            self._record(own, values, peer_weights, adjacent_weights)
+        return reciprocal_value(own, values, peer_weights, adjacent_weights, self.config)
 
     def _sampled(
-        self, adjacent: AdjacentStates, states: th.Tensor, evaluate: Evaluate, dtype: th.dtype
-    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
-        """One random peer and one random adjacent state per row: unbiased for the double sum, at A = N_i = 1 cost."""
-        n, batch = states.shape[:2]
+        self, own: th.Tensor, adjacent: AdjacentStates, states: th.Tensor, evaluate: Evaluate, record: bool
+    ) -> th.Tensor:
+        """One random peer and one random adjacent state per row: unbiased for the double sum, one value each."""
         generator = self.generator(states.device)
-        peer = self._draw_peers(batch, generator, states.device)
+        peer = self._draw_peers(states.shape[1], generator, states.device)
         values = evaluate(self._view(choose_one(adjacent, generator), states, peer), peer)
-        total = th.as_tensor(self.peer_weights.sum(1), dtype=dtype, device=states.device)
+        own, values = self._minimum(own), self._minimum(values)
+        scale = th.as_tensor(self.peer_weights.sum(1, keepdims=True), dtype=own.dtype, device=own.device)
+        if record:
+            listens = (scale > 0).to(own.dtype)
+            self._record(own, values[:, :, None, None], listens, own.new_ones(self.n_agents, 1, values.shape[-1]))
         if self.config.normalize == "sum":
-            total = total * len(adjacent.states)
-        ones = states.new_ones(n, 1, batch, dtype=dtype)
-        return values[:, :, None, None, :], total[:, None], ones
+            scale = scale * len(adjacent.states)
+        return sampled_reciprocal_value(own, values, scale, self.config)
+
+    def _minimum(self, values: th.Tensor) -> th.Tensor:
+        """Clipped double Q inside each agent, where it is asked for."""
+        return values.amin(0, keepdim=True) if self.config.min_over == "peer" else values
 
     def _draw_peers(self, batch: int, generator: th.Generator, device: th.device) -> th.Tensor:
         """One peer per row, drawn with probability w_j; stratified, so that every peer gets its share of the rows.
@@ -162,8 +164,11 @@ class Reciprocity:
 
     def _record(self, own: th.Tensor, values: th.Tensor, peer_weights: th.Tensor, adjacent_weights: th.Tensor) -> None:
         with th.no_grad():
-            peer, gap, disagreement = peer_statistics(own, values, peer_weights, adjacent_weights)
-            self._statistics.append(tuple(t.mean(0) for t in (own.mean(-1), peer, gap, disagreement)))
+            self._masked = self._masked + (~th.isfinite(values)).sum()
+            if self._batches % RECORD_EVERY == 0:
+                peer, gap, disagreement = peer_statistics(own, values, peer_weights, adjacent_weights)
+                self._statistics.append(tuple(t.mean(0) for t in (own.mean(-1), peer, gap, disagreement)))
+        self._batches += 1
 
     def record_own(self, own: th.Tensor) -> None:
         """Count a batch in which the peers were not asked: own values (n_critics, n_agents, batch)."""

@@ -6,6 +6,7 @@ import functools
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch as th
@@ -24,29 +25,30 @@ def fast_matmul(enabled: bool) -> Iterator[None]:
     if not enabled or not onednn_keeps_float32():
         yield
         return
-    before = th.backends.mkldnn.matmul.fp32_precision
-    th.backends.mkldnn.matmul.fp32_precision = "bf16"
+    matmul: Any = th.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "bf16"
     try:
         yield
     finally:
-        th.backends.mkldnn.matmul.fp32_precision = before
+        matmul.fp32_precision = before
 
 
 @functools.lru_cache(maxsize=1)
 def onednn_keeps_float32() -> bool:
     """Whether oneDNN's products on this CPU are as precise as float32 allows; measured once, on 256 x 256."""
-    matmul = getattr(th.backends.mkldnn, "matmul", None)
-    if not th.backends.mkldnn.is_available() or not hasattr(matmul, "fp32_precision"):
+    matmul: Any = getattr(th.backends.mkldnn, "matmul", None)
+    if matmul is None or not hasattr(matmul, "fp32_precision"):
         LOGGER.info("fast=True: this PyTorch has no oneDNN switch; products stay with the default library")
         return False
     rng = np.random.default_rng(0)
     left, right = (th.as_tensor(rng.normal(size=(2, 256, 256)), dtype=th.float32) for _ in range(2))
-    before = matmul.fp32_precision  # type: ignore[union-attr]
+    before = matmul.fp32_precision
     try:
-        matmul.fp32_precision = "bf16"  # type: ignore[union-attr]
+        matmul.fp32_precision = "bf16"
         product = th.bmm(left, right).double()
     finally:
-        matmul.fp32_precision = before  # type: ignore[union-attr]
+        matmul.fp32_precision = before
     exact = th.bmm(left.double(), right.double())
     error = float((product - exact).abs().max() / exact.abs().max())
     if error > 1e-5:  # float32 gives about 5e-7, bfloat16 about 4e-3
