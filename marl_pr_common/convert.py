@@ -8,11 +8,13 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
+import numpy as np
+
 Build = Callable[[type[Any], Mapping[str, Any], str], Any]
 
 
 def convert(value: object, hint: Any, where: str, build: Build) -> Any:
-    """Return ``value`` as ``hint`` declares it: lists become tuples, mappings dataclasses, whole floats integers.
+    """Return ``value`` as ``hint`` declares it: lists and arrays become tuples, mappings dataclasses, whole floats integers.
 
     YAML 1.1 reads ``3e-4`` as text, so text that is a number is accepted where a number is declared.
 
@@ -21,6 +23,8 @@ def convert(value: object, hint: Any, where: str, build: Build) -> Any:
     :param build: makes a dataclass from a mapping
     :raises ValueError: if the value cannot be that type
     """
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return None if value is None else convert(value, _only_type(arguments), where, build)

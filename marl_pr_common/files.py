@@ -56,14 +56,9 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def new_directory(path: Path) -> Path:
-    """Make ``path`` as an empty directory and return it.
-
-    :raises FileExistsError: if it exists and holds anything, or is a file; nothing is touched then
-    """
+def require_unused(path: Path) -> None:
+    """Raise FileExistsError if ``path`` is a file or a directory that holds anything; nothing is touched."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(
             f"{path} already exists and is not empty; nothing in it was changed. Choose another --out, or move it away."
         )
-    path.mkdir(parents=True, exist_ok=True)
-    return path
