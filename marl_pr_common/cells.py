@@ -108,7 +108,8 @@ def run_cells(cells: Sequence[Cell], jobs: int, display: Display) -> tuple[str, 
 
 
 def _environment(threads: int) -> dict[str, str]:
-    return {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+    # MARL_PR_DEBUG: the log gets the stack trace, its last line is the error
+    return {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads)), "MARL_PR_DEBUG": "1"}
 
 
 def _steps_done(cell: Cell) -> int:

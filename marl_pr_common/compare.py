@@ -71,11 +71,10 @@ def compare(config: CompareConfig, out: Path, display: Display | None = None) ->
     """Run the cells that are not complete yet, then collect results, figure and summary in ``out``.
 
     Seeds and arms may be added to a comparison later; complete cells are kept as they are. A cell that fails stops
-    no other; its name and log are in the outcome, on the display and in the summary.
+    no other; its name and log are on the display and in the summary. Without a complete cell there is no summary.
 
     :raises ValueError: if ``out`` holds a comparison with other settings, or another process works on it
     :raises FileExistsError: if ``out`` holds something else
-    :raises RuntimeError: if no cell is complete
     """
     display = display or Display()
     _claim(config, out)
@@ -87,9 +86,8 @@ def compare(config: CompareConfig, out: Path, display: Display | None = None) ->
                 display.line(f"{len(cells) - len(todo)} of {len(cells)} cells are complete and kept.")
             failed = run_cells(todo, config.jobs, display) if todo else ()
             complete = [cell for cell in cells if _is_complete(cell)]
-            if not complete:
-                raise RuntimeError(f"No cell of {out} is complete. The first one to fail wrote {cells[0].log}.")
-            collect(complete, out, [f"Cell {name} failed; its log is logs/{name}.log." for name in failed])
+            if complete:
+                collect(complete, out, [f"Cell {name} failed; its log is logs/{name}.log." for name in failed])
     except filelock.Timeout as error:
         raise ValueError(f"Another process is working on {out}. Wait for it, or choose another --out.") from error
     return Outcome(tuple(cell.name for cell in complete), tuple(failed))

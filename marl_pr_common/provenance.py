@@ -84,7 +84,7 @@ def describe(config: object, seed: int, **extra: Any) -> dict[str, Any]:
         "config": as_plain(config),
         "seed": seed,
         **extra,
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join(sys.orig_argv),
         "started": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -34,11 +34,10 @@ def read_status(directory: Path) -> Status | None:
     :raises ValueError: if its ``status.json`` is not one of ours
     """
     path = directory / STATUS
-    if not path.is_file():
-        return None
-    content = read_json(path)
     try:
-        return Status(**content)
+        return Status(**read_json(path))
+    except FileNotFoundError:
+        return None
     except TypeError as error:
         raise ValueError(f"{path} is not a marl-pr status: {error}") from error
 

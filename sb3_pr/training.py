@@ -53,7 +53,9 @@ def train(config: TrainConfig, out: Path, arm: str | None = None, progress_bar: 
     th.set_num_threads(config.threads)
     arm = arm or config.algo
     total = config.timesteps_per_agent * config.team_size
-    eval_env = make_task(config.env)
+    check_task(config.env)
+    # a column per episode: the episodes are the same as one after the other, and predicted together
+    eval_env = make_vec_env(config.env, n_envs=config.eval_episodes, seed=EVALUATION_SEED + config.seed)
     model = build_model(config, make_vec_env(config.env, n_envs=config.team_size, seed=config.seed))
     out.mkdir(parents=True, exist_ok=True)
     record(out, config, config.seed, arm=arm, engine=ENGINE, n_agents=config.team_size, total_env_steps=total)
@@ -74,21 +76,18 @@ def train(config: TrainConfig, out: Path, arm: str | None = None, progress_bar: 
         eval_env.close()
 
 
-def make_task(env_id: str) -> gym.Env[Any, Any]:
-    """One copy of the task.
-
-    :raises ValueError: if gymnasium cannot make it, or its actions are not continuous
-    """
+def check_task(env_id: str) -> None:
+    """Raise ValueError if gymnasium cannot make the task, or its actions are not continuous."""
     try:
         env: gym.Env[Any, Any] = gym.make(env_id)
     except (gym.error.Error, ImportError) as error:
         raise ValueError(f"env={env_id!r} cannot be made: {error}") from error
+    env.close()
     if not isinstance(env.action_space, spaces.Box):
         raise ValueError(
             f"env={env_id!r} has the action space {env.action_space}; TD3 and DDPG need continuous actions (a Box). "
             "Choose such a task, for instance Pendulum-v1 or Hopper-v5."
         )
-    return env
 
 
 def build_model(config: TrainConfig, env: VecEnv) -> Any:
@@ -128,7 +127,7 @@ class Recorder(BaseCallback):
     """
 
     def __init__(
-        self, config: TrainConfig, eval_env: gym.Env[Any, Any], writer: ResultsWriter, status: StatusReporter
+        self, config: TrainConfig, eval_env: VecEnv, writer: ResultsWriter, status: StatusReporter
     ) -> None:
         super().__init__()
         self.config = config
@@ -166,7 +165,7 @@ class Recorder(BaseCallback):
         returns = [
             float(np.mean(episodes))
             for episodes in evaluate_agents(
-                self.model, self.eval_env, self.config.eval_episodes, EVALUATION_SEED + self.config.seed
+                self.model, self.eval_env, self.config.eval_episodes, seed=EVALUATION_SEED + self.config.seed
             )
         ]
         for agent, value in enumerate(returns):
