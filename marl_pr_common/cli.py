@@ -67,9 +67,7 @@ def _command(name: str, options: Sequence[str]) -> Any:
     default = tyro.MISSING_NONPROP
     if path is not None and hasattr(command, "defaults"):
         default = command(out=tyro.MISSING, **command.defaults(path))
-    return tyro.cli(
-        command, prog=f"marl-pr {name}", args=options, default=default, config=(tyro.conf.OmitArgPrefixes,)
-    )
+    return tyro.cli(command, prog=f"marl-pr {name}", args=options, default=default, config=(tyro.conf.OmitArgPrefixes,))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """A comparison: every (arm, seed) is a cell, every cell one process that runs `marl-pr train` into its own directory.
 
-    out/compare.json          the shared settings; other settings in the same directory are refused
-    out/configs/CELL.yaml     what each cell was given
-    out/cells/CELL/           its run directory
-    out/logs/CELL.log         what it said
-    out/results.parquet, learning_curves.png, learning_curves.svg, summary.md
+out/compare.json          the shared settings; other settings in the same directory are refused
+out/configs/CELL.yaml     what each cell was given
+out/cells/CELL/           its run directory
+out/logs/CELL.log         what it said
+out/results.parquet, learning_curves.png, learning_curves.svg, summary.md
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ Build = Callable[[type[Any], Mapping[str, Any], str], Any]
 
 
 def convert(value: object, hint: Any, where: str, build: Build) -> Any:
-    """Return ``value`` as ``hint`` declares it: lists and arrays become tuples, mappings dataclasses, whole floats integers.
+    """Return ``value`` as ``hint`` declares it.
 
+    Lists and arrays become tuples, mappings become dataclasses, whole floats integers.
     YAML 1.1 reads ``3e-4`` as text, so text that is a number is accepted where a number is declared.
 
     :param hint: a resolved annotation: bool, int, float, str, Path, Literal, tuple, ``X | None`` or a dataclass

@@ -27,7 +27,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 MIN_SEEDS_FOR_INTERVAL = 5
 """With fewer seeds a bootstrap interval is not worth its name: the seeds themselves are drawn."""
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.size": 9,
     "font.family": "DejaVu Sans",
     "axes.titlesize": 9.5,
@@ -93,6 +93,7 @@ def learning_curves(
                     _draw(axes, line, steps, rng)
                 _finish(axes, lines, steps)
             row[0].set_ylabel(metric_label if len(tasks) == 1 else f"{task}\n{metric_label}")
+            figure.draw_without_rendering()  # the limits of the axes are final only now
             _label_line_ends(row[0], lines)
         figure.suptitle(_title(results, tasks), fontsize=9.5, color="#222222")
     return figure
@@ -156,7 +157,6 @@ def _label_line_ends(axes: Axes, lines: Sequence[_Line]) -> None:
 
     The labels of the left panel stand between the panels and so serve both.
     """
-    axes.figure.draw_without_rendering()  # the limits of the axes are final only now
     to_fraction = axes.transData + axes.transAxes.inverted()
     ends = [(int(line.data.env_steps_per_agent[-1]), float(line.data.curves[:, -1].mean())) for line in lines]
     texts = [textwrap.fill(line.label, 18) for line in lines]
@@ -175,8 +175,13 @@ def _label_line_ends(axes: Axes, lines: Sequence[_Line]) -> None:
             linespacing=1.1,
             annotation_clip=False,
             arrowprops={
-                **{"arrowstyle": "-", "color": line.color, "lw": 0.7, "alpha": 0.6},
-                **{"relpos": (0.0, 0.5), "shrinkA": 2, "shrinkB": 4},
+                "arrowstyle": "-",
+                "color": line.color,
+                "lw": 0.7,
+                "alpha": 0.6,
+                "relpos": (0.0, 0.5),
+                "shrinkA": 2,
+                "shrinkB": 4,
             },
         )
 

@@ -1,4 +1,4 @@
-"""A comparison in words: what was run on what budget, what came out, and no claim that the number of seeds cannot carry."""
+"""A comparison in words: what was run on what budget, what came out, and no claim that the seeds cannot carry."""
 
 from __future__ import annotations
 

@@ -80,7 +80,9 @@ class TrainConfig:
             if not (low <= value <= high and math.isfinite(value)):
                 raise ValueError(f"{name}={value!r}: expected {expected}.")
         if self.tau == 0 or self.learning_rate == 0:
-            raise ValueError(f"tau={self.tau!r}, learning_rate={self.learning_rate!r}: with 0 nothing would be learned.")
+            raise ValueError(
+                f"tau={self.tau!r}, learning_rate={self.learning_rate!r}: with 0 nothing would be learned."
+            )
         if not self.net_arch or min(self.net_arch) < 1:
             raise ValueError(f"net_arch={self.net_arch!r}: expected at least one layer of at least one unit.")
         if not self.env:

@@ -24,6 +24,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -65,6 +66,7 @@ def train(config: TrainConfig, out: Path, arm: str | None = None, progress_bar: 
     recorder = Recorder(config, eval_env, ResultsWriter(out, identity), status)
     try:
         model.learn(total, callback=recorder, progress_bar=progress_bar)
+        model.dump_logs()  # else progress.csv lacks what came after the last report
         model.save(out / "model.zip")
         status.complete()
     except BaseException as error:
@@ -126,9 +128,9 @@ class Recorder(BaseCallback):
     is kept too, by agent where the key names one (``train/agent_0/...``). Time spent here is not training time.
     """
 
-    def __init__(
-        self, config: TrainConfig, eval_env: VecEnv, writer: ResultsWriter, status: StatusReporter
-    ) -> None:
+    model: OffPolicyAlgorithm
+
+    def __init__(self, config: TrainConfig, eval_env: VecEnv, writer: ResultsWriter, status: StatusReporter) -> None:
         super().__init__()
         self.config = config
         self.eval_env = eval_env
@@ -158,7 +160,7 @@ class Recorder(BaseCallback):
         clock = Clock(
             env_steps_per_agent=self.num_timesteps // self.config.team_size,
             total_env_steps=self.num_timesteps,
-            updates=self.model._n_updates,  # type: ignore[attr-defined]
+            updates=self.model._n_updates,
             wall_time=wall - self._wall,
             cpu_time=cpu - self._cpu,
         )
@@ -188,7 +190,11 @@ class Recorder(BaseCallback):
         """What the algorithm logged since its last report: agent, or TEAM -> metric -> value."""
         values: dict[int, dict[str, float]] = {}
         for key, value in self.logger.name_to_value.items():
-            if not key.startswith("train/") or key == "train/n_updates" or not isinstance(value, (int, float, np.number)):
+            if (
+                not key.startswith("train/")
+                or key == "train/n_updates"
+                or not isinstance(value, (int, float, np.number))
+            ):
                 continue
             agent = re.match(r"train/agent_(\d+)/", key)
             metric = f"train/{key[agent.end() :]}" if agent else key

@@ -21,7 +21,7 @@ class Command:
     out: Path = Path("runs/demo")
     """Directory of the comparison. Given again it goes on with what is missing."""
     arms: tuple[str, ...] = ("td3", "td3_pr", "td3_independent", "td3_shared_replay")
-    """Arms, the reference first; the last two are the same agents without reciprocity, with own and with common data."""
+    """Arms, the reference first; the last two are the same agents without reciprocity, on own and on common data."""
     seeds: tuple[int, ...] = CompareConfig.seeds
     """Seeds; every arm runs every seed."""
     jobs: int = CompareConfig.jobs

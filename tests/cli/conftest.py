@@ -15,9 +15,19 @@ Curve = Callable[[str, int, int, int], float]
 
 def _row(arm: str, seed: int, agent: int, steps: int, n_agents: int, value: float) -> dict[str, Any]:
     return {
-        **{"run": f"{arm}-seed{seed}", "arm": arm, "task": "Pendulum-v1", "engine": "stable-baselines3 2.9.2"},
-        **{"seed": seed, "agent": agent, "env_steps_per_agent": steps, "total_env_steps": steps * n_agents},
-        **{"updates": steps, "wall_time": 1.0, "cpu_time": 1.0, "metric": "eval/return", "value": value},
+        "run": f"{arm}-seed{seed}",
+        "arm": arm,
+        "task": "Pendulum-v1",
+        "engine": "stable-baselines3 2.9.2",
+        "seed": seed,
+        "agent": agent,
+        "env_steps_per_agent": steps,
+        "total_env_steps": steps * n_agents,
+        "updates": steps,
+        "wall_time": 1.0,
+        "cpu_time": 1.0,
+        "metric": "eval/return",
+        "value": value,
     }
 
 
@@ -46,6 +56,13 @@ def make_results() -> Callable[..., pd.DataFrame]:
 @pytest.fixture
 def tiny() -> TrainConfig:
     return TrainConfig(
-        **{"env": "Pendulum-v1", "timesteps_per_agent": 120, "learning_starts": 40, "buffer_size": 500},
-        **{"batch_size": 16, "net_arch": (8, 8), "eval_every": 50, "eval_episodes": 1, "device": "cpu"},
+        env="Pendulum-v1",
+        timesteps_per_agent=120,
+        learning_starts=40,
+        buffer_size=500,
+        batch_size=16,
+        net_arch=(8, 8),
+        eval_every=50,
+        eval_episodes=1,
+        device="cpu",
     )

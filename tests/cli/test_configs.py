@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, fields
 
@@ -21,7 +22,7 @@ def test_every_yaml_matches_its_dataclass_and_comments_every_key(name):
     path = find_config(name)
     assert config == from_mapping(TrainConfig, read_yaml(path))
     lines = path.read_text().splitlines()
-    for above, line in zip(lines, lines[1:], strict=False):
+    for above, line in itertools.pairwise(lines):
         if re.match(r"\s*\w+:", line):
             assert above.strip().startswith("# "), f"{name}: no comment above {line!r}"
 
