@@ -34,6 +34,7 @@ SUMMARY = "summary.md"
 FIGURE = "learning_curves"
 BOOTSTRAP_SEED = 0
 """Seed of the resamples: the same results give the same intervals."""
+_LOCK = ".lock"
 _SET_BY_CELL = ("algo", "seed", "shared_replay")
 
 
@@ -77,9 +78,11 @@ def compare(config: CompareConfig, out: Path, display: Display | None = None) ->
     :raises FileExistsError: if ``out`` holds something else
     """
     display = display or Display()
-    _claim(config, out)
+    _require_comparison_or_unused(out)
+    out.mkdir(parents=True, exist_ok=True)
     try:
-        with filelock.FileLock(out / ".lock", timeout=0):
+        with filelock.FileLock(out / _LOCK, timeout=0):
+            _claim(config, out)
             cells = [_make_cell(config, arm, seed, out) for arm in config.arms for seed in config.seeds]
             todo = [cell for cell in cells if not _is_complete(cell)]
             if len(todo) < len(cells):
@@ -112,6 +115,13 @@ def report(paths: Sequence[Path], out: Path, notes: Sequence[str] = ()) -> None:
     write_text(out / SUMMARY, summarise(results, np.random.default_rng(BOOTSTRAP_SEED), labels, notes))
 
 
+def _require_comparison_or_unused(out: Path) -> None:
+    if (out / COMPARISON).is_file() or not out.exists():
+        return
+    if not out.is_dir() or any(path.name != _LOCK for path in out.iterdir()):
+        raise FileExistsError(f"{out} is not empty and holds no comparison. Nothing was changed; choose another --out.")
+
+
 def _claim(config: CompareConfig, out: Path) -> None:
     """Make ``out`` this comparison's directory, or check that it already is."""
     path = out / COMPARISON
@@ -123,8 +133,6 @@ def _claim(config: CompareConfig, out: Path) -> None:
                 f"{out} holds a comparison with other settings: {'; '.join(differences)}. "
                 "Nothing was changed; choose another --out, or give the old settings to go on with it."
             )
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f"{out} is not empty and holds no comparison. Nothing was changed; choose another --out.")
     write_json(path, {"arms": list(config.arms), "seeds": list(config.seeds), "train": settings})
 
 

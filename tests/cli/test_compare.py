@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import filelock
@@ -16,6 +18,7 @@ from marl_pr_common.compare import CompareConfig, compare
 from marl_pr_common.display import Display
 from marl_pr_common.provenance import RUN
 from marl_pr_common.runs import read_results
+from marl_pr_common.status import read_status
 
 FILES = ("results.parquet", "learning_curves.png", "learning_curves.svg", "summary.md")
 
@@ -98,9 +101,26 @@ def test_two_processes_do_not_share_a_directory(tiny, tmp_path, quiet):
             compare(config, out, quiet)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM to catch")
+def test_sigterm_ends_the_cells_too_and_the_comparison_can_go_on(tiny, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["--arms", "td3", "--seeds", "0", "--timesteps-per-agent", "1000000", "--eval-episodes", "1"]
+    command = [sys.executable, "-m", "marl_pr_common.cli", "compare", "--out", str(out), *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while read_status(out / "cells" / "td3-seed0") is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.terminate()
+    assert "interrupted" in process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    status = read_status(out / "cells" / "td3-seed0")
+    assert status is not None
+    assert (status.state, status.error) == ("failed", "KeyboardInterrupt: ")
+
+
 def test_an_interrupt_ends_the_running_processes(tiny, tmp_path, monkeypatch, quiet):
     started = []
-    real = cells.subprocess.Popen
+    real = subprocess.Popen
 
     def popen(*args, **kwargs):
         started.append(real([sys.executable, "-c", "import time; time.sleep(60)"]))

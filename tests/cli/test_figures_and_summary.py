@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +92,13 @@ def test_panels_count_steps_of_one_agent_and_of_all(make_results):
     assert [line.get_xdata()[-1] for line in left.get_lines()] == [200, 200]
     assert [line.get_xdata()[-1] for line in right.get_lines()] == [200, 600]
     np.testing.assert_allclose(left.get_lines()[1].get_ydata(), [2.1, 102.1, 202.1])
+
+
+def test_every_task_has_its_own_row_and_section(make_results):
+    first = make_results(far_ahead, 5)
+    results = pd.concat([first, first.assign(task="Hopper-v5")])
+    assert len(learning_curves(results, np.random.default_rng(0)).axes) == 4
+    assert "# td3 / td3_pr on Hopper-v5" in write(results)
 
 
 def test_figure_files_name_task_engine_seeds_and_arms_and_are_reproducible(make_results, tmp_path):
