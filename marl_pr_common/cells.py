@@ -83,6 +83,7 @@ def run_cells(cells: Sequence[Cell], jobs: int, display: Display) -> tuple[str, 
     """Run ``cells``, at most ``jobs`` at a time; names of those that failed, in the order of ``cells``."""
     failed: set[str] = set()
     of_steps = sum(cell.total_env_steps for cell in cells)
+    finished = 0
     processes = _Processes()
     with ThreadPoolExecutor(max_workers=jobs) as pool, display:
         futures: dict[Future[float | None], Cell] = {pool.submit(processes.run, cell): cell for cell in cells}
@@ -92,14 +93,15 @@ def run_cells(cells: Sequence[Cell], jobs: int, display: Display) -> tuple[str, 
                 done, pending = wait(pending, POLL_SECONDS, return_when=FIRST_COMPLETED)
                 for future in done:
                     cell, seconds = futures[future], future.result()
-                    count = f"[{len(cells) - len(pending)}/{len(cells)}] {cell.name}"
+                    finished += 1
+                    count = f"[{finished}/{len(cells)}] {cell.name}"
                     if seconds is None:
                         failed.add(cell.name)
                         display.line(f"{count} FAILED: {_last_line(cell.log)} (log: {cell.log})")
                     else:
                         display.line(f"{count} complete, {seconds:.0f} s")
                 steps = sum(_steps_done(cell) for cell in cells)
-                display.update(f"{len(cells) - len(pending)}/{len(cells)} runs", steps, of_steps)
+                display.update(f"{finished}/{len(cells)} runs", steps, of_steps)
         except BaseException:
             processes.stop()
             pool.shutdown(cancel_futures=True)

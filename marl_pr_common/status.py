@@ -56,13 +56,15 @@ class StatusReporter:
         self._steps = 0
         self._next_write = 0.0
 
-    def running(self, total_env_steps: int) -> None:
-        """Tell how many env steps are done."""
+    def running(self, total_env_steps: int) -> bool:
+        """Tell how many env steps are done; whether this call wrote them."""
         self._steps = total_env_steps
         now = time.monotonic()
-        if now >= self._next_write:
-            self._write("running")
-            self._next_write = now + self.interval
+        if now < self._next_write:
+            return False
+        self._write("running")
+        self._next_write = now + self.interval
+        return True
 
     def complete(self) -> None:
         """Tell that the run ended as it should and that all its files are there."""

@@ -12,6 +12,7 @@ import importlib.metadata
 import logging
 import re
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
+from marl_pr_common.display import Display
 from marl_pr_common.files import require_unused
 from marl_pr_common.provenance import record
 from marl_pr_common.runs import TEAM, Clock, ResultsWriter, RunIdentity
@@ -42,11 +44,11 @@ logger = logging.getLogger("marl_pr")
 ENGINE = f"stable-baselines3 {importlib.metadata.version('stable-baselines3')}"
 
 
-def train(config: TrainConfig, out: Path, arm: str | None = None, progress_bar: bool = False) -> None:
+def train(config: TrainConfig, out: Path, arm: str | None = None, display: Display | None = None) -> None:
     """Run ``config`` and leave model, results, log and provenance in the directory ``out``.
 
     :param arm: name under which the run is compared; the algorithm's name by default
-    :param progress_bar: show Stable-Baselines3's bar
+    :param display: where to show progress; the logger "marl_pr" by default
     :raises FileExistsError: if ``out`` is not empty; nothing in it is changed
     :raises ValueError: if the task cannot be made or its actions are not continuous, or the model refuses a setting
     """
@@ -63,9 +65,10 @@ def train(config: TrainConfig, out: Path, arm: str | None = None, progress_bar: 
     model.set_logger(configure(str(out), ["csv"]))
     identity = RunIdentity(f"{arm}-seed{config.seed}", arm, config.env, ENGINE, config.seed)
     status = StatusReporter(out, total)
-    recorder = Recorder(config, eval_env, ResultsWriter(out, identity), status)
+    recorder = Recorder(config, eval_env, ResultsWriter(out, identity), status, display)
     try:
-        model.learn(total, callback=recorder, progress_bar=progress_bar)
+        with display or nullcontext():
+            model.learn(total, callback=recorder)
         model.dump_logs()  # else progress.csv lacks what came after the last report
         model.save(out / "model.zip")
         status.complete()
@@ -130,12 +133,20 @@ class Recorder(BaseCallback):
 
     model: OffPolicyAlgorithm
 
-    def __init__(self, config: TrainConfig, eval_env: VecEnv, writer: ResultsWriter, status: StatusReporter) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        eval_env: VecEnv,
+        writer: ResultsWriter,
+        status: StatusReporter,
+        display: Display | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.eval_env = eval_env
         self.writer = writer
         self.status = status
+        self.display = display
         self._due = config.eval_every
         self._wall = self._cpu = 0.0
 
@@ -144,7 +155,7 @@ class Recorder(BaseCallback):
         self._evaluate()
 
     def _on_step(self) -> bool:
-        self.status.running(self.num_timesteps)
+        self._tell_progress()
         steps = self.num_timesteps // self.config.team_size
         if self._due <= steps < self.config.timesteps_per_agent:
             self._evaluate()
@@ -152,8 +163,12 @@ class Recorder(BaseCallback):
         return True
 
     def _on_training_end(self) -> None:
-        self.status.running(self.num_timesteps)
+        self._tell_progress(last=True)
         self._evaluate()
+
+    def _tell_progress(self, last: bool = False) -> None:
+        if (self.status.running(self.num_timesteps) or last) and self.display is not None:
+            self.display.update(self.writer.identity.run, self.num_timesteps, self.status.of_total_env_steps)
 
     def _evaluate(self) -> None:
         wall, cpu = time.perf_counter(), time.process_time()
@@ -175,16 +190,19 @@ class Recorder(BaseCallback):
         for agent, values in self._logged().items():
             self.writer.append(clock, values, agent)
         self.writer.flush()
-        logger.info(
-            "%s: %d of %d steps per agent, return %.1f (agents: %s)",
-            self.writer.identity.run,
-            clock.env_steps_per_agent,
-            self.config.timesteps_per_agent,
-            np.mean(returns),
-            ", ".join(f"{value:.1f}" for value in returns),
+        agents = ", ".join(f"{value:.1f}" for value in returns)
+        self._say(
+            f"{self.writer.identity.run}: {clock.env_steps_per_agent} of {self.config.timesteps_per_agent} steps per "
+            f"agent, return {np.mean(returns):.1f} (agents: {agents})"
         )
         self._wall += time.perf_counter() - wall
         self._cpu += time.process_time() - cpu
+
+    def _say(self, text: str) -> None:
+        if self.display is None:
+            logger.info(text)
+        else:
+            self.display.line(text)
 
     def _logged(self) -> dict[int, dict[str, float]]:
         """What the algorithm logged since its last report: agent, or TEAM -> metric -> value."""

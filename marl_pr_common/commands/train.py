@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from marl_pr_common.configs import load_config
+from marl_pr_common.display import Display
 from sb3_pr.train_config import TrainConfig
 
 
@@ -35,5 +35,5 @@ class Command:
         """Train; exit code 0."""
         from sb3_pr.training import train
 
-        train(self.train, self.out, self.arm, progress_bar=sys.stderr.isatty())
+        train(self.train, self.out, self.arm, Display())
         return 0
