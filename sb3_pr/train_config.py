@@ -77,7 +77,7 @@ class TrainConfig:
                 raise ValueError(f"{name}={value!r}: expected an integer >= 1.")
         for name, (low, high, expected) in _RANGES.items():
             value = getattr(self, name)
-            if not (low <= value <= high and math.isfinite(value)):
+            if not isinstance(value, (int, float)) or not (low <= value <= high and math.isfinite(value)):
                 raise ValueError(f"{name}={value!r}: expected {expected}.")
         if self.tau == 0 or self.learning_rate == 0:
             raise ValueError(
