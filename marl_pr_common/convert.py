@@ -38,13 +38,13 @@ def convert(value: object, hint: Any, where: str, build: Build) -> Any:
             return build(hint, value, where)  # type: ignore[arg-type]
         if isinstance(value, hint):  # type: ignore[arg-type]
             return value
-        raise ValueError(f"{where}: {value!r} is not a mapping of options, one `key: value` per line below it.")
+        raise ValueError(f"{where}={value!r} is not a mapping of options, one `key: value` per line below it.")
     return _convert_scalar(value, hint, where)
 
 
 def _convert_tuple(value: object, arguments: tuple[Any, ...], where: str, build: Build) -> tuple[Any, ...]:
     if not isinstance(value, (list, tuple)):
-        raise ValueError(f"{where}: {value!r} is not a list; write it as [a, b, c].")
+        raise ValueError(f"{where}={value!r} is not a list; write it as [a, b, c].")
     return tuple(convert(item, arguments[0], f"{where}[{index}]", build) for index, item in enumerate(value))
 
 
@@ -52,18 +52,18 @@ def _convert_scalar(value: object, hint: Any, where: str) -> Any:
     if hint in (int, float):
         return _convert_number(value, hint, where)
     if hint is bool and not isinstance(value, bool):
-        raise ValueError(f"{where}: {value!r} is neither true nor false.")
+        raise ValueError(f"{where}={value!r} is neither true nor false.")
     if hint is str and not isinstance(value, str):
-        raise ValueError(f"{where}: {value!r} is a {type(value).__name__}, expected text; put it in quotes.")
+        raise ValueError(f"{where}={value!r} is a {type(value).__name__}, expected text; put it in quotes.")
     if hint is Path and not isinstance(value, (str, Path)):
-        raise ValueError(f"{where}: {value!r} is not a path.")
+        raise ValueError(f"{where}={value!r} is not a path.")
     return Path(value) if hint is Path else value  # type: ignore[arg-type]
 
 
 def _convert_number(value: object, hint: type[int] | type[float], where: str) -> int | float:
     expected = "a whole number" if hint is int else "a number"
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(f"{where}: {value!r} is not {expected}.")
+        raise ValueError(f"{where}={value!r} is not {expected}.")
     try:
         number = float(value)
         if hint is float:
@@ -73,7 +73,7 @@ def _convert_number(value: object, hint: type[int] | type[float], where: str) ->
         if number != int(number):
             raise ValueError
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"{where}: {value!r} is not {expected}.") from error
+        raise ValueError(f"{where}={value!r} is not {expected}.") from error
     return int(number)
 
 
