@@ -19,7 +19,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy.optimize import isotonic_regression
 
 from marl_pr_common.files import replacing
-from marl_pr_common.stats import TeamCurves, mean_interval, team_curves
+from marl_pr_common.stats import Floats, TeamCurves, mean_interval, team_curves
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 """Okabe and Ito's palette, told apart with every common colour blindness; yellow is left out, too pale for lines."""
@@ -61,6 +61,8 @@ class _Line:
     color: str
     marker: str
     data: TeamCurves
+    interval: tuple[Floats, Floats, Floats] | None
+    """Mean, low and high, each (n_points,); None with too few seeds for it. Both panels draw the same one."""
 
 
 def learning_curves(
@@ -87,10 +89,10 @@ def learning_curves(
         FigureCanvasAgg(figure)
         grid = figure.subplots(len(tasks), 2, sharey="row", squeeze=False)
         for row, task in zip(grid, tasks, strict=True):
-            lines = _lines(results, task, arms, labels or {}, metric)
+            lines = _lines(results, task, arms, labels or {}, metric, rng)
             for axes, steps in zip(row, _AXES, strict=True):
                 for line in lines:
-                    _draw(axes, line, steps, rng)
+                    _draw(axes, line, steps)
                 _finish(axes, lines, steps)
             row[0].set_ylabel(metric_label if len(tasks) == 1 else f"{task}\n{metric_label}")
             figure.draw_without_rendering()  # the limits of the axes are final only now
@@ -111,24 +113,28 @@ def save_figure(figure: Figure, stem: Path) -> tuple[Path, Path]:
 
 
 def _lines(
-    results: pd.DataFrame, task: str, arms: Sequence[str], labels: Mapping[str, str], metric: str
+    results: pd.DataFrame,
+    task: str,
+    arms: Sequence[str],
+    labels: Mapping[str, str],
+    metric: str,
+    rng: np.random.Generator,
 ) -> list[_Line]:
     here = set(results.loc[results["task"] == task, "arm"])
-    return [
-        _Line(
-            labels.get(arm, arm),
-            OKABE_ITO[index % len(OKABE_ITO)],
-            MARKERS[index % len(MARKERS)],
-            team_curves(results, arm, task, metric),
-        )
-        for index, arm in enumerate(arms)
-        if arm in here
-    ]
+    lines = []
+    for index, arm in enumerate(arms):
+        if arm in here:
+            data = team_curves(results, arm, task, metric)
+            enough = len(data.seeds) >= MIN_SEEDS_FOR_INTERVAL
+            interval = mean_interval(data.curves, rng) if enough else None
+            color, marker = OKABE_ITO[index % len(OKABE_ITO)], MARKERS[index % len(MARKERS)]
+            lines.append(_Line(labels.get(arm, arm), color, marker, data, interval))
+    return lines
 
 
-def _draw(axes: Axes, line: _Line, steps: str, rng: np.random.Generator) -> None:
+def _draw(axes: Axes, line: _Line, steps: str) -> None:
     x = getattr(line.data, steps)
-    if len(line.data.seeds) < MIN_SEEDS_FOR_INTERVAL:
+    if line.interval is None:
         for curve in line.data.curves:
             axes.plot(
                 *(x, curve),
@@ -139,7 +145,7 @@ def _draw(axes: Axes, line: _Line, steps: str, rng: np.random.Generator) -> None
                 ms=3.2,
             )
         return
-    mean, low, high = mean_interval(line.data.curves, rng)
+    mean, low, high = line.interval
     axes.fill_between(x, low, high, color=line.color, alpha=0.16, lw=0)
     axes.plot(x, mean, color=line.color, lw=1.7, marker=line.marker, ms=3.6)
 

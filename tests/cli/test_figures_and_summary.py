@@ -91,6 +91,8 @@ def test_panels_count_steps_of_one_agent_and_of_all(make_results):
     left, right = figure.axes
     assert [line.get_xdata()[-1] for line in left.get_lines()] == [200, 200]
     assert [line.get_xdata()[-1] for line in right.get_lines()] == [200, 600]
+    heights = [band.get_paths()[0].vertices[:, 1] for axes in (left, right) for band in bands(axes)]
+    np.testing.assert_array_equal(heights[:2], heights[2:])
     np.testing.assert_allclose(left.get_lines()[1].get_ydata(), [2.1, 102.1, 202.1])
 
 
