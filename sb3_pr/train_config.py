@@ -66,6 +66,8 @@ class TrainConfig:
     """torch device: auto, cpu, cuda, cuda:1, mps."""
     threads: int = 1
     """CPU threads of torch. More than one seldom pays for networks of this size."""
+    fast: bool = False
+    """Products by oneDNN where that keeps float32 precision, observations stored in float32 (td3_pr, ddpg_pr)."""
     pr: ReciprocityConfig = field(default_factory=ReciprocityConfig)
     """Options of Policy Reciprocity (td3_pr, ddpg_pr)."""
 
