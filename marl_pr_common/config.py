@@ -1,4 +1,4 @@
-"""The options of Policy Reciprocity: one frozen dataclass that every YAML, constructor and command line is checked against."""
+"""The options of Policy Reciprocity: one frozen dataclass that YAMLs, constructors and commands are checked against."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ class ReciprocityConfig:
         _check(0.0 <= self.kappa <= 1.0, "kappa", self.kappa, "a number in [0, 1]; 0 switches reciprocity off")
         for name in ("rho", "n_adjacent", "n_peers", "sync_interval"):
             value = getattr(self, name)
-            _check(isinstance(value, int) and not isinstance(value, bool) and value >= 1, name, value, "an integer >= 1")
+            _check(type(value) is int and value >= 1, name, value, "an integer >= 1")
         _check(self.temperature > 0, "temperature", self.temperature, "a number > 0")
         _check(0 < self.noise_scale < math.inf, "noise_scale", self.noise_scale, "a finite number > 0")
         if (self.peers == "matrix") != (self.peer_matrix is not None):
             raise ValueError(
-                f'peers={self.peers!r} with peer_matrix={self.peer_matrix!r}: peers="matrix" and peer_matrix go together. '
-                "Give both or neither."
+                f'peers={self.peers!r} with peer_matrix={self.peer_matrix!r}: peers="matrix" and peer_matrix go '
+                "together. Give both or neither."
             )
 
 

@@ -1,0 +1,44 @@
+"""Running mean and standard deviation of every agent's observation, coordinate by coordinate."""
+
+from __future__ import annotations
+
+import torch as th
+
+
+class RunningMoments:
+    """Mean and variance over all batches seen so far, merged by the parallel algorithm of Chan, Golub and LeVeque.
+
+    :param n_agents: agents; each has its own moments
+    :param dim: coordinates of a state
+    """
+
+    def __init__(self, n_agents: int, dim: int, device: th.device | str = "cpu"):
+        self.count = 0
+        self.mean = th.zeros(n_agents, dim, dtype=th.float64, device=device)
+        self.squares = th.zeros(n_agents, dim, dtype=th.float64, device=device)
+
+    def update(self, states: th.Tensor) -> None:
+        """Take in one batch, (n_agents, batch, dim)."""
+        states = states.double()
+        batch = states.shape[1]
+        mean = states.mean(dim=1)
+        squares = (states - mean[:, None]).square().sum(dim=1)
+        total = self.count + batch
+        delta = mean - self.mean
+        self.mean = self.mean + delta * (batch / total)
+        self.squares = self.squares + squares + delta.square() * (self.count * batch / total)
+        self.count = total
+
+    @property
+    def std(self) -> th.Tensor:
+        """Standard deviation, (n_agents, dim); 0 for a coordinate that has never varied."""
+        return (self.squares / max(self.count, 1)).sqrt()
+
+    def to(self, device: th.device | str) -> RunningMoments:
+        """The same moments on ``device``; themselves if they are there."""
+        if self.mean.device == th.device(device):
+            return self
+        moved = RunningMoments(self.mean.shape[0], self.mean.shape[1], device)
+        moved.count = self.count
+        moved.mean, moved.squares = self.mean.to(device), self.squares.to(device)
+        return moved

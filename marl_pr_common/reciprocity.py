@@ -1,0 +1,200 @@
+"""The state that Policy Reciprocity keeps while an algorithm trains: its generator, moments, graph and statistics.
+
+update the running moments with the states of this batch
+S#(s), w_s#  <- adjacency space of every state               (Definition 2, eq. 4)
+N_i, w_j     <- neighbour sets, redrawn every sync_interval  (Algorithm 2, line 3)
+Z_j(s#, a)   <- the framework evaluates its peers            (an ``Evaluate`` function)
+Z*_i(s, a)   <- the mixture                                  (eq. 12)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch as th
+
+from marl_pr_common import peers
+from marl_pr_common.adjacency import AdjacentStates, adjacent_states, choose_one, fill_unseen
+from marl_pr_common.config import ReciprocityConfig
+from marl_pr_common.moments import RunningMoments
+from marl_pr_common.target import peer_statistics, reciprocal_value
+
+Evaluate = Callable[[th.Tensor, th.Tensor], th.Tensor]
+"""(states (n_agents, batch, dim), peer (n_agents, batch)) -> values (n_critics, n_agents, batch): agent i's row b,
+valued by the critics of agent ``peer[i, b]``, with agent i's own actions."""
+
+
+class Reciprocity:
+    """Adjacency, peers and the mixture of eq. 12 for one group of agents.
+
+    :param config: the options
+    :param n_agents: agents in the group
+    :param seed: of PR's own generators; no other generator is ever read
+    :param masks: what each agent sees, (n_agents, dim) booleans; None if all see everything
+    """
+
+    def __init__(
+        self, config: ReciprocityConfig, n_agents: int, seed: int | None = None, masks: np.ndarray | None = None
+    ):
+        self.config = config
+        self.n_agents = n_agents
+        self.masks = masks
+        entropy = np.random.SeedSequence(seed)
+        self.rng = np.random.default_rng(entropy.spawn(1)[0])
+        self._seed = int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))
+        self._generator: th.Generator | None = None
+        self._generator_state: tuple[str, th.Tensor] | None = None  # device type and state, while unpickled
+        self._moments: RunningMoments | None = None
+        self.peer_weights = peers.peer_matrix(config, n_agents, self.rng)
+        self.masked_peer_values = 0
+        self._statistics: list[tuple[th.Tensor, ...]] = []
+
+    @property
+    def active(self) -> bool:
+        """Whether any agent's target differs from its own value."""
+        return self.config.kappa > 0 and bool(self.peer_weights.any())
+
+    def redraw_peers(self) -> None:
+        """Draw new random neighbour sets, if ``peers="random"``; other graphs stay."""
+        if self.config.peers == "random":
+            self.peer_weights = peers.peer_matrix(self.config, self.n_agents, self.rng)
+
+    def value(self, own: th.Tensor, states: th.Tensor, evaluate: Evaluate, record: bool = True) -> th.Tensor:
+        """Z* of eq. 12 for one batch.
+
+        :param own: Z_i(s, a), (n_critics, n_agents, batch); with ``min_over="peer"`` the minimum is taken here
+        :param states: s, (n_agents, batch, dim); dim may be 0 for adjacency "same"
+        :param evaluate: the framework's critics, see :data:`Evaluate`
+        :param record: whether the batch counts in :meth:`pop_statistics`
+        :return: (n_critics, n_agents, batch), or (1, n_agents, batch) with ``min_over="peer"``
+        """
+        states = states.detach()
+        adjacent = self._adjacent(states)
+        gather = self._sampled if self.config.estimator == "sampled" else self._full
+        values, peer_weights, adjacent_weights = gather(adjacent, states, evaluate, own.dtype)
+        if self.config.min_over == "peer":
+            own, values = own.amin(0, keepdim=True), values.amin(0, keepdim=True)
+        if record:
+            self._record(own, values, peer_weights, adjacent_weights)
+        return reciprocal_value(own, values, peer_weights, adjacent_weights, self.config)
+
+    def _adjacent(self, states: th.Tensor) -> AdjacentStates:
+        if self.config.adjacency == "same" and self.masks is None:
+            return AdjacentStates(states[None], states.new_ones(1, *states.shape[:2]))
+        if self._moments is None:
+            self._moments = RunningMoments(self.n_agents, states.shape[-1])
+        self._moments = self._moments.to(states.device)
+        self._moments.update(states)
+        changeable = self._moments.squares > 0
+        if self.masks is not None:
+            changeable = changeable & self._mask_tensor(states.device)
+        return adjacent_states(self.config, states, self._moments, changeable, self.generator(states.device))
+
+    def _full(
+        self, adjacent: AdjacentStates, states: th.Tensor, evaluate: Evaluate, dtype: th.dtype
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        """Every peer on every adjacent state: values (n_critics, i, j, n_adjacent, batch) and both weights."""
+        n, batch = states.shape[:2]
+        agent = th.arange(n, device=states.device)
+        values: th.Tensor | None = None
+        for shift in range(n):
+            j = (np.arange(n) + shift) % n
+            if not self.peer_weights[np.arange(n), j].any():
+                continue  # nobody listens to the agent this far away
+            peer = ((agent + shift) % n)[:, None].expand(n, batch)
+            for a, state in enumerate(adjacent.states):
+                found = evaluate(self._view(state, states, peer), peer)
+                if values is None:
+                    values = found.new_zeros(len(found), n, n, len(adjacent.states), batch)
+                values[:, agent, peer[:, 0], a] = found
+        assert values is not None  # active graphs have at least one peer
+        weights = th.as_tensor(self.peer_weights, dtype=dtype, device=states.device)
+        return values, weights, adjacent.weights.transpose(0, 1).to(dtype)
+
+    def _sampled(
+        self, adjacent: AdjacentStates, states: th.Tensor, evaluate: Evaluate, dtype: th.dtype
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        """One random peer and one random adjacent state per row: unbiased for the double sum, at A = N_i = 1 cost."""
+        n, batch = states.shape[:2]
+        generator = self.generator(states.device)
+        peer = self._draw_peers(batch, generator, states.device)
+        values = evaluate(self._view(choose_one(adjacent, generator), states, peer), peer)
+        total = th.as_tensor(self.peer_weights.sum(1), dtype=dtype, device=states.device)
+        if self.config.normalize == "sum":
+            total = total * len(adjacent.states)
+        ones = states.new_ones(n, 1, batch, dtype=dtype)
+        return values[:, :, None, None, :], total[:, None], ones
+
+    def _draw_peers(self, batch: int, generator: th.Generator, device: th.device) -> th.Tensor:
+        """One peer per row, drawn with probability w_j; stratified, so that every peer gets its share of the rows.
+
+        :return: (n_agents, batch); an agent without peers gets itself (with weight 0)
+        """
+        weights = th.as_tensor(self.peer_weights, device=device)
+        edges = weights.cumsum(1)
+        shuffled = th.rand(self.n_agents, batch, generator=generator, device=device).argsort(1)
+        jitter = th.rand(self.n_agents, batch, generator=generator, device=device, dtype=weights.dtype)
+        draw = (shuffled + jitter) / batch * edges[:, -1:]
+        peer = (draw[..., None] >= edges[:, None, :]).sum(-1).clamp(max=self.n_agents - 1)
+        alone = (edges[:, -1:] == 0).expand_as(peer)
+        return th.where(alone, th.arange(self.n_agents, device=device)[:, None], peer)
+
+    def _view(self, state: th.Tensor, states: th.Tensor, peer: th.Tensor) -> th.Tensor:
+        """The state as the peer sees it; the state itself where every agent sees everything."""
+        if self.masks is None:
+            return state
+        assert self._moments is not None
+        masks = self._mask_tensor(states.device)
+        return fill_unseen(self.config, state, states, peer, masks, self._moments, self.generator(states.device))
+
+    def _mask_tensor(self, device: th.device) -> th.Tensor:
+        return th.as_tensor(self.masks, dtype=th.bool, device=device)
+
+    def _record(self, own: th.Tensor, values: th.Tensor, peer_weights: th.Tensor, adjacent_weights: th.Tensor) -> None:
+        with th.no_grad():
+            peer, gap, disagreement = peer_statistics(own, values, peer_weights, adjacent_weights)
+            bad = (~th.isfinite(values)).sum()
+            self._statistics.append(
+                tuple(t.mean(0) for t in (own.mean(-1), peer, gap, disagreement)) + (bad,)  # noqa: RUF005
+            )
+
+    def record_own(self, own: th.Tensor) -> None:
+        """Count a batch in which the peers were not asked: own values (n_critics, n_agents, batch)."""
+        nothing = th.full_like(own[0, :, 0], th.nan)
+        own_value = own.amin(0).mean(-1)
+        self._statistics.append((own_value, nothing, nothing, nothing, th.zeros((), device=own.device)))
+
+    def pop_statistics(self) -> dict[str, np.ndarray]:
+        """Means over the batches since the last call: own_value, peer_value, value_gap and critic_disagreement, each
+        (n_agents,); NaN where no peer was asked. Empty if there was no batch. Adds to ``masked_peer_values``."""
+        if not self._statistics:
+            return {}
+        columns = [th.stack(column).double().cpu().numpy() for column in zip(*self._statistics, strict=True)]
+        self._statistics = []
+        self.masked_peer_values += int(columns[-1].sum())
+        names = ("own_value", "peer_value", "value_gap", "critic_disagreement")
+        return {name: column.mean(0) for name, column in zip(names, columns[:-1], strict=True)}
+
+    def generator(self, device: th.device) -> th.Generator:
+        """PR's own generator, made on the device of the first states."""
+        if self._generator is None:
+            self._generator = th.Generator(device=device)
+            self._generator.manual_seed(self._seed)
+            # a state only fits the kind of device that it came from; elsewhere the stream starts anew
+            if self._generator_state is not None and self._generator_state[0] == device.type:
+                self._generator.set_state(self._generator_state[1])
+            self._generator_state = None
+        return self._generator
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Plain picklable state: the generator as its state, tensors on the CPU."""
+        state = self.__dict__.copy()
+        if self._generator is not None:
+            state["_generator_state"] = (self._generator.device.type, self._generator.get_state())
+        state["_generator"] = None
+        state["_statistics"] = []
+        if self._moments is not None:
+            state["_moments"] = self._moments.to("cpu")
+        return state

@@ -1,0 +1,269 @@
+"""What TD3PR and DDPGPR share: N agents inside one SB3 off-policy algorithm.
+
+build the agents' networks, stacked, and SB3's replay buffer, sampled agent by agent
+let critic_target answer Z* (eq. 12) instead of the own target value
+everything else -- rollouts, train(), polyak updates, save, load, callbacks -- is SB3's
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from stable_baselines3 import TD3
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import MaybeCallback, RolloutReturn
+from stable_baselines3.common.utils import safe_mean
+from stable_baselines3.common.vec_env import VecEnv
+
+from marl_pr_common import adjacency
+from marl_pr_common.config import ReciprocityConfig, from_mapping
+from marl_pr_common.guards import require_finite
+from marl_pr_common.reciprocity import Reciprocity
+from marl_pr_common.target import check_gain
+from sb3_pr import checks
+from sb3_pr.buffers import as_agent_major
+from sb3_pr.extraction import lone_agent
+from sb3_pr.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
+from sb3_pr.reciprocal import ReciprocalActorCritic, ReciprocalTarget, snapshot_of
+from sb3_pr.vec_env import check_action_space, is_parallel_env, make_columns, parallel_to_vec_env
+
+SelfMultiAgent = TypeVar("SelfMultiAgent", bound="MultiAgent")
+
+PR_OPTIONS = tuple(field.name for field in dataclasses.fields(ReciprocityConfig))
+
+
+class MultiAgent(TD3):
+    """Mixin in front of ``TD3`` or ``DDPG``; see :class:`sb3_pr.TD3PR` for the parameters."""
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "MlpPolicy": MlpPolicy,
+        "CnnPolicy": CnnPolicy,
+        "MultiInputPolicy": MultiInputPolicy,
+    }
+    upstream: ClassVar[type[TD3]]
+    """SB3's class that this one extends."""
+
+    policy: MlpPolicy
+
+    def __init__(
+        self,
+        policy: str | type[BasePolicy],
+        env: Any,
+        *args: Any,
+        n_agents: int | None = None,
+        shared_replay: bool = False,
+        observation_masks: Any = None,
+        leader: int | None = None,
+        **kwargs: Any,
+    ):
+        options = checks.pr_options(kwargs, self.upstream)
+        self.pr = from_mapping(ReciprocityConfig, options, where=type(self).__name__)
+        self.shared_replay = shared_replay
+        self.observation_masks = observation_masks
+        self.n_agents = n_agents or 1
+        self._leader = leader
+        self._agent_episodes: list[deque[dict[str, float]]] = []
+        setup = kwargs.pop("_init_setup_model", True)
+        columns = make_columns(env, n_agents)
+        super().__init__(policy, columns, *args, **kwargs, _init_setup_model=False)  # type: ignore[misc,arg-type]
+        if self.env is not None:
+            self.n_agents = self.env.num_envs
+        if setup:
+            self._setup_model()
+
+    @staticmethod
+    def _wrap_env(env: Any, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
+        """SB3's hook, used by the constructor, ``set_env`` and ``load``: takes PettingZoo environments too."""
+        if is_parallel_env(env):
+            env = parallel_to_vec_env(env)
+        check_action_space(env.action_space)
+        return TD3._wrap_env(env, verbose, monitor_wrapper)
+
+    # -- building ------------------------------------------------------------------------------------------------
+
+    def _setup_model(self) -> None:
+        # load(..., kappa=0.3) leaves its keyword arguments in __dict__: they are options of PR
+        overrides = {name: self.__dict__.pop(name) for name in PR_OPTIONS if name in self.__dict__}
+        previous, self.pr = self.pr, checks.replace(self.pr, overrides)
+        checks.columns(self.n_agents, self.n_envs)
+        checks.settings(self)
+        checks.snapshot_change(previous, self.pr)
+        self._prepare_policy_kwargs()
+        super()._setup_model()
+        if self.n_agents > 1:
+            assert self.replay_buffer is not None
+            self.replay_buffer = as_agent_major(self.replay_buffer, self.shared_replay)
+
+    def _prepare_policy_kwargs(self) -> None:
+        """``n_agents`` and masks travel in ``policy_kwargs``, as DDPG's ``n_critics`` does; a lone agent needs none."""
+        self.observation_masks = checks.masks(self.observation_masks, self.n_agents, self.observation_space)
+        self.policy_kwargs = dict(self.policy_kwargs)
+        if self.n_agents > 1:
+            checks.policy_class(self.policy_class, self.n_agents)
+            self.policy_kwargs["n_agents"] = self.n_agents
+        if self.observation_masks is not None:
+            self.policy_kwargs["observation_masks"] = self.observation_masks
+
+    def _create_aliases(self) -> None:
+        super()._create_aliases()
+        if self.n_agents == 1:
+            return  # no peers: SB3's own networks, and nothing of ours runs
+        self._setup_reciprocity()
+        self.peer_critics = snapshot_of(self.critic_target) if self.pr.sync_interval > 1 else None
+        target = ReciprocalTarget(
+            self.critic_target, self.reciprocity, self.observation_space, lambda: self._n_updates, self.peer_critics
+        )
+        self.critic_target = target  # type: ignore[assignment]
+        if self.pr.in_actor:
+            self.critic = ReciprocalActorCritic(self.critic, target)  # type: ignore[assignment]
+
+    def _setup_reciprocity(self) -> None:
+        """PR's own state: new, or the one that ``load`` brought, unless its options changed."""
+        loaded: Reciprocity | None = getattr(self, "reciprocity", None)
+        if loaded is None or loaded.config != self.pr or loaded.n_agents != self.n_agents:
+            self.reciprocity = Reciprocity(self.pr, self.n_agents, self.seed, self.observation_masks)
+        row_sum = float(self.reciprocity.peer_weights.sum(1).max())
+        check_gain(self.pr, self.gamma, row_sum, adjacency.size(self.pr))
+
+    # -- training ------------------------------------------------------------------------------------------------
+
+    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
+        """SB3's update, of all agents at once; ``batch_size`` is per agent."""
+        super().train(gradient_steps, batch_size)
+        if self.n_agents > 1:
+            self._record_reciprocity()
+
+    def collect_rollouts(self, *args: Any, **kwargs: Any) -> RolloutReturn:
+        """SB3's; with ``gradient_steps=-1`` every *agent* then gets as many updates as it took steps."""
+        rollout = super().collect_rollouts(*args, **kwargs)
+        return rollout._replace(episode_timesteps=rollout.episode_timesteps // self.n_agents)
+
+    def _store_transition(
+        self, replay_buffer: ReplayBuffer, buffer_action: Any, new_obs: Any, reward: Any, dones: Any, infos: Any
+    ) -> None:
+        """SB3's, after a look at what the environment returned: a NaN in the buffer would poison all later updates."""
+        where = f"at step {self.num_timesteps}"
+        require_finite(reward, "reward", where)
+        require_finite(new_obs, "observation", where)
+        for agent, done in enumerate(dones):
+            if done and infos[agent].get("terminal_observation") is not None:
+                require_finite(infos[agent]["terminal_observation"], "terminal observation", where, agent)
+        super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
+
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        reset_num_timesteps: bool = True,
+        tb_log_name: str = "run",
+        progress_bar: bool = False,
+    ) -> Any:
+        result = super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
+        if not self._agent_episodes or reset_num_timesteps:
+            self._agent_episodes = [deque(maxlen=self._stats_window_size) for _ in range(self.n_agents)]
+        require_finite(self._last_obs, "observation", "after reset")
+        return result
+
+    # -- logging -------------------------------------------------------------------------------------------------
+
+    def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
+        super()._update_info_buffer(infos, dones)
+        if self.n_agents > 1:
+            for agent, info in enumerate(infos):
+                if "episode" in info:
+                    self._agent_episodes[agent].append(info["episode"])
+
+    def dump_logs(self) -> None:
+        """SB3's logs (means over agents), and the same for each agent."""
+        self.logger.record("time/timesteps_per_agent", self.num_timesteps // self.n_agents, exclude="tensorboard")
+        if self.n_agents > 1:
+            for agent, episodes in enumerate(self._agent_episodes):
+                if episodes:
+                    self.logger.record(f"rollout/agent_{agent}/ep_rew_mean", safe_mean([ep["r"] for ep in episodes]))
+                    self.logger.record(f"rollout/agent_{agent}/ep_len_mean", safe_mean([ep["l"] for ep in episodes]))
+            self.logger.record("rollout/leader", self.leader)
+        super().dump_logs()
+
+    def _record_reciprocity(self) -> None:
+        """Own and peer value, their gap, and the critics' disagreement: per agent and as mean."""
+        for name, values in self.reciprocity.pop_statistics().items():
+            for agent, value in enumerate(values):
+                if np.isfinite(value):
+                    self.logger.record(f"train/agent_{agent}/{name}", float(value))
+            if np.isfinite(values).any():
+                self.logger.record(f"train/{name}", float(np.nanmean(values)))
+        if self.reciprocity.active:
+            self.logger.record("train/masked_peer_values", self.reciprocity.masked_peer_values)
+
+    # -- agents --------------------------------------------------------------------------------------------------
+
+    @property
+    def kappa(self) -> float:
+        """Weight of the peers, eq. 12; may be set while training (an annealing callback, say)."""
+        return self.pr.kappa
+
+    @kappa.setter
+    def kappa(self, kappa: float) -> None:
+        self.pr = checks.replace(self.pr, {"kappa": kappa})
+        if self.n_agents > 1 and hasattr(self, "reciprocity"):
+            check_gain(self.pr, self.gamma, float(self.reciprocity.peer_weights.sum(1).max()), adjacency.size(self.pr))
+            self.reciprocity.config = self.pr
+
+    @property
+    def leader(self) -> int:
+        """The agent that answers ``predict`` for observations that do not come one per agent.
+
+        By default the one with the best mean return over its last episodes (``stats_window_size``).
+        """
+        if self._leader is not None:
+            return self._leader
+        returns = [
+            safe_mean([ep["r"] for ep in episodes]) if episodes else -np.inf for episodes in self._agent_episodes
+        ]
+        return int(np.argmax(returns)) if returns else 0
+
+    @leader.setter
+    def leader(self, agent: int | None) -> None:
+        checks.leader(agent, self.n_agents)
+        self._leader = agent
+
+    def predict(
+        self,
+        observation: np.ndarray | dict[str, np.ndarray],
+        state: tuple[np.ndarray, ...] | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
+        """SB3's ``predict``. ``n_agents`` rows are one row per agent; any other number is answered by ``leader``."""
+        if self.n_agents > 1:
+            self.policy.leader = self.leader
+        return super().predict(observation, state, episode_start, deterministic)
+
+    def agent(self, index: int) -> TD3:
+        """Agent ``index`` as a plain upstream model with its weights and optimiser state: to deploy, save, share.
+
+        :raises ValueError: if there is no such agent
+        """
+        checks.leader(index, self.n_agents, name="index")
+        return lone_agent(self, index)
+
+    # -- saving --------------------------------------------------------------------------------------------------
+
+    def load_replay_buffer(self, path: Any, truncate_last_traj: bool = True) -> None:
+        super().load_replay_buffer(path, truncate_last_traj)
+        if self.n_agents > 1:
+            assert self.replay_buffer is not None
+            self.replay_buffer = as_agent_major(self.replay_buffer, self.shared_replay)
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "peer_critics"]
+
+    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
+        state_dicts, variables = super()._get_torch_save_params()
+        if getattr(self, "peer_critics", None) is not None:
+            state_dicts = [*state_dicts, "peer_critics"]
+        return state_dicts, variables

@@ -1,0 +1,143 @@
+"""Checks of what a user passes, with errors that say what was wrong, what was expected and what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3 import TD3
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.type_aliases import TrainFrequencyUnit
+
+from marl_pr_common.config import ReciprocityConfig, from_mapping
+from sb3_pr.observations import VectorPart
+from sb3_pr.policies import MlpPolicy
+
+PR_OPTIONS = tuple(field.name for field in dataclasses.fields(ReciprocityConfig))
+
+
+class UnknownOption(TypeError, ValueError):
+    """A keyword that neither SB3 nor PR knows. A TypeError, as Python raises for unexpected keywords."""
+
+
+def pr_options(kwargs: dict[str, Any], upstream: type[TD3]) -> dict[str, Any]:
+    """Move PR's options out of a constructor's keyword arguments.
+
+    ``peers`` may be a matrix itself; it then becomes ``peers="matrix"`` with ``peer_matrix``.
+
+    :raises UnknownOption: for a keyword that is neither an option of PR nor a parameter of ``upstream``
+    """
+    known = [name for name in inspect.signature(upstream.__init__).parameters if name not in ("self", "policy", "env")]
+    for name in kwargs:
+        if name not in known and name not in PR_OPTIONS:
+            close = difflib.get_close_matches(name, [*known, *PR_OPTIONS], n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise UnknownOption(
+                f"unknown option {name}={kwargs[name]!r}.{hint} Options of PR: {', '.join(PR_OPTIONS)}; "
+                f"every other keyword must be one of {upstream.__name__}'s: {', '.join(known)}."
+            )
+    return with_matrix({name: kwargs.pop(name) for name in PR_OPTIONS if name in kwargs})
+
+
+def with_matrix(options: dict[str, Any]) -> dict[str, Any]:
+    """A peer matrix as nested tuples, so that the configuration stays hashable and can be written to YAML."""
+    if not isinstance(options.get("peers", ""), str):
+        options = {**options, "peers": "matrix", "peer_matrix": options["peers"]}
+    if options.get("peer_matrix") is not None:
+        rows = np.atleast_2d(np.asarray(options["peer_matrix"], dtype=np.float64)).tolist()
+        options = {**options, "peer_matrix": tuple(tuple(row) for row in rows)}
+    return options
+
+
+def replace(config: ReciprocityConfig, changes: Mapping[str, Any]) -> ReciprocityConfig:
+    """The configuration with some options changed, checked again."""
+    if not changes:
+        return config
+    return from_mapping(ReciprocityConfig, {**dataclasses.asdict(config), **with_matrix(dict(changes))})
+
+
+def columns(n_agents: int, n_envs: int) -> None:
+    """:raises ValueError: unless every agent has its column. One agent may be trained on any number, as in SB3."""
+    if n_agents not in (1, n_envs):
+        raise ValueError(
+            f"the model has n_agents={n_agents}, but the environment has {n_envs} column(s): column i is agent i. "
+            f"Pass a VecEnv with {n_agents} environments."
+        )
+
+
+def settings(model: Any) -> None:
+    """Combinations that cannot be right; only for more than one agent.
+
+    :raises ValueError: episodic ``train_freq``, adjacency without coordinates, no such leader
+    """
+    leader(model._leader, model.n_agents)
+    if model.n_agents == 1:
+        return
+    frequency = model.train_freq  # an int, a (number, unit) tuple, or after a load SB3's TrainFreq
+    if isinstance(frequency, tuple) and frequency[1] in ("episode", TrainFrequencyUnit.EPISODE):
+        raise ValueError(
+            f"train_freq={frequency!r} with n_agents={model.n_agents}: the agents' episodes end at different steps, "
+            'and SB3 trains episode by episode with one env only. Use train_freq=(k, "step").'
+        )
+    if model.pr.adjacency != "same" and not VectorPart(model.observation_space).keys:
+        raise ValueError(
+            f"adjacency={model.pr.adjacency!r} changes single coordinates, but the observation space "
+            f'{model.observation_space} has no real-valued vector. Use adjacency="same".'
+        )
+
+
+def snapshot_change(before: ReciprocityConfig, after: ReciprocityConfig) -> None:
+    """:raises ValueError: if loading would add or drop the peers' snapshot, which is part of the saved file."""
+    if (before.sync_interval == 1) != (after.sync_interval == 1):
+        raise ValueError(
+            f"sync_interval={after.sync_interval}, but the model was saved with {before.sync_interval}: a model saved "
+            "with 1 has no snapshot of the peers, and another has one. Keep it 1, or keep it above 1."
+        )
+
+
+def leader(agent: int | None, n_agents: int, name: str = "leader") -> None:
+    """:raises ValueError: unless ``agent`` is None or one of the agents."""
+    if agent is None and name == "leader":
+        return
+    if not isinstance(agent, (int, np.integer)) or isinstance(agent, bool) or not 0 <= agent < n_agents:
+        raise ValueError(f"{name}={agent!r}: expected an agent from 0 to {n_agents - 1}.")
+
+
+def masks(value: Any, n_agents: int, space: spaces.Space[Any]) -> np.ndarray | None:
+    """Observation masks Pi_i, checked: (n_agents, obs_dim) booleans; None stays None.
+
+    :raises ValueError: for another shape, other values than booleans, an agent that sees nothing, or observations
+        that are not one real-valued vector
+    """
+    if value is None:
+        return None
+    if not isinstance(space, spaces.Box) or is_image_space(space):
+        raise ValueError(f"observation_masks need a Box observation of real numbers, but the space is {space}.")
+    result = np.asarray(value)
+    expected = (n_agents, int(np.prod(space.shape)))
+    if result.shape != expected:
+        raise ValueError(
+            f"observation_masks has shape {result.shape}: expected (n_agents, obs_dim) = {expected}, one row per agent "
+            "that says which coordinates it sees."
+        )
+    if not np.isin(result, (0, 1)).all():
+        raise ValueError(f"observation_masks={result.tolist()}: expected booleans.")
+    result = result.astype(bool)
+    if not result.any(axis=1).all():
+        agent = int(np.argmin(result.any(axis=1)))
+        raise ValueError(f"observation_masks: agent {agent} sees no coordinate. Give it at least one.")
+    return result
+
+
+def policy_class(policy: type[Any], n_agents: int) -> None:
+    """:raises ValueError: if the policy cannot stack agents."""
+    if not issubclass(policy, MlpPolicy):
+        raise ValueError(
+            f"policy={policy.__name__} with n_agents={n_agents}: several agents need a policy that stacks their "
+            "networks. Derive your class from sb3_pr.policies.MlpPolicy, CnnPolicy or MultiInputPolicy."
+        )

@@ -1,0 +1,89 @@
+"""One agent of a group as a plain upstream model."""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch as th
+from stable_baselines3 import TD3
+from stable_baselines3.common.noise import VectorizedActionNoise
+from stable_baselines3.td3.policies import TD3Policy
+from torch import nn
+
+from sb3_pr.policies import UPSTREAM
+from sb3_pr.stacking import agent_optimizer_state, agent_state_dict
+
+OURS = ("n_agents", "observation_masks")
+PER_AGENT = ("buffer_size", "learning_starts")
+"""Counted over all agents by SB3, so one agent has its share."""
+
+
+def lone_agent(model: Any, index: int) -> TD3:
+    """Agent ``index`` of ``model`` as an upstream model: weights, target weights, optimisers, episode statistics.
+
+    It refers to nothing of this package, so plain SB3 loads what it saves. Coordinates that the agent's observation
+    mask hides have weight 0 in its first layers, which is what the mask does. Global generators are left alone.
+    """
+    names = [name for name in inspect.signature(model.upstream.__init__).parameters if hasattr(model, name)]
+    options: dict[str, Any] = {name: getattr(model, name) for name in names if name not in ("policy", "env", "seed")}
+    for name in PER_AGENT:
+        options[name] = options[name] // model.n_agents
+    options["policy_kwargs"] = _policy_kwargs(model)
+    if isinstance(model.action_noise, VectorizedActionNoise):
+        options["action_noise"] = model.action_noise.noises[index]
+    lone: TD3 = model.upstream(_policy_class(model), None, **options, _init_setup_model=False)
+    lone.observation_space, lone.action_space, lone.n_envs = model.observation_space, model.action_space, 1
+    with _generators_kept(model):
+        lone._setup_model()
+    _copy_networks(model, lone.policy, index)
+    lone.seed = model.seed
+    lone.num_timesteps = model.num_timesteps // model.n_agents
+    lone._n_updates = model._n_updates
+    if model._agent_episodes:
+        lone.ep_info_buffer = model._agent_episodes[index].copy()
+    return lone
+
+
+def lone_policy(model: Any, index: int) -> TD3Policy:
+    """Agent ``index``'s policy alone, as an upstream policy: what evaluation needs."""
+    with _generators_kept(model):
+        policy = _policy_class(model)(
+            model.observation_space, model.action_space, model.lr_schedule, **_policy_kwargs(model)
+        ).to(model.device)
+    _copy_networks(model, policy, index)
+    return policy
+
+
+def _policy_class(model: Any) -> type[TD3Policy]:
+    return next(UPSTREAM[cls] for cls in model.policy_class.__mro__ if cls in UPSTREAM)
+
+
+def _policy_kwargs(model: Any) -> dict[str, Any]:
+    return {key: value for key, value in model.policy_kwargs.items() if key not in OURS}
+
+
+def _generators_kept(model: Any) -> AbstractContextManager[None]:
+    """Networks draw their first weights from torch's global generators; exporting an agent must not move those."""
+    return th.random.fork_rng(devices=[] if model.device.type == "cpu" else None)
+
+
+def _copy_networks(model: Any, lone: TD3Policy, index: int) -> None:
+    for name in ("actor", "actor_target", "critic", "critic_target"):
+        stacked: nn.Module = getattr(model.policy, name)
+        target: nn.Module = getattr(lone, name)
+        target.load_state_dict(agent_state_dict(stacked, index))
+        if name in ("actor", "critic"):
+            target.optimizer.load_state_dict(agent_optimizer_state(stacked, stacked.optimizer, index))  # type: ignore
+        if model.observation_masks is not None:
+            _hide(target, th.as_tensor(~model.observation_masks[index], device=model.device))
+
+
+@th.no_grad()
+def _hide(network: nn.Module, hidden: th.Tensor) -> None:
+    """Zero the first layers' weights of the coordinates that the agent does not see; actions follow them."""
+    towers = [network.mu] if hasattr(network, "mu") else network.q_networks
+    for tower in towers:  # type: ignore[union-attr]
+        first = next(layer for layer in tower.modules() if isinstance(layer, nn.Linear))
+        first.weight[:, : len(hidden)][:, hidden] = 0

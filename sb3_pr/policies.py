@@ -1,0 +1,124 @@
+"""SB3's TD3 policies for a group of agents: SB3's own actor and critic, built n_agents times and stacked."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.policies import BasePolicy, ContinuousCritic
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, FlattenExtractor, NatureCNN
+from stable_baselines3.common.type_aliases import PyTorchObs
+from stable_baselines3.td3 import policies as upstream
+from stable_baselines3.td3.policies import Actor, TD3Policy
+
+from sb3_pr.observations import rows
+from sb3_pr.stacking import ScaleGradient, stack
+
+NetworkT = TypeVar("NetworkT", Actor, ContinuousCritic)
+
+
+class MaskedExtractor(BaseFeaturesExtractor):
+    """Observation masks Pi_i (Definition 1): agent i's block of rows with the coordinates that it does not see at 0.
+
+    :param extractor: flattens the observation
+    :param masks: (n_agents, obs_dim) booleans
+    """
+
+    masks: th.Tensor
+
+    def __init__(self, extractor: FlattenExtractor, masks: np.ndarray):
+        super().__init__(extractor._observation_space, extractor.features_dim)
+        if type(extractor) is not FlattenExtractor:
+            raise ValueError(
+                f"observation_masks with features extractor {type(extractor).__name__}: masks need FlattenExtractor, "
+                "MlpPolicy's, so that an agent can be exported without them."
+            )
+        self.extractor = extractor
+        self.n_agents = len(masks)
+        self.register_buffer("masks", th.as_tensor(masks, dtype=th.float32), persistent=False)
+
+    def forward(self, observations: th.Tensor) -> th.Tensor:
+        flat: th.Tensor = self.extractor(observations)
+        blocks = flat.view(self.n_agents, -1, flat.shape[-1])
+        return (blocks * self.masks.unsqueeze(1)).view_as(flat)
+
+
+class MlpPolicy(TD3Policy):
+    """SB3's ``TD3Policy`` for n_agents; with one agent and no masks it *is* SB3's, module for module.
+
+    Every other parameter is SB3's own.
+
+    :param n_agents: agents whose networks are stacked
+    :param observation_masks: (n_agents, obs_dim) booleans, what each agent sees; None for everything
+    """
+
+    leader: int = 0
+    """The agent that answers for observations that do not come one per agent."""
+
+    def __init__(self, *args: Any, n_agents: int = 1, observation_masks: Any = None, **kwargs: Any):
+        self.n_agents = n_agents
+        self.observation_masks = observation_masks
+        super().__init__(*args, **kwargs)
+
+    def make_actor(self, features_extractor: BaseFeaturesExtractor | None = None) -> Actor:
+        return self._masked(stack([TD3Policy.make_actor(self, features_extractor) for _ in range(self.n_agents)]))
+
+    def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> ContinuousCritic:
+        critics = [TD3Policy.make_critic(self, features_extractor) for _ in range(self.n_agents)]
+        critic = self._masked(stack(critics))
+        if self.n_agents > 1:
+            for q_network in critic.q_networks:
+                assert isinstance(q_network, th.nn.Sequential)
+                q_network.append(ScaleGradient(self.n_agents))
+        return critic
+
+    def _masked(self, network: NetworkT) -> NetworkT:
+        if self.observation_masks is not None and not isinstance(network.features_extractor, MaskedExtractor):
+            network.features_extractor = MaskedExtractor(network.features_extractor, self.observation_masks)
+        return network
+
+    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
+        n_rows = rows(observation)
+        if self.n_agents == 1 or n_rows == self.n_agents:
+            return super()._predict(observation, deterministic)
+        # Not one row per agent: every agent answers all rows, and the leader's answer counts.
+        if isinstance(observation, dict):
+            repeated: Any = {key: th.cat([value] * self.n_agents) for key, value in observation.items()}
+        else:
+            repeated = th.cat([observation] * self.n_agents)
+        return super()._predict(repeated, deterministic).view(self.n_agents, n_rows, -1)[self.leader]
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return {
+            **super()._get_constructor_parameters(),
+            "n_agents": self.n_agents,
+            "observation_masks": self.observation_masks,
+        }
+
+
+class CnnPolicy(MlpPolicy):
+    """SB3's ``CnnPolicy`` for n_agents: image observations."""
+
+    def __init__(self, *args: Any, features_extractor_class: type[BaseFeaturesExtractor] = NatureCNN, **kwargs: Any):
+        super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)
+
+
+class MultiInputPolicy(MlpPolicy):
+    """SB3's ``MultiInputPolicy`` for n_agents: ``Dict`` observations."""
+
+    observation_space: spaces.Dict
+
+    def __init__(
+        self, *args: Any, features_extractor_class: type[BaseFeaturesExtractor] = CombinedExtractor, **kwargs: Any
+    ):
+        super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)
+
+
+UPSTREAM: dict[type[BasePolicy], type[TD3Policy]] = {
+    MlpPolicy: upstream.MlpPolicy,
+    CnnPolicy: upstream.CnnPolicy,
+    MultiInputPolicy: upstream.MultiInputPolicy,
+}
+"""SB3's policy class for each of ours: what ``model.agent(i)`` is built with."""

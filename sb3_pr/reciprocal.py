@@ -1,0 +1,149 @@
+"""The one change to SB3: what ``critic_target`` answers. It stays SB3's network in every other respect."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.policies import ContinuousCritic
+from stable_baselines3.common.type_aliases import PyTorchObs
+
+from marl_pr_common.reciprocity import Evaluate, Reciprocity
+from sb3_pr.observations import VectorPart, gather_rows
+
+
+class _Delegate:
+    """Stands in for a critic: everything that is not overridden reaches the critic itself, unprefixed."""
+
+    def __init__(self, critic: ContinuousCritic):
+        self.critic = critic
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "critic":
+            raise AttributeError(name)
+        return getattr(self.critic, name)
+
+
+class ReciprocalTarget(_Delegate):
+    """``critic_target`` with reciprocity: Z* of eq. 12 instead of the agent's own target value.
+
+    :param critic: SB3's stacked target critic, agent-major
+    :param reciprocity: adjacency, peers and mixture
+    :param space: the observation space
+    :param n_updates: gradient steps so far, for ``sync_interval``
+    :param snapshot: the peers' networks when ``sync_interval`` > 1; None reads the live target network
+    """
+
+    def __init__(
+        self,
+        critic: ContinuousCritic,
+        reciprocity: Reciprocity,
+        space: spaces.Space[Any],
+        n_updates: Callable[[], int],
+        snapshot: ContinuousCritic | None = None,
+    ):
+        super().__init__(critic)
+        self.reciprocity = reciprocity
+        self.vectors = VectorPart(space)
+        self.n_updates = n_updates
+        self.snapshot = snapshot
+
+    def __call__(self, obs: PyTorchObs, actions: th.Tensor) -> tuple[th.Tensor, ...]:
+        """Like SB3's critic: a tuple of (n_agents * batch, 1); one entry only if ``min_over="peer"`` took the min."""
+        own = self.critic(obs, actions)
+        n = self.reciprocity.n_agents
+        values = th.stack(own).view(len(own), n, -1)
+        if not self.reciprocity.active:
+            self.reciprocity.record_own(values)
+            return own  # type: ignore[no-any-return]
+        self._synchronise()
+        states = self.vectors.split(obs, n)
+        mixed = self.reciprocity.value(values, states, self.evaluator(obs, actions))
+        return tuple(critic.reshape(-1, 1) for critic in mixed)
+
+    def evaluator(self, obs: PyTorchObs, actions: th.Tensor) -> Evaluate:
+        """The peers' view of this batch; see :data:`marl_pr_common.reciprocity.Evaluate`."""
+        peers = self.critic if self.snapshot is None else self.snapshot
+
+        def evaluate(states: th.Tensor, peer: th.Tensor) -> th.Tensor:
+            seen = self.vectors.join(states.flatten(0, 1), obs)
+            return evaluate_rows(peers, seen, actions, peer)
+
+        return evaluate
+
+    def _synchronise(self) -> None:
+        """Algorithm 2, line 3: renew what the agents know of their peers, every ``sync_interval`` gradient steps."""
+        interval = self.reciprocity.config.sync_interval
+        if (self.n_updates() - 1) % interval == 0:
+            self.reciprocity.redraw_peers()
+            if self.snapshot is not None:
+                self.snapshot.load_state_dict(self.critic.state_dict())
+
+
+class ReciprocalActorCritic(_Delegate):
+    """``critic`` whose ``q1_forward``, the actor's objective, is the reciprocal value (``in_actor=True``).
+
+    The gradient reaches the actor through its own critic and through the peers' target critics; no peer's network
+    receives any.
+    """
+
+    def __init__(self, critic: ContinuousCritic, target: ReciprocalTarget):
+        super().__init__(critic)
+        self.target = target
+        for network in (target.critic, target.snapshot):
+            if network is not None:
+                network.requires_grad_(False)
+
+    def __call__(self, obs: PyTorchObs, actions: th.Tensor) -> tuple[th.Tensor, ...]:
+        return self.critic(obs, actions)  # type: ignore[no-any-return]
+
+    def q1_forward(self, obs: Any, actions: th.Tensor) -> th.Tensor:
+        """(n_agents * batch, 1): eq. 12 for the first critic, differentiable in ``actions``."""
+        own = self.critic.q1_forward(obs, actions)
+        reciprocity = self.target.reciprocity
+        if not reciprocity.active:
+            return own
+        n = reciprocity.n_agents
+        states = self.target.vectors.split(obs, n)
+        evaluate = self.target.evaluator(obs, actions)
+        mixed = reciprocity.value(own.view(1, n, -1), states, lambda s, j: evaluate(s, j)[:1], record=False)
+        return mixed.reshape(-1, 1)
+
+
+def evaluate_rows(critic: ContinuousCritic, obs: Any, actions: th.Tensor, peer: th.Tensor) -> th.Tensor:
+    """Value every row with the critics of the agent that ``peer`` names.
+
+    Rows are regrouped by peer, valued in one stacked pass (blocks padded to the longest), and put back.
+
+    :param critic: stacked, agent-major
+    :param obs: (n_agents * batch, ...)
+    :param actions: (n_agents * batch, action_dim)
+    :param peer: (n_agents, batch) indices
+    :return: (n_critics, n_agents, batch)
+    """
+    n, batch = peer.shape
+    flat = peer.flatten()
+    order = flat.argsort(stable=True)
+    group = flat[order]
+    count = th.bincount(flat, minlength=n)
+    slot = th.arange(len(flat), device=flat.device) - (count.cumsum(0) - count)[group]
+    index = th.zeros(n, int(count.max()), dtype=th.long, device=flat.device)  # padding repeats row 0
+    index[group, slot] = order
+    rows = index.flatten()
+    values = th.stack(critic(gather_rows(obs, rows), actions[rows])).view(-1, n, index.shape[1])
+    # order is a permutation: invert it, so that this is a gather and differentiable
+    back = th.empty_like(order)
+    back[order] = th.arange(len(order), device=order.device)
+    result = values[:, group, slot][:, back]
+    return result.view(-1, n, batch)
+
+
+def snapshot_of(critic: ContinuousCritic) -> ContinuousCritic:
+    """A copy of the target critic for the peers to be read from; it is never trained."""
+    snapshot = copy.deepcopy(critic)
+    snapshot.requires_grad_(False)
+    snapshot.set_training_mode(False)
+    return snapshot
