@@ -69,6 +69,7 @@ def blocker(n_agents: int = 3) -> GridSpec:
 
 
 GRIDS: dict[str, Callable[[int], GridSpec]] = {"Landmarks": landmarks, "Navigation": navigation, "Blocker": blocker}
+HELD_OUT = ("Courier", "Cliff")
 _FACTORIES: dict[str, Callable[..., ParallelEnv]] = {}
 
 
@@ -97,13 +98,14 @@ def register(name: str, factory: Callable[..., ParallelEnv]) -> None:
 
     :raises ValueError: if the name is taken
     """
-    if name in _FACTORIES or name == "Digital" or name.partition("-")[0] in GRIDS:
+    if name in _FACTORIES or name == "Digital" or name.partition("-")[0] in (*GRIDS, *HELD_OUT):
         raise ValueError(f"The environment name {name!r} is taken. Choose another one.")
     _FACTORIES[name] = factory
 
 
 def make(name: str, **options: Any) -> ParallelEnv:
-    """A PettingZoo ParallelEnv by name: "Digital", "Landmarks-N", "Navigation-N", "Blocker-N", or a registered one.
+    """A PettingZoo ParallelEnv by name: "Digital", "Landmarks-N", "Navigation-N", "Blocker-N", "Courier-N",
+    "Cliff-N", or a registered one.
 
     :param options: arguments of the environment, for instance ``render_mode="rgb_array"``
     :raises ImportError: if PettingZoo is not installed
@@ -119,8 +121,15 @@ def make(name: str, **options: Any) -> ParallelEnv:
         from marl_pr_common.envs.digital import Digital
 
         return Digital(**options)
+    if name.partition("-")[0] in HELD_OUT:
+        from marl_pr_common.envs import held_out
+
+        family, _, count = name.partition("-")
+        if not count.isdigit() or int(count) < 1:
+            raise ValueError(f"Unknown environment {name!r}: expected {family}-N with N >= 1.")
+        return getattr(held_out, family)(int(count), **options)
     if name.partition("-")[0] not in GRIDS:
-        known = [f"{family}-N" for family in GRIDS] + ["Digital", *_FACTORIES]
+        known = [f"{family}-N" for family in (*GRIDS, *HELD_OUT)] + ["Digital", *_FACTORIES]
         raise ValueError(f"Unknown environment {name!r}. Known: {', '.join(known)}.")
     from marl_pr_common.envs.grid import Grid
 
