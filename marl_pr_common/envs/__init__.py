@@ -3,7 +3,7 @@
 ``make("Navigation-10")`` gives an environment; ``grid_spec`` and ``digital_mdp`` give what the fast learner needs.
 """
 
-from marl_pr_common.envs.mdp import FiniteMDP, digital_mdp, navigation_mdp, optimal_q
+from marl_pr_common.envs.mdp import FiniteMDP, digital_mdp, navigation_mdp, optimal_q, random_mdp
 from marl_pr_common.envs.registry import GRIDS, GridSpec, grid_spec, make, register
 from marl_pr_common.envs.spaces import ObsSpace
 
@@ -17,5 +17,6 @@ __all__ = [
     "make",
     "navigation_mdp",
     "optimal_q",
+    "random_mdp",
     "register",
 ]

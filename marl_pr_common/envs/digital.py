@@ -15,7 +15,7 @@ from marl_pr_common.envs.spaces import ObsSpace
 Coupling = Literal["shared", "copies"]
 
 
-class Digital(ParallelEnv[str, int, int]):
+class Digital(ParallelEnv[str, int, int]):  # type: ignore[misc]
     """Digital as a ParallelEnv: |S| = 20 states, N = 20 agents, 2 actions.
 
     :param n_agents: number of agents, each with a reward function of its own

@@ -17,7 +17,7 @@ from marl_pr_common.envs.spaces import ObsSpace
 Observation = NDArray[np.int64]
 
 
-class Grid(ParallelEnv[str, Observation, int]):
+class Grid(ParallelEnv[str, Observation, int]):  # type: ignore[misc]
     """A discrete grid world of the paper's kind (its own layouts are not published; docs/tabular.md has the rules).
 
     An observation is the vector of the features that the agent sees, as non-negative integers. Actions: 0 stay, 1 +y,

@@ -23,7 +23,11 @@ Cell = tuple[int, int]
 class _Walkers(ParallelEnv[str, Observation, int]):  # type: ignore[misc]
     """N agents on a grid, actions as in the other worlds; subclasses say what a move means."""
 
-    metadata: ClassVar[dict[str, Any]] = {"name": "marl_pr_held_out", "render_modes": ["ansi"], "is_parallelizable": True}
+    metadata: ClassVar[dict[str, Any]] = {
+        "name": "marl_pr_held_out",
+        "render_modes": ["ansi"],
+        "is_parallelizable": True,
+    }
     width: int
     height: int
     limit = 60

@@ -1,4 +1,5 @@
-"""The rules of the three grid worlds as compiled functions over small integer arrays; ``grid.py`` wraps them for PettingZoo.
+"""The rules of the three grid worlds as compiled functions over small integer arrays; ``grid.py`` wraps them for
+PettingZoo.
 
 A world's state is three arrays that the kernels change in place:
   pos     (n_agents, 2)   x and y of every agent
@@ -7,6 +8,8 @@ A world's state is three arrays that the kernels change in place:
   active  (n_agents,)     agents that have not left
 Actions: 0 stay, 1 +y, 2 -y, 3 +x, 4 -x. Agents move one after the other, in order.
 """
+
+# ruff: noqa: SIM110  numba compiles loops, not generators
 
 from __future__ import annotations
 
@@ -155,7 +158,8 @@ def _step_blocker(world: World, pos: Ints, goal: Ints, active: Flags, actions: I
 def step_world(
     world: World, pos: Ints, goal: Ints, active: Flags, actions: Ints, rewards: Floats, terminated: Flags
 ) -> None:
-    """One step of all active agents; fills ``rewards`` (0 for agents that had left) and ``terminated``, (n_agents,) each."""
+    """One step of all active agents; fills ``rewards`` (0 for agents that had left) and ``terminated``, (n_agents,)
+    each."""
     rewards[:] = 0.0
     terminated[:] = active
     if world.kind == LANDMARKS:

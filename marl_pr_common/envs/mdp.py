@@ -70,7 +70,7 @@ def optimal_q(mdp: FiniteMDP, tolerance: float = 1e-12, reward: Floats | None = 
         q = updated
         # a contraction by gamma is at most gamma / (1 - gamma) of its last change away from its fixed point
         if change * mdp.gamma <= tolerance * (1 - mdp.gamma) or change <= 4 * np.finfo(float).eps * np.abs(q).max():
-            return q
+            return np.asarray(q)
 
 
 def digital_mdp(
@@ -82,8 +82,16 @@ def digital_mdp(
     return FiniteMDP(transition, rng.uniform(0.0, 4.0, (n_agents, n_states, n_actions)), gamma, noise=0.5)
 
 
+def random_mdp(rng: np.random.Generator) -> FiniteMDP:
+    """A small MDP of Digital's kind: 3 to 8 states, 2 or 3 actions, 2 to 5 agents, gamma U[.5, .8]."""
+    n_agents = int(rng.integers(2, 6))
+    sizes = int(rng.integers(3, 9)), int(rng.integers(2, 4))
+    return digital_mdp(rng, *sizes, n_agents, float(rng.uniform(0.5, 0.8)))
+
+
 def navigation_mdp(gamma: float = 0.99) -> FiniteMDP:
-    """The exact model of Navigation-1: 625 states, 5 actions. With more agents an agent's states are not a Markov chain."""
+    """The exact model of Navigation-1: 625 states, 5 actions. With more agents an agent's states are not a Markov
+    chain."""
     spec = navigation(1)
     space, world = spec.spaces[0], spec.world
     transition = np.zeros((space.n_states, spec.n_actions, space.n_states))

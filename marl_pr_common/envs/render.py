@@ -1,4 +1,5 @@
-"""Pictures of the grid worlds: text, and RGB arrays drawn with NumPy. Colours: Okabe and Ito, safe for colour-blind eyes."""
+"""Pictures of the grid worlds: text, and RGB arrays drawn with NumPy. Colours: Okabe and Ito, safe for colour-blind
+eyes."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ def agent_letter(i: int) -> str:
 
 
 def ansi_grid(spec: GridSpec, pos: Ints, goal: Ints, active: Flags) -> str:
-    """One line per row. Agents A, B, ...; "*" a landmark; "X" a blocker; digits are the goals of agents 0 .. 9 (then "*")."""
+    """One line per row. Agents A, B, ...; "*" a landmark; "X" a blocker; digits are the goals of agents 0 .. 9 (then
+    "*")."""
     rows = [["."] * spec.world.width for _ in range(spec.world.height)]
     if spec.world.kind == BLOCKER:
         rows[-1] = ["X"] * spec.world.width
@@ -50,7 +52,8 @@ def ansi_grid(spec: GridSpec, pos: Ints, goal: Ints, active: Flags) -> str:
 
 
 def draw_grid(spec: GridSpec, pos: Ints, goal: Ints, active: Flags) -> NDArray[np.uint8]:
-    """An image, (height * 32 + 1, width * 32 + 1, 3): agents are discs, goals rings of the agent's colour, landmarks grey
+    """An image, (height * 32 + 1, width * 32 + 1, 3): agents are discs, goals rings of the agent's colour, landmarks
+    grey
     diamonds, blockers dark squares. Agents that share a cell are drawn beside each other.
     """
     image = np.empty((spec.world.height * CELL + 1, spec.world.width * CELL + 1, 3), dtype=np.uint8)
@@ -75,6 +78,8 @@ def draw_grid(spec: GridSpec, pos: Ints, goal: Ints, active: Flags) -> NDArray[n
             shift = 7.0 * (mates.index(i) - (len(mates) - 1) / 2)
             size = 9.0 if len(mates) == 1 else 6.0
             _paint(image, x, y, np.hypot(u - shift, v) < size, AGENT_COLOURS[i % len(AGENT_COLOURS)])
+            for k in range(i // len(AGENT_COLOURS)):  # a white dot for each time the colours have been used up
+                _paint(image, x, y, np.hypot(u - shift, v + 3 * k) < 1.6, BACKGROUND)
     return image
 
 

@@ -33,7 +33,8 @@ class ObsSpace:
         for name in ("keep", "ordinal"):
             if len(getattr(self, name)) != d:
                 raise ValueError(
-                    f"{name} has {len(getattr(self, name))} entries but sizes={self.sizes} has {d}. Give one per feature."
+                    f"{name} has {len(getattr(self, name))} entries but sizes={self.sizes} has {d}. "
+                    "Give one per feature."
                 )
         if not any(self.keep):
             raise ValueError(f"keep={self.keep}: the agent observes no feature. Set at least one entry to True.")

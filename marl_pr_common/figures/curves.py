@@ -59,7 +59,8 @@ def learning_curve(
     """Greedy return before, during and after training, for every seed.
 
     :param advance: called with the number of steps done (over all seeds) after each piece of work, for a progress bar
-    :returns: columns seed, steps (per agent), total_steps (all agents, those that had left not counted), episodes, mean_return
+    :returns: columns seed, steps (per agent), total_steps (all agents, those that had left not counted), episodes,
+        mean_return
         (undiscounted, mean over agents and evaluation episodes). Row 0 of each seed is the untrained, random policy
     """
     with warnings.catch_warnings():
@@ -114,7 +115,11 @@ def _parallel_rows(
 
 
 def curves(
-    env: str, chosen: Mapping[str, tuple[str, TabularConfig]], seeds: int, budget: Budget, advance: Advance | None = None
+    env: str,
+    chosen: Mapping[str, tuple[str, TabularConfig]],
+    seeds: int,
+    budget: Budget,
+    advance: Advance | None = None,
 ) -> pd.DataFrame:
     """:func:`learning_curve` of several learners, with columns env and arm in front."""
     parts = []
@@ -138,7 +143,8 @@ def threshold(data: pd.DataFrame, share: float = 0.8) -> float:
 
 
 def steps_to(data: pd.DataFrame, level: float, smooth: int = 3) -> pd.Series:
-    """Steps per agent at which each seed's running mean of ``smooth`` evaluations first reaches ``level``; else infinity.
+    """Steps per agent at which each seed's running mean of ``smooth`` evaluations first reaches ``level``; else
+    infinity.
 
     :param data: rows of one arm
     """

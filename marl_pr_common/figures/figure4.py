@@ -14,7 +14,12 @@ from marl_pr_common.figures.style import COLOURS, DASHES, mean_interval, new_fig
 
 
 def figure4(
-    envs: tuple[str, ...], seeds: int, out: Path, steps: int | None = None, advance: Advance | None = None, name: str = "figure4"
+    envs: tuple[str, ...],
+    seeds: int,
+    out: Path,
+    steps: int | None = None,
+    advance: Advance | None = None,
+    name: str = "figure4",
 ) -> Path:
     """Train everything, write the tidy data (CSV), the figure (PNG, SVG) and a summary (Markdown).
 
@@ -52,14 +57,17 @@ def draw(data: pd.DataFrame, path: Path) -> Path:
         axis.set_title(f"{env}, {part['seed'].nunique()} seeds")
     axes[0, 0].set_ylabel("greedy return per agent")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=min(3, len(labels)), frameon=False)
+    figure.legend(
+        handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=min(3, len(labels)), frameon=False
+    )
     figure.tight_layout()
     return save(figure, path)[0]
 
 
 def panel(axis: Any, data: pd.DataFrame, chosen: Mapping[str, tuple[str, Any]]) -> None:
     """Learning curves of one environment."""
-    for k, (arm, (label, _)) in enumerate(chosen.items()):
+    for arm, (label, _) in chosen.items():
+        k = list(arms("any")).index(arm)  # the same colour in every figure
         table = data[data["arm"] == arm].pivot(index="steps", columns="seed", values="mean_return")
         mean, half = mean_interval(table.to_numpy(), axis=1)
         axis.plot(table.index, mean, color=COLOURS[k], linestyle=DASHES[k], linewidth=1.6, label=label)
@@ -81,12 +89,16 @@ def summary(data: pd.DataFrame, budgets: Mapping[str, Budget]) -> str:
             f"{seeds} seeds, {last:,} steps per agent, {budgets[str(env)].episodes} greedy episodes per evaluation. "
             f"Threshold {level:.2f}: 80 % of the way from the untrained policy to the best point of IQL's mean curve.",
             "",
-            "| | total steps of all agents | final return [95 %] | steps per agent to threshold, median [95 %] | reached |",
+            "| | total steps, all agents | final return [95 %] | steps per agent to threshold [95 %] | reached |",
             "|---|---|---|---|---|",
         ]
         for arm, (label, _) in arms(str(env)).items():
             lines.append(_row(part[part["arm"] == arm], label, level))
-        lines += ["", *(_verdict(part, arm, level, seeds) for arm in ("shared", "faithful", "decision", "decision-decay")), ""]
+        lines += [
+            "",
+            *(_verdict(part, arm, level, seeds) for arm in ("shared", "faithful", "decision", "decision-decay")),
+            "",
+        ]
     return "\n".join(lines)
 
 

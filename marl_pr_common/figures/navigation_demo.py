@@ -23,7 +23,8 @@ class DemoResult:
     figure: Path
     data: Path
     rows: tuple[tuple[str, str, str], ...]
-    """Per learner: label, final return with 95 % interval, median steps per agent to the threshold with 95 % interval."""
+    """Per learner: label, final return with 95 % interval, median steps per agent to the threshold with 95 %
+    interval."""
 
 
 def demo_work(seeds: int = 5) -> int:

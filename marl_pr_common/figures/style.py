@@ -11,7 +11,7 @@ from scipy.stats import t as student
 
 COLOURS = ("#000000", "#0072B2", "#E69F00", "#CC79A7", "#009E73", "#D55E00", "#56B4E9")
 """Okabe and Ito: told apart by colour-blind eyes. Line styles differ as well."""
-DASHES = ("-", "--", "-.", ":", "-", "--", "-.")
+DASHES = ("-", ":", "--", "-.", "-", "--", "-.")
 
 
 def save(figure: Any, path: Path) -> list[Path]:
@@ -55,7 +55,8 @@ def mean_interval(values: ArrayLike, axis: int = 0) -> tuple[NDArray[np.float64]
 
 
 def median_interval(values: ArrayLike, rng: np.random.Generator, draws: int = 10_000) -> tuple[float, float, float]:
-    """Median over seeds and its 95 % percentile-bootstrap interval; infinite values (never reached) count as largest."""
+    """Median over seeds and its 95 % percentile-bootstrap interval; infinite values (never reached) count as
+    largest."""
     array = np.sort(np.asarray(values, dtype=np.float64))
     resampled = np.sort(rng.choice(array, size=(draws, len(array))), axis=1)
     medians = np.sort(np.array(resampled[:, (len(array) - 1) // 2]))

@@ -1,7 +1,7 @@
 """Tabular IQL and IQL+PR (eq. 1 to 8 of arXiv 2304.05632), their fast loops, and the measures of the theorems.
 
-    from marl_pr_common.tabular import TabularConfig, train_parallel
-    learner, evaluations = train_parallel(MyParallelEnv, TabularConfig(), steps=20_000)
+from marl_pr_common.tabular import TabularConfig, train_parallel
+learner, evaluations = train_parallel(MyParallelEnv, TabularConfig(), steps=20_000)
 """
 
 from marl_pr_common.tabular.adjacency import adjacency, adjacency_from_features

@@ -15,7 +15,9 @@ from marl_pr_common.envs.spaces import ObsSpace
 
 GridMetric = Literal["l0", "ordinal"]
 Missing = Literal["ignore", "count"]
-FeatureMetric = Literal["euclidean", "cosine"] | Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+FeatureMetric = (
+    Literal["euclidean", "cosine"] | Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+)
 
 
 def adjacency(
@@ -42,7 +44,9 @@ def adjacency(
     :raises ValueError: for spaces over different features, a negative level, or temperature <= 0
     """
     if a.sizes != b.sizes:
-        raise ValueError(f"Features {a.sizes} and {b.sizes} differ: adjacency needs two views of the same global state.")
+        raise ValueError(
+            f"Features {a.sizes} and {b.sizes} differ: adjacency needs two views of the same global state."
+        )
     if level < 0 or not temperature > 0:
         raise ValueError(f"level={level}, temperature={temperature}: expected level >= 0 and temperature > 0.")
     features = a.decode(np.arange(a.n_states))
@@ -69,7 +73,9 @@ Pattern = tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...], int]
 def _patterns(a: ObsSpace, b: ObsSpace, level: int, metric: GridMetric, missing: Missing) -> Iterator[Pattern]:
     """All (offsets of common features, values of features only b sees, distance) with distance <= level."""
 
-    def extend(k: int, offsets: tuple[tuple[int, int], ...], filled: tuple[tuple[int, int], ...], cost: int) -> Iterator[Pattern]:
+    def extend(
+        k: int, offsets: tuple[tuple[int, int], ...], filled: tuple[tuple[int, int], ...], cost: int
+    ) -> Iterator[Pattern]:
         if cost > level:
             return
         if k == a.d:
@@ -127,7 +133,10 @@ def adjacency_from_features(
 
 
 def _sparse(
-    rows: list[NDArray[np.int64]], columns: list[NDArray[np.int64]], weights: list[NDArray[np.float64]], shape: tuple[int, int]
+    rows: list[NDArray[np.int64]],
+    columns: list[NDArray[np.int64]],
+    weights: list[NDArray[np.float64]],
+    shape: tuple[int, int],
 ) -> csr_array:
     if not rows:
         return csr_array(shape, dtype=np.float64)

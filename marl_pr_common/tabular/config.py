@@ -17,6 +17,7 @@ from marl_pr_common.tabular.reciprocity import Mixing, Reciprocity, Weighting
 from marl_pr_common.tabular.schedules import Constant, Power, Schedule, Shrink, Step
 
 Mode = Literal["faithful", "decision"]
+HALF, OFF, SHRINK = Constant(0.5), Constant(0.0), Shrink(1.0)
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,11 @@ class TabularConfig:
     mode: Mode = "decision"
     """"faithful": eq. 5, the reciprocity potential pulls at the visited (s, a). "decision": Definition 3 as worded, the
     agent acts and bootstraps on the reciprocal value."""
-    alpha: Step = Constant(0.5)
+    alpha: Step = HALF
     """Step size of local autonomy: Power(a, tau_1) is eq. 8."""
-    beta: Step = Constant(0.0)
+    beta: Step = OFF
     """Step size of the reciprocity potential, faithful mode only: Power(b, tau_2) is eq. 8; 0 is IQL."""
-    kappa: float | Schedule = Shrink(1.0)
+    kappa: float | Schedule = SHRINK
     """Weight of the *same-state* term of eq. 6 (the deep eq. 12 uses the letter for the peers). A number, or a schedule
     of 1 - kappa: Shrink(m) converges to Q*, Power(c, nu) does for nu > tau_1 - tau_2."""
     trust: float | None = 5.0
@@ -55,7 +56,8 @@ class TabularConfig:
     q_init: float = 0.0
     """Initial value of every table. It matters: pessimistic and optimistic values explore differently."""
     refresh: int = 1
-    """E of Algorithm 1: steps between two snapshots that Q_star is read from (faithful mode). Above 10 it costs accuracy."""
+    """E of Algorithm 1: steps between two snapshots that Q_star is read from (faithful mode). Above 10 it costs
+    accuracy."""
 
     def __post_init__(self) -> None:
         check_literals(self)
@@ -76,14 +78,14 @@ class TabularConfig:
         return adjacency(a, b, self.level, self.temperature, self.metric, self.missing, self.include_self)
 
 
-def iql(alpha: Step = Constant(0.5)) -> TabularConfig:
+def iql(alpha: Step = HALF) -> TabularConfig:
     """Independent Q-learning, eq. 1; the paper's step size."""
-    return TabularConfig(mode="faithful", alpha=alpha, beta=Constant(0.0), kappa=1.0, weighting="mean")
+    return TabularConfig(mode="faithful", alpha=alpha, beta=OFF, kappa=1.0, weighting="mean")
 
 
-def shared_table(alpha: Step = Constant(0.5)) -> TabularConfig:
+def shared_table(alpha: Step = HALF) -> TabularConfig:
     """Q-learning of all agents with the same view into one table: parameter sharing."""
-    return TabularConfig(mode="faithful", alpha=alpha, beta=Constant(0.0), kappa=1.0, weighting="mean", share=True)
+    return TabularConfig(mode="faithful", alpha=alpha, beta=OFF, kappa=1.0, weighting="mean", share=True)
 
 
 def faithful(beta: float = 0.4, kappa: float | Schedule = 0.5) -> TabularConfig:
@@ -96,6 +98,6 @@ def faithful(beta: float = 0.4, kappa: float | Schedule = 0.5) -> TabularConfig:
     )
 
 
-def decision(alpha: Step = Constant(0.5), trust: float | None = 5.0) -> TabularConfig:
+def decision(alpha: Step = HALF, trust: float | None = 5.0) -> TabularConfig:
     """The recommended mode, with the step size of the paper's IQL."""
     return TabularConfig(alpha=alpha, trust=trust)

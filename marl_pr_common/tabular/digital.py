@@ -1,7 +1,8 @@
 """IQL+PR on one shared (s, a) trajectory: the setting of the theorems and of QD-learning (section III.C, Digital).
 
 Every step draws an action uniformly, all agents receive their own reward for the same (s, a, s') and update by eq. 5.
-Uniform behaviour visits every pair forever (Assumption 2) and is the same for every kappa, so that two runs with the same
+Uniform behaviour visits every pair forever (Assumption 2) and is the same for every kappa, so that two runs with the
+same
 seed differ by kappa alone.
 """
 
@@ -60,8 +61,8 @@ class DigitalRun:
     ) -> None:
         if len(reciprocity.first) != 2 or reciprocity.weighting != "mean" or reciprocity.n_rows != mdp.n_states:
             raise ValueError(
-                "DigitalRun needs agents that all see the chain's states, and weighting='mean'. For agents with different "
-                "views use TabularPR."
+                "DigitalRun needs agents that all see the chain's states, and weighting='mean'. For agents with "
+                "different views use TabularPR."
             )
         if reciprocity.n_agents != mdp.n_agents:
             raise ValueError(f"{reciprocity.n_agents} agents in reciprocity but {mdp.n_agents} reward functions.")
@@ -86,6 +87,8 @@ class DigitalRun:
         """Steps so far: environment steps per agent, and updates of every agent's table."""
         a = reciprocity.adjacency
         self._adjacency = (a.indptr.astype(np.int64), a.indices.astype(np.int64), a.data)
+        self._dense = np.asarray(a.toarray())
+        self._neighbours = _neighbour_lists(reciprocity.mix)
         self._rewards = np.ascontiguousarray(np.moveaxis(mdp.reward, 0, -1))
 
     @property
@@ -100,7 +103,7 @@ class DigitalRun:
                 tables = (self.values[b], self.visits[b], self.means[b], self._frozen[0][b], self._frozen[1][b])
                 self._state[b] = kernels.train_digital(
                     *self._alias, self._rewards, self.mdp.noise, self.mdp.gamma, *tables, *self._adjacency,
-                    self.reciprocity.mix, self.reciprocity.complete, *self._codes,
+                    *self._neighbours, self.reciprocity.complete, *self._codes,
                     self.refresh, self._state[b], self.steps, steps, rng,
                 )  # fmt: skip
         else:
@@ -131,8 +134,7 @@ class DigitalRun:
         target = reward + mdp.gamma * self.values[b, following].max(axis=1)
         shrink = schedule(pull, k, k * mdp.n_agents)[:, None]
         values = self._frozen[0]
-        rows = np.asarray(self.reciprocity.adjacency.toarray())[s]
-        near = np.einsum("bx,bxn->bn", rows, values[b, :, a])
+        near = np.einsum("bx,bxn->bn", self._dense[s], values[b, :, a])
         mixed = values[b, s, a] + shrink * (near - values[b, s, a])
         star = mixed @ self.reciprocity.mix[step % len(self.reciprocity.mix)].T
         new = old + schedule(alpha, k, k)[:, None] * (target - old) + schedule(beta, k, k)[:, None] * (star - old)
@@ -140,3 +142,10 @@ class DigitalRun:
         self.means[b, s, a] = new.mean(axis=-1)
         self.visits[b, s, a] += 1
         self._state = following
+
+
+def _neighbour_lists(mix: Floats) -> tuple[Ints, Floats]:
+    """The peers with a positive weight, padded with weight 0: indices and weights, (M, N, K) each."""
+    size = max(int((mix > 0).sum(axis=-1).max()), 1)
+    index = np.argsort(-mix, axis=-1, kind="stable")[..., :size]
+    return index, np.ascontiguousarray(np.take_along_axis(mix, index, axis=-1))

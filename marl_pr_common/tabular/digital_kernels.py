@@ -32,17 +32,17 @@ def alias_table(transition: Floats) -> tuple[Floats, Ints]:
 
 @jit
 def _star(
-    values: Floats, means: Floats, indptr: Ints, indices: Ints, data: Floats, w: Floats, complete: bool,
+    values: Floats, means: Floats, indptr: Ints, indices: Ints, data: Floats, near: Ints, w: Floats, complete: bool,
     s: int, a: int, shrink: float, mixed: Floats, star: Floats,
 ) -> None:  # fmt: skip
     """Q_star of eq. 6 for every agent into ``star``, (N,): one number for all agents on the complete graph."""
     if complete:
         value = means[s, a]
         if shrink > 0.0:
-            near = 0.0
+            sharp = 0.0
             for e in range(indptr[s], indptr[s + 1]):
-                near += data[e] * means[indices[e], a]
-            value += shrink * (near - value)
+                sharp += data[e] * means[indices[e], a]
+            value += shrink * (sharp - value)
         star[:] = value
         return
     n = star.shape[0]
@@ -54,8 +54,8 @@ def _star(
                 mixed[j] += shrink * data[e] * values[indices[e], a, j]
     for i in range(n):
         total = 0.0
-        for j in range(n):
-            total += w[i, j] * mixed[j]
+        for k in range(w.shape[1]):
+            total += w[i, k] * mixed[near[i, k]]
         star[i] = total
 
 
@@ -63,10 +63,11 @@ def _star(
 def train_digital(
     threshold: Floats, alias: Ints, reward: Floats, noise: float, gamma: float,
     values: Floats, visits: Ints, means: Floats, frozen_values: Floats, frozen_means: Floats,
-    indptr: Ints, indices: Ints, data: Floats, mix: Floats, complete: bool,
+    indptr: Ints, indices: Ints, data: Floats, peers: Ints, mix: Floats, complete: bool,
     alpha: Code, beta: Code, pull: Code, refresh: int, s: int, first: int, steps: int, rng: np.random.Generator,
 ) -> int:  # fmt: skip
-    """Run ``steps`` steps from state ``s``; the tables, (S, A, N) and (S, A), change in place. Returns the last state."""
+    """Run ``steps`` steps from state ``s``; the tables, (S, A, N) and (S, A), change in place. Returns the last
+    state."""
     n_states, n_actions, n = values.shape
     mixed, star = np.zeros(n), np.zeros(n)
     for step in range(first, first + steps):
@@ -83,8 +84,11 @@ def train_digital(
         step_b = schedule(beta[0], beta[1], beta[2], k, 0.0)
         if step_b > 0.0:
             shrink = schedule(pull[0], pull[1], pull[2], k, k * n)
-            w = mix[step % mix.shape[0]]
-            _star(frozen_values, frozen_means, indptr, indices, data, w, complete, s, a, shrink, mixed, star)
+            m = step % mix.shape[0]
+            _star(
+                frozen_values, frozen_means, indptr, indices, data, peers[m], mix[m], complete,
+                s, a, shrink, mixed, star,
+            )  # fmt: skip
         total = 0.0
         for i in range(n):
             best = values[following, 0, i]

@@ -1,7 +1,8 @@
 """Compiled IQL and IQL+PR for one seed: acting and updating all agents of one step (eq. 1, 4, 5, 6; Algorithm 1).
 
 Axes: t table, i or j agent, s state of a table, a action, x row = state of a class of agents (``Reciprocity.first``).
-The innermost functions take plain arrays: passing tuples of arrays to them costs more than their work. The NumPy version of the same steps is ``learner.py``; tests hold the two together to 1e-12.
+The innermost functions take plain arrays: passing tuples of arrays to them costs more than their work. The NumPy
+version of the same steps is ``learner.py``; tests hold the two together to 1e-12.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Flags = NDArray[np.bool_]
 def schedule(kind: int, c: float, tau: float, k: int, total: float) -> float:
     """Value of a schedule after k own and ``total`` class visits, see ``schedules.py``."""
     if kind == 1:
-        return c * (k + 1.0) ** -tau
+        return c * float((k + 1.0) ** -tau)
     if kind == 2:
         return c / (c + total)
     return c
@@ -37,9 +38,7 @@ def blend(same: float, top: float, bottom: float, pull: float) -> float:
 
 
 @jit
-def hat_row(
-    q: Floats, n: Ints, pool: Floats, t: int, s: int, x: int, trust: float, pull: Code, out: Floats
-) -> None:
+def hat_row(q: Floats, n: Ints, pool: Floats, t: int, s: int, x: int, trust: float, pull: Code, out: Floats) -> None:
     """Q_hat = (1 - w) Q + w Q_star of all actions on the complete graph, from the pushed sums, into ``out``, (A,)."""
     for a in range(out.shape[0]):
         own, k = q[t, s, a], n[t, s, a]
@@ -82,7 +81,7 @@ def star_graph(
     top, bottom = 0.0, 0.0
     for j in range(w.shape[0]):
         if w[j] > 0 and cls[j] == c:
-            weight = w[j] * (n[j, s, a] if rules.count else 1.0)
+            weight = w[j] * (n[j, s, a] if rules.by_count else 1.0)
             top += weight * q[j, s, a]
             bottom += weight
     same = top / bottom if bottom > 0 else own
@@ -99,7 +98,7 @@ def star_graph(
         y -= first[d]
         for j in range(w.shape[0]):
             if w[j] > 0 and cls[j] == d:
-                weight = links.data[e] * w[j] * (n[j, y, a] if rules.count else 1.0)
+                weight = links.data[e] * w[j] * (n[j, y, a] if rules.by_count else 1.0)
                 top += weight * q[j, y, a]
                 bottom += weight
     return blend(same, top, bottom, shrink)
@@ -126,7 +125,7 @@ def choose(values: Floats, epsilon: float, uniform: float) -> int:
     """Epsilon-greedy action; one uniform number decides on exploring, on the random action and between ties."""
     n_actions = values.shape[0]
     if uniform < epsilon:
-        return min(int(uniform / epsilon * n_actions), n_actions - 1)
+        return int(min(int(uniform / epsilon * n_actions), n_actions - 1))
     best, ties = -np.inf, 0
     for a in range(n_actions):
         if values[a] > best:
@@ -164,7 +163,9 @@ def act(
 
 
 @jit
-def record(pool: Floats, indptr: Ints, indices: Ints, data: Floats, x: int, a: int, d_sum: float, d_weight: float) -> None:
+def record(
+    pool: Floats, indptr: Ints, indices: Ints, data: Floats, x: int, a: int, d_sum: float, d_weight: float
+) -> None:
     """Book a change of w Q and w at (x, a), and push it to the rows that (x, a) is adjacent to."""
     pool[x, a, TOTAL] += 1
     pool[x, a, SUM] += d_sum
@@ -218,9 +219,7 @@ def update(
 
 
 @jit
-def _apply(
-    tables: Tables, links: Links, rules: Rules, i: int, s: int, a: int, target: float, star: float
-) -> None:
+def _apply(tables: Tables, links: Links, rules: Rules, i: int, s: int, a: int, target: float, star: float) -> None:
     t = links.table[i]
     x = links.first[links.cls[i]] + s
     old, k = tables.q[t, s, a], tables.n[t, s, a]
@@ -231,7 +230,7 @@ def _apply(
     tables.q[t, s, a] = new
     tables.n[t, s, a] = k + 1
     d_sum, d_weight = new - old, 0.0
-    if rules.count:
+    if rules.by_count:
         d_sum, d_weight = (k + 1) * new - k * old, 1.0
     if rules.pushed:
         record(tables.pool, links.t_indptr, links.t_indices, links.t_data, x, a, d_sum, d_weight)

@@ -1,10 +1,10 @@
 """Tabular IQL and IQL+PR, batched over agents and over seeds (Algorithm 1 of arXiv 2304.05632).
 
-    every step, for all agents at once:
-        act epsilon-greedily on Q (faithful) or on Q_hat (decision)
-        Q_star from the tables of the peers, eq. 4 and 6                       every ``refresh`` steps
-        faithful: Q += alpha (r + gamma max Q(s') - Q) + beta (Q_star - Q)     eq. 5
-        decision: Q += alpha (r + gamma max Q_hat(s') - Q),  Q_hat = (1 - w) Q + w Q_star,  w = m_b / (m_b + n)
+every step, for all agents at once:
+    act epsilon-greedily on Q (faithful) or on Q_hat (decision)
+    Q_star from the tables of the peers, eq. 4 and 6                       every ``refresh`` steps
+    faithful: Q += alpha (r + gamma max Q(s') - Q) + beta (Q_star - Q)     eq. 5
+    decision: Q += alpha (r + gamma max Q_hat(s') - Q),  Q_hat = (1 - w) Q + w Q_star,  w = m_b / (m_b + n)
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class TabularPR:
             star=faithful and beta.c > 0,
             complete=reciprocity.complete,
             pushed=not faithful and reciprocity.complete,
-            count=reciprocity.weighting == "count",
+            by_count=reciprocity.weighting == "count",
             gamma=gamma,
             trust=-1.0 if config.trust is None else float(config.trust),
             alpha=config.alpha.code,
@@ -83,14 +83,14 @@ class TabularPR:
         )
         self.tables = _tables(reciprocity, self.links, self.rules, n_actions, n_seeds, config.q_init)
         """All arrays with a leading seed axis, (n_seeds, ...)."""
-        self.frozen = self.tables if config.refresh == 1 else Tables(*(array.copy() for array in self.tables))
+        self.frozen = self.tables if config.refresh == 1 else _copy(self.tables)
         self.steps = 0
         """Environment steps per agent so far."""
 
     @property
     def q(self) -> Floats:
         """(n_seeds, n_agents, S, A): the agents' own values."""
-        return self.tables.q[:, self.links.table]
+        return np.asarray(self.tables.q[:, self.links.table])
 
     def q_star(self, seed: int = 0) -> Floats:
         """(n_agents, S, A): Q_star of eq. 6 with the current kappa, from the reference implementation."""
@@ -100,13 +100,14 @@ class TabularPR:
 
     def q_hat(self, seed: int = 0) -> Floats:
         """(n_agents, S, A): the values that are acted on."""
-        own = self.q[seed]
+        own = np.asarray(self.q[seed])
         if not self.rules.decision:
             return own
-        trust = 1.0
-        if self.rules.trust >= 0:
-            trust = self.rules.trust / (self.rules.trust + self.tables.n[seed][self.links.table])
-        return np.asarray(own + trust * (self.q_star(seed) - own))
+        star = self.q_star(seed)
+        if self.rules.trust < 0:
+            return star
+        trust = self.rules.trust / (self.rules.trust + self.tables.n[seed][self.links.table])
+        return np.asarray(own + trust * (star - own))
 
     def act(self, states: Ints, epsilon: float, uniforms: Floats, active: Flags | None = None) -> Ints:
         """Epsilon-greedy actions, (n_seeds, n_agents).
@@ -122,7 +123,15 @@ class TabularPR:
         actions = np.zeros(states.shape, dtype=np.int64)
         for b in range(self.n_seeds):
             kernels.act(
-                self.seed_tables(b), self.links, self.rules, states[b], active[b], epsilon, uniforms[b], self.steps, actions[b]
+                self.seed_tables(b),
+                self.links,
+                self.rules,
+                states[b],
+                active[b],
+                epsilon,
+                uniforms[b],
+                self.steps,
+                actions[b],
             )
         return actions
 
@@ -137,7 +146,8 @@ class TabularPR:
     ) -> None:
         """Learn from one transition of every active agent; all arrays (n_seeds, n_agents).
 
-        :param terminated: the episode ended for this agent, so nothing is bootstrapped; a time limit is not a termination
+        :param terminated: the episode ended for this agent, so nothing is bootstrapped; a time limit is not a
+            termination
         """
         active = np.ones(states.shape, dtype=np.bool_) if active is None else active
         self.refresh()
@@ -145,10 +155,11 @@ class TabularPR:
         if self.compiled:
             work = np.empty((2, self.n_agents))
             for b in range(self.n_seeds):
-                one = tuple(array[b] for array in transition)
+                tables, frozen = self.seed_tables(b), self.seed_tables(b, True)
                 kernels.update(
-                    self.seed_tables(b), self.seed_tables(b, True), self.links, self.rules, *one, self.steps, work
-                )
+                    tables, frozen, self.links, self.rules, states[b], actions[b], rewards[b], next_states[b],
+                    terminated[b], active[b], self.steps, work,
+                )  # fmt: skip
         else:
             vectorised.update(self.tables, self.frozen, self.links, self.rules, transition, self.steps)
         self.steps += 1
@@ -156,12 +167,12 @@ class TabularPR:
     def refresh(self) -> None:
         """Take the snapshot that Q_star is read from, every ``refresh`` steps (Algorithm 1, line 3)."""
         if self.frozen is not self.tables and self.steps % self.config.refresh == 0:
-            for old, new in zip(self.frozen, self.tables, strict=True):
-                old[...] = new
+            self.frozen.q[:], self.frozen.n[:], self.frozen.pool[:] = self.tables
 
     def seed_tables(self, seed: int, frozen: bool = False) -> Tables:
         """Views of one seed's tables, or of their snapshot."""
-        return Tables(*(array[seed] for array in (self.frozen if frozen else self.tables)))
+        q, n, pool = self.frozen if frozen else self.tables
+        return Tables(q[seed], n[seed], pool[seed])
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of everything that was learnt."""
@@ -181,13 +192,26 @@ class TabularPR:
         return visits
 
 
+def _copy(tables: Tables) -> Tables:
+    return Tables(tables.q.copy(), tables.n.copy(), tables.pool.copy())
+
+
 def _links(reciprocity: Reciprocity, share: bool) -> Links:
     a = reciprocity.adjacency
     t = a.T.tocsr()
     index = [array.astype(np.int64) for array in (a.indptr, a.indices, t.indptr, t.indices)]
     table = reciprocity.cls if share else np.arange(reciprocity.n_agents)
     return Links(
-        table, reciprocity.cls, reciprocity.first, index[0], index[1], a.data, index[2], index[3], t.data, reciprocity.mix
+        table,
+        reciprocity.cls,
+        reciprocity.first,
+        index[0],
+        index[1],
+        a.data,
+        index[2],
+        index[3],
+        t.data,
+        reciprocity.mix,
     )
 
 
@@ -197,7 +221,7 @@ def _tables(
     shape = (n_seeds, int(links.table.max()) + 1, reciprocity.n_states, n_actions)
     members = np.repeat(np.bincount(reciprocity.cls), np.diff(reciprocity.first))
     pool = np.zeros((n_seeds, reciprocity.n_rows, n_actions, 5))
-    if not rules.count:
+    if not rules.by_count:
         pool[..., WEIGHT] = members[:, None]
         pool[..., SUM] = members[:, None] * q_init
     if rules.pushed:

@@ -65,7 +65,8 @@ def decay_slope(steps: ArrayLike, errors: ArrayLike) -> float:
 def flattened_fixed_point(
     transition: Floats, reward: Floats, adjacency: Floats, gamma: float, pull: float, tolerance: float = 1e-10
 ) -> Floats:
-    """Where Qbar settles if (1 - kappa) beta / alpha stays at ``pull`` = lambda: Q = (I + lambda (I - A))^-1 T Q, (S, A).
+    """Where Qbar settles if (1 - kappa) beta / alpha stays at ``pull`` = lambda: Q = (I + lambda (I - A))^-1 T Q,
+    (S, A).
 
     For constant kappa < 1 and tau_2 < tau_1 lambda grows without bound, and this fixed point flattens over connected
     adjacent states: the reason why Theorem 3 fails (docs/tabular.md).

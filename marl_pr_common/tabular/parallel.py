@@ -45,8 +45,8 @@ def observed_spaces(env: Any, ordinal: bool = False) -> list[ObsSpace]:
         sizes = (int(space.n),) if hasattr(space, "n") else tuple(np.ravel(getattr(space, "nvec", ())).tolist())
         if not sizes or not np.issubdtype(getattr(space, "dtype", np.float64), np.integer):
             raise ValueError(
-                f"{agent} has the observation space {space}: tabular learning needs Discrete or MultiDiscrete. Discretise "
-                f"it with a wrapper, or use the deep learners (sb3_pr, epymarl_pr)."
+                f"{agent} has the observation space {space}: tabular learning needs Discrete or MultiDiscrete. "
+                f"Discretise it with a wrapper, or use the deep learners (sb3_pr, epymarl_pr)."
             )
         spaces.append(ObsSpace(sizes, ordinal=(ordinal,) * len(sizes)))
     return spaces
@@ -63,7 +63,9 @@ def n_actions_of(env: Any) -> int:
             raise ValueError(f"{agent} has the action space {space}: tabular learning needs Discrete actions.")
     sizes = {int(space.n) for space in spaces}
     if len(sizes) > 1:
-        raise ValueError(f"Action spaces of sizes {sorted(sizes)}: values of peers are shared per action, so give all the same.")
+        raise ValueError(
+            f"Action spaces of sizes {sorted(sizes)}: values of peers are shared per action, so give all the same."
+        )
     return sizes.pop()
 
 

@@ -1,4 +1,5 @@
-"""Who shares what with whom: observation matrices, adjacency spaces and the peer graph, put together for eq. 4 and 6."""
+"""Who shares what with whom: observation matrices, adjacency spaces and the peer graph, put together for eq. 4 and
+6."""
 
 from __future__ import annotations
 
@@ -40,8 +41,9 @@ def mixing(graph: ArrayLike | None, n_agents: int, kind: Mixing = "metropolis") 
         degrees = (g + np.eye(n_agents) > 0).sum(axis=1)
         if degrees.min() != degrees.max():
             message = (
-                f'mixing="eq6" on a graph whose neighbourhoods differ in size ({degrees.min()} to {degrees.max()}): the '
-                f'limit weights agents by degree, not equally, so it is not Q* (Theorem 3). Use mixing="metropolis".'
+                f'mixing="eq6" on a graph whose neighbourhoods differ in size ({degrees.min()} to {degrees.max()}): '
+                f"the limit weights agents by degree, not equally, so it is not Q* (Theorem 3). "
+                f'Use mixing="metropolis".'
             )
             warnings.warn(message, TheoryWarning, stacklevel=2)
             break
@@ -86,7 +88,8 @@ class Reciprocity:
         if weighting == "mean":
             blocks = [[_row_normalised(block) for block in row] for row in blocks]
         self.adjacency: csr_array = block_array(blocks, format="csr")
-        """(n_rows, n_rows) weights of s# (column) for s (row): normalised per class of s# for weighting "mean" (eq. 4)."""
+        """(n_rows, n_rows) weights of s# (column) for s (row): normalised per class of s# for weighting "mean" (eq.
+        4)."""
         self.adjacency.sum_duplicates()
         self._warn_empty(kinds)
         self.mix = mixing(graph, self.n_agents, kind)
@@ -152,9 +155,9 @@ class Reciprocity:
             c = int(np.searchsorted(self.first, empty[0], side="right")) - 1
             state = int(empty[0] - self.first[c])
             message = (
-                f"The adjacency space is empty for {len(empty)} of {self.n_rows} states, the first is state {state} with "
-                f"features {kinds[c].decode(state).tolist()}: there Q_star is the same-state mean. Raise the level or "
-                f"use include_self=True."
+                f"The adjacency space is empty for {len(empty)} of {self.n_rows} states, the first is "
+                f"state {state} with features {kinds[c].decode(state).tolist()}: there Q_star is the same-state mean. "
+                f"Raise the level or use include_self=True."
             )
             warnings.warn(message, TheoryWarning, stacklevel=3)
 
@@ -162,7 +165,7 @@ class Reciprocity:
 def spaces_size(reciprocity: Reciprocity, agent: int) -> int:
     """Number of states of an agent."""
     rows = reciprocity.rows(agent)
-    return rows.stop - rows.start
+    return int(rows.stop) - int(rows.start)
 
 
 def _row_normalised(block: csr_array) -> csr_array:

@@ -49,7 +49,7 @@ class Power:
 
     def __call__(self, k: Ints, total: Ints) -> Floats:
         """Value at visit number k = 0, 1, ... of (s, a)."""
-        return self.c * (np.asarray(k) + 1.0) ** -self.tau
+        return np.asarray(self.c * (np.asarray(k) + 1.0) ** -self.tau, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ def check_steps(alpha: Step, beta: Step) -> None:
             raise ValueError(f"{name}={step}: expected a finite step size >= 0 that does not grow.")
     if alpha.c + beta.c > 1.0 + 1e-12:
         raise ValueError(
-            f"alpha_0 + beta_0 = {alpha.c} + {beta.c} = {alpha.c + beta.c:g} > 1: eq. 5 is then no convex combination and "
-            f"can diverge. Lower alpha or beta so that they add up to at most 1."
+            f"alpha_0 + beta_0 = {alpha.c} + {beta.c} = {alpha.c + beta.c:g} > 1: eq. 5 is then no convex combination "
+            f"and can diverge. Lower alpha or beta so that they add up to at most 1."
         )
 
 
@@ -111,8 +111,13 @@ def ratio_exponent(alpha: Step, beta: Step, kappa: float | Schedule) -> float:
     pull = pull_schedule(kappa)
     if beta.c == 0 or (not isinstance(pull, Shrink) and pull.c == 0):
         return math.inf
-    exponents = {Constant: lambda s: 0.0, Power: lambda s: s.tau, Shrink: lambda s: 1.0}
-    return float(exponents[type(pull)](pull) + exponents[type(beta)](beta) - exponents[type(alpha)](alpha))
+    return _exponent(pull) + _exponent(beta) - _exponent(alpha)
+
+
+def _exponent(schedule: Schedule) -> float:
+    if isinstance(schedule, Power):
+        return schedule.tau
+    return 1.0 if isinstance(schedule, Shrink) else 0.0
 
 
 def theory_messages(
@@ -143,8 +148,9 @@ def theory_messages(
         )
     if ratio_exponent(alpha, beta, kappa) <= 0:
         found.append(
-            f"(1 - kappa_k) beta_k / alpha_k does not vanish for kappa={kappa}, beta={beta}, alpha={alpha}: values flatten "
-            f"over adjacent states and do not reach Q* (docs/tabular.md, Theorem 3). Use kappa=Shrink(m) or kappa=1."
+            f"(1 - kappa_k) beta_k / alpha_k does not vanish for kappa={kappa}, beta={beta}, alpha={alpha}: values "
+            f"flatten over adjacent states and do not reach Q* (docs/tabular.md, Theorem 3). "
+            f"Use kappa=Shrink(m) or kappa=1."
         )
     return found
 

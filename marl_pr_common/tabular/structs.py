@@ -27,7 +27,8 @@ class Tables(NamedTuple):
     n: Ints
     """(T, S, A) visits."""
     pool: Floats
-    """(X, A, 5), what a class of agents knows together. TOTAL: visits. SUM, WEIGHT: sums over the class of w Q and of w,
+    """(X, A, 5), what a class of agents knows together. TOTAL: visits. SUM, WEIGHT: sums over the class of w Q and
+    of w,
     where w is n for weighting "count" and 1 for "mean". NEAR_SUM, NEAR_WEIGHT: A @ SUM and A @ WEIGHT, kept up to date
     when ``Rules.pushed``."""
 
@@ -64,7 +65,8 @@ class Rules(NamedTuple):
     """Complete graph: Q_star from the class sums."""
     pushed: bool
     """Whether NEAR_SUM and NEAR_WEIGHT are kept up to date (decision mode, which reads them at every action)."""
-    count: bool
+    by_count: bool
+    """Weighting "count"."""
     gamma: float
     trust: float
     """m_b of the safety blend; negative: none."""

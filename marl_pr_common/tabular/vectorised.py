@@ -5,11 +5,13 @@ Axes: b seed, i or j agent, m action asked for, k neighbour of a state. All func
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from marl_pr_common.tabular.structs import NEAR_SUM, NEAR_WEIGHT, SUM, TOTAL, WEIGHT, Links, Rules, Tables
 from marl_pr_common.tabular.schedules import Code
+from marl_pr_common.tabular.structs import NEAR_SUM, NEAR_WEIGHT, SUM, TOTAL, WEIGHT, Links, Rules, Tables
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -21,7 +23,7 @@ def schedule(code: Code, k: Ints, total: Ints) -> Floats:
     """Value of a schedule at visit numbers k with ``total`` class visits, any shape."""
     kind, c, tau = code
     if kind == 1:
-        return c * (k + 1.0) ** -tau
+        return np.asarray(c * (k + 1.0) ** -tau, dtype=np.float64)
     if kind == 2:
         return np.asarray(c / (c + total))
     return np.full(np.shape(k), c)
@@ -38,7 +40,9 @@ def neighbours(links: Links, x: Ints) -> tuple[Ints, Floats]:
     return links.indices[entry], np.where(inside, links.data[entry], 0.0)
 
 
-def q_star(source: Tables, links: Links, rules: Rules, states: Ints, actions: Ints, own: Floats, n: Ints, step: int) -> Floats:
+def q_star(
+    source: Tables, links: Links, rules: Rules, states: Ints, actions: Ints, own: Floats, n: Ints, step: int
+) -> Floats:
     """Q_star of eq. 6 at (states, actions): states (B, N), the rest and the result (B, N, M)."""
     b = np.arange(states.shape[0])[:, None, None]
     x = links.first[links.cls] + states
@@ -69,7 +73,7 @@ def _graph_terms(
     j = np.arange(w.shape[0])[None, None, :, None]
     mate = w * (links.cls[:, None] == links.cls[None, :])
     index = (b, j, states[:, :, None, None], actions[:, :, None, :])  # (B, N, N, M)
-    weight = mate[None, :, :, None] * (source.n[index] if rules.count else 1.0)
+    weight = mate[None, :, :, None] * (source.n[index] if rules.by_count else 1.0)
     same = _ratio((weight * source.q[index]).sum(axis=2), np.broadcast_to(weight, index_shape(index)).sum(axis=2), own)
     y, data = neighbours(links, links.first[links.cls] + states)  # (B, N, K)
     cls = np.searchsorted(links.first, y, side="right") - 1
@@ -77,7 +81,7 @@ def _graph_terms(
     member = (cls[:, :, None, :] == links.cls[None, None, :, None]) * data[:, :, None, :] * w[None, :, :, None]
     fitting = np.where(member > 0, local[:, :, None, :], 0)  # (B, N, N, K)
     deep = (b[..., None], j[..., None], fitting[..., None], actions[:, :, None, None, :])  # (B, N, N, K, M)
-    weights = member[..., None] * (source.n[deep] if rules.count else np.ones(1))
+    weights = member[..., None] * (source.n[deep] if rules.by_count else np.ones(1))
     top = (weights * source.q[deep]).sum(axis=(2, 3))
     bottom = np.broadcast_to(weights, index_shape(deep)).sum(axis=(2, 3))
     return same, top, bottom
@@ -112,7 +116,9 @@ def act(
     ties = best.sum(axis=-1)
     chosen = np.minimum(((uniforms - epsilon) / (1.0 - epsilon) * ties).astype(np.int64), ties - 1)
     greedy = (np.cumsum(best, axis=-1) > np.maximum(chosen, 0)[..., None]).argmax(axis=-1)
-    explore = np.minimum((uniforms / max(epsilon, 1e-300) * n_actions).astype(np.int64), n_actions - 1) if epsilon > 0 else 0
+    explore = (
+        np.minimum((uniforms / max(epsilon, 1e-300) * n_actions).astype(np.int64), n_actions - 1) if epsilon > 0 else 0
+    )
     return np.where(active, np.where(uniforms < epsilon, explore, greedy), 0)
 
 
@@ -138,7 +144,7 @@ def _apply(
 ) -> None:
     b, column = np.nonzero(what[4][:, agents])
     i = agents[column]
-    s, a, target, star = (array[b, i] for array in what[:4])
+    s, a, target, star = what[0][b, i], what[1][b, i], what[2][b, i], what[3][b, i]
     t, x = links.table[i], links.first[links.cls[i]] + s
     old, k = tables.q[b, t, s, a], tables.n[b, t, s, a]
     new = old + schedule(rules.alpha, k, k) * (target - old)
@@ -146,16 +152,21 @@ def _apply(
         new += schedule(rules.beta, k, k) * (star - old)
     tables.q[b, t, s, a] = new
     tables.n[b, t, s, a] = k + 1
-    d_sum = (k + 1) * new - k * old if rules.count else new - old
-    np.add.at(tables.pool, (b, x, a, TOTAL), 1.0)
-    np.add.at(tables.pool, (b, x, a, SUM), d_sum)
-    np.add.at(tables.pool, (b, x, a, WEIGHT), float(rules.count))
+    d_sum = (k + 1) * new - k * old if rules.by_count else new - old
+    _add(tables.pool, (b, x, a, TOTAL), 1.0)
+    _add(tables.pool, (b, x, a, SUM), d_sum)
+    _add(tables.pool, (b, x, a, WEIGHT), float(rules.by_count))
     if rules.pushed:
         transposed = links._replace(indptr=links.t_indptr, indices=links.t_indices, data=links.t_data)
         y, w = neighbours(transposed, x)
         at = (b[:, None], y, a[:, None])
-        np.add.at(tables.pool, (*at, NEAR_SUM), w * d_sum[:, None])
-        np.add.at(tables.pool, (*at, NEAR_WEIGHT), w * float(rules.count))
+        _add(tables.pool, (*at, NEAR_SUM), w * d_sum[:, None])
+        _add(tables.pool, (*at, NEAR_WEIGHT), w * float(rules.by_count))
+
+
+def _add(array: Floats, index: Any, values: Floats | float) -> None:
+    """array[index] += values, one after the other where an index repeats, in the kernel's order."""
+    np.add.at(array, index, values)
 
 
 def _ratio(top: Floats, bottom: Floats, fallback: Floats) -> Floats:

@@ -65,9 +65,7 @@ def train_world(
         act(tables, links, rules, states, active, epsilon, uniforms, clock[1], actions)
         step_world(world, pos, goal, active, actions, rewards, terminated)
         _observe(world, pos, goal, active, scratch, following)
-        update(
-            tables, frozen, links, rules, states, actions, rewards, following, terminated, before, clock[1], work
-        )
+        update(tables, frozen, links, rules, states, actions, rewards, following, terminated, before, clock[1], work)
         clock[0] += 1
         clock[1] += 1
         if clock[0] >= world.limit or not active.any():
@@ -147,9 +145,9 @@ class WorldTrainer:
         :param rngs: one generator per seed, apart from those that train
         """
         returns = np.zeros((len(self.rngs), episodes, self.spec.n_agents))
+        learner = self.learner
         for b, rng in enumerate(rngs):
-            tables = self.learner.seed_tables(b)
-            learner = self.learner
+            tables = learner.seed_tables(b)
             evaluate_world(self.spec.world, tables, learner.links, learner.rules, returns[b], learner.steps, rng)
         return returns
 
@@ -165,7 +163,7 @@ class WorldTrainer:
             for b in range(shape[0]):
                 _observe(world, self._pos[b], self._goal[b], self._active[b], scratch, states[b])
             actions = learner.act(states, self.epsilon, uniforms, before)
-            for b, rng in enumerate(self.rngs):
+            for b in range(shape[0]):
                 at = (self._pos[b], self._goal[b], self._active[b])
                 env_kernels.step_world(world, *at, actions[b], rewards[b], terminated[b])
                 _observe(world, *at, scratch, following[b])

@@ -10,12 +10,14 @@ import pytest
 
 from marl_pr_common import peers
 from marl_pr_common.envs import ObsSpace
+from marl_pr_common.envs.jit import HAS_NUMBA
+from marl_pr_common.tabular import kernels
 from marl_pr_common.tabular.config import TabularConfig, iql
 from marl_pr_common.tabular.learner import TabularPR
 from marl_pr_common.tabular.schedules import Constant, Power, Shrink, TheoryWarning
 
 LINE = ObsSpace((3,), ordinal=(True,))
-BACKENDS = ["numpy", "numba"]
+BACKENDS = ["numpy", pytest.param("numba", marks=pytest.mark.skipif(not HAS_NUMBA, reason="needs the extra fast"))]
 
 
 def learner(config: TabularConfig, n_agents: int, n_actions: int, backend: str, graph: object = None) -> TabularPR:
@@ -42,7 +44,11 @@ def test_one_update_by_hand(backend: str) -> None:
     set_q(agent, q)
     # agent 0: (s=1, a=0) -> s'=2 with r=1; agent 1: (s=0, a=1) -> s'=1 with r=-2
     agent.update(
-        np.array([[1, 0]]), np.array([[0, 1]]), np.array([[1.0, -2.0]]), np.array([[2, 1]]), np.zeros((1, 2), dtype=bool)
+        np.array([[1, 0]]),
+        np.array([[0, 1]]),
+        np.array([[1.0, -2.0]]),
+        np.array([[2, 1]]),
+        np.zeros((1, 2), dtype=bool),
     )
     e = math.exp(-1.0)
     sharp_0 = (e * 1.0 + 3.0 + e * 5.0) / (1 + 2 * e)  # eq. 4: S#(1) = {0, 1, 2}, table of agent 0, action 0
@@ -161,7 +167,9 @@ def distance(a: ObsSpace, s: int, b: ObsSpace, x: int) -> float:
 
 CONFIGS = {
     "iql": iql(),
-    "faithful": TabularConfig(mode="faithful", alpha=Power(0.3, 0.65), beta=Power(0.4, 0.35), kappa=0.5, weighting="mean"),
+    "faithful": TabularConfig(
+        mode="faithful", alpha=Power(0.3, 0.65), beta=Power(0.4, 0.35), kappa=0.5, weighting="mean"
+    ),
     "faithful, count, frozen": TabularConfig(
         mode="faithful", alpha=Power(0.3, 0.65), beta=Power(0.4, 0.35), kappa=Shrink(2.0), refresh=7
     ),
@@ -172,6 +180,7 @@ CONFIGS = {
 }
 
 
+@pytest.mark.skipif(not HAS_NUMBA, reason="needs the extra fast")
 @pytest.mark.parametrize("graph", ["complete", "ring", "changing"])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_numpy_and_compiled_agree(name: str, graph: str) -> None:
@@ -181,10 +190,16 @@ def test_numpy_and_compiled_agree(name: str, graph: str) -> None:
     config = CONFIGS[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TheoryWarning)
-        both = [TabularPR(config.reciprocity(spaces, matrix), 3, config, 0.9, 2, backend) for backend in BACKENDS]
+        both = [
+            TabularPR(config.reciprocity(spaces, matrix), 3, config, 0.9, 2, backend) for backend in ("numpy", "numba")
+        ]
     rng = np.random.default_rng(3)
     for _ in range(1500):
-        states, following, actions = rng.integers(12, size=(2, 4)), rng.integers(12, size=(2, 4)), rng.integers(3, size=(2, 4))
+        states, following, actions = (
+            rng.integers(12, size=(2, 4)),
+            rng.integers(12, size=(2, 4)),
+            rng.integers(3, size=(2, 4)),
+        )
         rewards, terminated, active = rng.normal(size=(2, 4)), rng.random((2, 4)) < 0.1, rng.random((2, 4)) < 0.8
         for agent in both:
             agent.update(states, actions, rewards, following, terminated, active)
@@ -195,8 +210,6 @@ def test_numpy_and_compiled_agree(name: str, graph: str) -> None:
     if graph == "complete" and config.mode == "decision":  # the pushed sums are those of the reference
         values = np.empty((4, 3))
         for i in range(4):
-            from marl_pr_common.tabular import kernels
-
             for s in range(12):
                 kernels.values_row(both[1].seed_tables(0), both[1].links, both[1].rules, i, s, 0, values[i])
                 np.testing.assert_allclose(values[i], both[1].q_hat(0)[i, s], rtol=0, atol=1e-11 * scale)

@@ -9,13 +9,14 @@ import pytest
 
 from marl_pr_common import peers
 from marl_pr_common.envs import FiniteMDP, ObsSpace, digital_mdp, navigation_mdp, optimal_q
+from marl_pr_common.envs.jit import HAS_NUMBA
+from marl_pr_common.figures.convergence import error_curve
 from marl_pr_common.tabular.config import TabularConfig
 from marl_pr_common.tabular.digital import DigitalRun
 from marl_pr_common.tabular.measures import (
     boundedness,
     consensus_error,
     decay_slope,
-    distance,
     flattened_fixed_point,
     mean_distance,
     process_distance,
@@ -23,7 +24,6 @@ from marl_pr_common.tabular.measures import (
 from marl_pr_common.tabular.schedules import Constant, Power, Schedule, Shrink, TheoryWarning
 
 PAPER = (Power(0.3, 0.65), Power(0.3, 0.35))
-CONSISTENT = (Power(0.9, 0.85), Power(0.1, 0.05))
 
 
 def run(
@@ -68,10 +68,13 @@ def test_optimal_q_of_navigation() -> None:
         assert q[int(space.encode((*start, *goal)))].max() == pytest.approx(best, abs=1e-10)
 
 
+@pytest.mark.skipif(not HAS_NUMBA, reason="needs the extra fast")
 @pytest.mark.parametrize("graph", ["complete", "ring", "changing"])
 @pytest.mark.parametrize("refresh", [1, 5])
 def test_numpy_and_compiled_agree(digital: tuple[FiniteMDP, np.ndarray], graph: str, refresh: int) -> None:
-    matrix = {"complete": None, "ring": peers.ring(20), "changing": np.stack([peers.ring(20), peers.complete(20)])}[graph]
+    matrix = {"complete": None, "ring": peers.ring(20), "changing": np.stack([peers.ring(20), peers.complete(20)])}[
+        graph
+    ]
     both = [
         run(digital[0], 0.4, graph=matrix, seeds=3, refresh=refresh, backend=backend) for backend in ("numpy", "numba")
     ]
@@ -125,14 +128,7 @@ def test_why_it_fails(digital: tuple[FiniteMDP, np.ndarray]) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_consistent_variant_reaches_q_star(seed: int) -> None:
     """20 random small MDPs: sup over all agents of |Q_i - Q*| < 1e-2 of the range of Q*."""
-    rng = np.random.default_rng([seed, 2304])
-    n_agents = int(rng.integers(2, 6))
-    mdp = digital_mdp(rng, int(rng.integers(3, 9)), int(rng.integers(2, 4)), n_agents, float(rng.uniform(0.5, 0.8)))
-    q_star = optimal_q(mdp)
-    graph = peers.ring(n_agents) if seed % 2 else None
-    agents = run(mdp, Shrink(1.0), CONSISTENT, graph)
-    agents.train(4 * 10**6)
-    assert distance(agents.q, q_star)[0] < 1e-2 * np.ptp(q_star)
+    assert error_curve(seed, Shrink(1.0), (4_000_000,))[0] < 1e-2
 
 
 def test_degree_weighted_limit_on_a_star_graph(digital: tuple[FiniteMDP, np.ndarray]) -> None:
@@ -181,7 +177,8 @@ def test_warnings_name_the_condition() -> None:
         build(Power(0.7, 0.65), Power(0.4, 0.35), 1.0)
     with pytest.raises(ValueError, match=r"kappa=1\.5"):
         build(*PAPER, 1.5)
-    with pytest.raises(ValueError, match="tau >= 0|does not grow"):
+    with pytest.raises(ValueError, match="does not grow"):
         build(Power(0.3, -0.1), Power(0.3, 0.1), 1.0)
-    with pytest.warns(TheoryWarning, match="tau_1=0 of alpha"):
+    with pytest.warns(TheoryWarning) as caught:
         DigitalRun(mdp, mean.reciprocity(spaces), Constant(0.1), Constant(0.3), 1.0, rngs)
+    assert [str(w.message).split(" ")[0] for w in caught] == ["tau_1=0", "tau_2=0"]
