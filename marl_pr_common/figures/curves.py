@@ -28,8 +28,8 @@ class Budget:
 
 
 BUDGETS = {
-    "Landmarks-2": Budget(6_000, 200),
-    "Landmarks-10": Budget(20_000, 500),
+    "Landmarks-2": Budget(15_000, 300),
+    "Landmarks-10": Budget(60_000, 1_000),
     "Navigation-3": Budget(25_000, 500),
     "Navigation-10": Budget(30_000, 500),
     "Blocker-2": Budget(12_000, 250),

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
 
 from marl_pr_common.figures.curves import Advance, Budget, arms, curves, median_steps, threshold
 from marl_pr_common.figures.figure4 import panel
@@ -25,6 +28,23 @@ class DemoResult:
     rows: tuple[tuple[str, str, str], ...]
     """Per learner: label, final return with 95 % interval, median steps per agent to the threshold with 95 %
     interval."""
+
+
+def show_navigation_demo(out: Path, console: Console, seeds: int = 5) -> DemoResult:
+    """:func:`run_navigation_demo` with a progress bar, and its table on ``console``."""
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(f"{ENV}: {len(ARMS)} learners, {seeds} seeds", total=demo_work(seeds))
+        result = run_navigation_demo(out, seeds, lambda steps: bar.advance(task, steps))
+    table = Table(
+        title=f"{ENV}, {BUDGET.steps:,} steps per agent, {seeds} seeds, [95 % interval]", title_justify="left"
+    )
+    for heading in ("", "final return per agent", "steps per agent to threshold"):
+        table.add_column(heading)
+    for row in result.rows:
+        table.add_row(*(cell.replace("[", "\\[") for cell in row))
+    console.print(table)
+    console.print(f"Written: {result.figure}, .svg and .csv", soft_wrap=True, highlight=False)
+    return result
 
 
 def demo_work(seeds: int = 5) -> int:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import tyro
+from rich.console import Console
 
-from marl_pr_common.figures import FigureConfig, navigation_demo, run_figure, run_navigation_demo
+from marl_pr_common.commands.figure import Command
+from marl_pr_common.envs.jit import HAS_NUMBA
+from marl_pr_common.figures import FigureConfig, navigation_demo, run_figure, run_navigation_demo, show_navigation_demo
 from marl_pr_common.figures.curves import Budget, arms, steps_to, threshold
 from marl_pr_common.figures.figure4 import summary
 from marl_pr_common.figures.style import mean_interval, median_interval
+
+pytestmark = pytest.mark.skipif(not HAS_NUMBA, reason="millions of steps need the extra fast")
 
 
 def assert_figure(png: Path) -> None:
@@ -54,6 +61,25 @@ def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_figure(result.figure)
     assert len(result.rows) == 4
     assert set(pd.read_csv(result.data)["arm"]) == {"iql", "shared", "faithful", "decision"}
+
+
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``marl-pr figure 4 --envs Landmarks-2 ...`` as the command line reads it."""
+    options = ["4", "--out", str(tmp_path), "--seeds", "2", "--steps", "80", "--envs", "Landmarks-2", "--no-progress"]
+    command = tyro.cli(Command, args=options)
+    assert command.envs == ("Landmarks-2",)
+    assert command.run() == 0
+    assert "## Landmarks-2" in capsys.readouterr().out
+
+
+def test_demo_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(navigation_demo, "BUDGET", Budget(400, 100, 2))
+    console = Console(width=120, record=True, file=io.StringIO())
+    show_navigation_demo(tmp_path, console, seeds=2)
+    text = console.export_text()
+    assert "one shared table" in text
+    assert "[" in text
+    assert "navigation.png" in text
 
 
 def made_up(speed: dict[str, int], seeds: int) -> pd.DataFrame:

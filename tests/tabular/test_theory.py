@@ -23,6 +23,7 @@ from marl_pr_common.tabular.measures import (
 )
 from marl_pr_common.tabular.schedules import Constant, Power, Schedule, Shrink, TheoryWarning
 
+pytestmark = pytest.mark.skipif(not HAS_NUMBA, reason="millions of steps need the extra fast")
 PAPER = (Power(0.3, 0.65), Power(0.3, 0.35))
 
 
@@ -68,7 +69,6 @@ def test_optimal_q_of_navigation() -> None:
         assert q[int(space.encode((*start, *goal)))].max() == pytest.approx(best, abs=1e-10)
 
 
-@pytest.mark.skipif(not HAS_NUMBA, reason="needs the extra fast")
 @pytest.mark.parametrize("graph", ["complete", "ring", "changing"])
 @pytest.mark.parametrize("refresh", [1, 5])
 def test_numpy_and_compiled_agree(digital: tuple[FiniteMDP, np.ndarray], graph: str, refresh: int) -> None:

@@ -59,6 +59,7 @@ def test_seeds_are_independent_of_how_many_run() -> None:
     assert not np.array_equal(three.learner.q[0], three.learner.q[1])
 
 
+@pytest.mark.skipif(not HAS_NUMBA, reason="needs the extra fast")
 def test_parallel_env_trainer_learns_like_the_compiled_loop() -> None:
     """The same environment through PettingZoo: another stream of draws, the same learning."""
     budget = Budget(3_000, 500, 20)
@@ -72,6 +73,7 @@ def test_parallel_env_trainer_learns_like_the_compiled_loop() -> None:
     assert all(3_000 < end.total_steps <= 6_000 for end in ends)
 
 
+@pytest.mark.skipif(not HAS_NUMBA, reason="needs the extra fast")
 def test_decision_mode_needs_fewer_steps_on_navigation_10() -> None:
     """10 seeds: the slowest seed of PR decision is faster than the fastest of IQL; eq. 5 does not get there."""
     budget = Budget(24_000, 500, 10)
