@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import numbers
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
@@ -84,11 +85,18 @@ class ReciprocityConfig:
 
 
 def check_literals(config: object) -> None:
-    """Raise ValueError if a field annotated with ``Literal`` holds another value; the nearest one is suggested."""
+    """Raise ValueError if a field annotated with ``Literal``, ``bool`` or ``float`` holds anything else.
+
+    For a wrong choice the nearest one is suggested.
+    """
     hints = get_type_hints(type(config))
     for field in fields(config):  # type: ignore[arg-type]
         choices = get_args(hints[field.name])
         value = getattr(config, field.name)
+        if hints[field.name] is bool:
+            _check(isinstance(value, bool), field.name, value, "True or False")
+        if hints[field.name] is float:
+            _check(isinstance(value, numbers.Real) and not isinstance(value, bool), field.name, value, "a number")
         if choices and all(isinstance(choice, str) for choice in choices) and value not in choices:
             raise ValueError(f"{field.name}={value!r} is not one of {', '.join(choices)}.{_suggest(value, choices)}")
 

@@ -60,6 +60,7 @@ class MultiAgent(TD3):
         leader: int | None = None,
         **kwargs: Any,
     ):
+        kwargs = checks.named(args, kwargs, self.upstream)
         options = checks.pr_options(kwargs, self.upstream)
         self.pr = from_mapping(ReciprocityConfig, options, where=type(self).__name__)
         self.shared_replay = shared_replay
@@ -68,8 +69,9 @@ class MultiAgent(TD3):
         self._leader = leader
         self._agent_episodes: list[deque[dict[str, float]]] = []
         setup = kwargs.pop("_init_setup_model", True)
+        kwargs["policy_kwargs"] = dict(kwargs.get("policy_kwargs") or {})  # DDPG writes into it: not into the user's
         columns = make_columns(env, n_agents)
-        super().__init__(policy, columns, *args, **kwargs, _init_setup_model=False)  # type: ignore[misc,arg-type]
+        super().__init__(policy, columns, **kwargs, _init_setup_model=False)  # type: ignore[misc,arg-type]
         if self.env is not None:
             self.n_agents = self.env.num_envs
         if setup:

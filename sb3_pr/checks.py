@@ -25,6 +25,18 @@ class UnknownOption(TypeError, ValueError):
     """A keyword that neither SB3 nor PR knows. A TypeError, as Python raises for unexpected keywords."""
 
 
+def named(args: tuple[Any, ...], kwargs: dict[str, Any], upstream: type[TD3]) -> dict[str, Any]:
+    """SB3's positional parameters, those after ``policy`` and ``env``, by name.
+
+    :raises TypeError: if there are too many, or one is given twice
+    """
+    by_name = inspect.signature(upstream.__init__).bind(None, None, None, *args).arguments
+    given = {name: value for name, value in by_name.items() if name not in ("self", "policy", "env")}
+    for name in given.keys() & kwargs.keys():
+        raise TypeError(f"{name} is given twice, by position ({given[name]!r}) and by name ({kwargs[name]!r}).")
+    return {**given, **kwargs}
+
+
 def pr_options(kwargs: dict[str, Any], upstream: type[TD3]) -> dict[str, Any]:
     """Move PR's options out of a constructor's keyword arguments.
 

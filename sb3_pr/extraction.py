@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import inspect
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, cast
 
 import torch as th
 from stable_baselines3 import TD3
 from stable_baselines3.common.noise import VectorizedActionNoise
+from stable_baselines3.common.policies import ContinuousCritic
 from stable_baselines3.td3.policies import TD3Policy
 from torch import nn
 
 from sb3_pr.policies import UPSTREAM
 from sb3_pr.stacking import agent_optimizer_state, agent_state_dict
 
+BUFFER_OPTIONS = ("handle_timeout_termination",)
+"""Understood by every replay buffer that SB3 chooses by itself."""
 OURS = ("n_agents", "observation_masks")
 PER_AGENT = ("buffer_size", "learning_starts")
 """Counted over all agents by SB3, so one agent has its share."""
@@ -23,13 +26,16 @@ PER_AGENT = ("buffer_size", "learning_starts")
 def lone_agent(model: Any, index: int) -> TD3:
     """Agent ``index`` of ``model`` as an upstream model: weights, target weights, optimisers, episode statistics.
 
-    It refers to nothing of this package, so plain SB3 loads what it saves. Coordinates that the agent's observation
+    It refers to nothing of this package (unless the policy is a class derived from ours), so plain SB3 loads what it
+    saves. Its replay buffer is the empty one that SB3 chooses by itself. Coordinates that the agent's observation
     mask hides have weight 0 in its first layers, which is what the mask does. Global generators are left alone.
     """
     names = [name for name in inspect.signature(model.upstream.__init__).parameters if hasattr(model, name)]
     options: dict[str, Any] = {name: getattr(model, name) for name in names if name not in ("policy", "env", "seed")}
     for name in PER_AGENT:
         options[name] = options[name] // model.n_agents
+    options["replay_buffer_class"] = None
+    options["replay_buffer_kwargs"] = {k: v for k, v in model.replay_buffer_kwargs.items() if k in BUFFER_OPTIONS}
     options["policy_kwargs"] = _policy_kwargs(model)
     if isinstance(model.action_noise, VectorizedActionNoise):
         options["action_noise"] = model.action_noise.noises[index]
@@ -57,7 +63,9 @@ def lone_policy(model: Any, index: int) -> TD3Policy:
 
 
 def _policy_class(model: Any) -> type[TD3Policy]:
-    return next(UPSTREAM[cls] for cls in model.policy_class.__mro__ if cls in UPSTREAM)
+    """SB3's class behind ours; a user's own class serves one agent as it is."""
+    policy: type[TD3Policy] = UPSTREAM.get(model.policy_class, model.policy_class)
+    return policy
 
 
 def _policy_kwargs(model: Any) -> dict[str, Any]:
@@ -72,7 +80,7 @@ def _generators_kept(model: Any) -> AbstractContextManager[None]:
 def _copy_networks(model: Any, lone: TD3Policy, index: int) -> None:
     for name in ("actor", "actor_target", "critic", "critic_target"):
         stacked: nn.Module = getattr(model.policy, name)
-        target: nn.Module = getattr(lone, name)
+        target: nn.Module = getattr(lone, name).to(next(stacked.parameters()).dtype)
         target.load_state_dict(agent_state_dict(stacked, index))
         if name in ("actor", "critic"):
             target.optimizer.load_state_dict(agent_optimizer_state(stacked, stacked.optimizer, index))  # type: ignore
@@ -83,7 +91,7 @@ def _copy_networks(model: Any, lone: TD3Policy, index: int) -> None:
 @th.no_grad()
 def _hide(network: nn.Module, hidden: th.Tensor) -> None:
     """Zero the first layers' weights of the coordinates that the agent does not see; actions follow them."""
-    towers = [network.mu] if hasattr(network, "mu") else network.q_networks
-    for tower in towers:  # type: ignore[union-attr]
+    towers = network.q_networks if isinstance(network, ContinuousCritic) else [network.mu]
+    for tower in cast(list[nn.Module], towers):
         first = next(layer for layer in tower.modules() if isinstance(layer, nn.Linear))
         first.weight[:, : len(hidden)][:, hidden] = 0

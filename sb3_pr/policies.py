@@ -28,7 +28,7 @@ class MaskedExtractor(BaseFeaturesExtractor):
 
     masks: th.Tensor
 
-    def __init__(self, extractor: FlattenExtractor, masks: np.ndarray):
+    def __init__(self, extractor: BaseFeaturesExtractor, masks: np.ndarray):
         super().__init__(extractor._observation_space, extractor.features_dim)
         if type(extractor) is not FlattenExtractor:
             raise ValueError(

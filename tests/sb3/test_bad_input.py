@@ -1,0 +1,135 @@
+"""Bad input: an error that names the value, says what was expected and what to do; and nothing is lost."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.envs import FakeImageEnv
+
+from sb3_pr import TD3PR
+from tests.sb3.tools import ALGORITHMS, SMALL, tensors
+
+BAD = [
+    ({"kappa": 1.2}, r"kappa=1\.2: expected a number in \[0, 1\]"),
+    ({"kappa": -0.5}, r"kappa=-0\.5"),
+    ({"normalize": "sum"}, r"diverge: .* = 1\.485 >= 1 with gamma=0\.99, kappa=0\.5, \|N_i\|=2, \|S#\|=1\. Use"),
+    ({"normalize": "sum", "kappa": 0.01, "peers": "ring", "adjacency": "noise"}, "diverge"),
+    ({"adjacency": "nearest"}, "adjacency='nearest' is not one of same, noise, resample, drop, neighbours"),
+    ({"kapa": 0.5}, "unknown option kapa=0.5. Did you mean 'kappa'"),
+    ({"learning_rates": 0.5}, "Did you mean 'learning_rate'"),
+    ({"n_agents": 0}, "n_agents=0: expected an integer >= 1"),
+    ({"n_agents": 2.5}, "n_agents=2.5"),
+    ({"leader": 3}, "leader=3: expected an agent from 0 to 2"),
+    ({"train_freq": (1, "episode")}, r"train_freq=\(1, 'episode'\) with n_agents=3"),
+    ({"observation_masks": np.ones((2, 3))}, r"shape \(2, 3\): expected \(n_agents, obs_dim\) = \(3, 3\)"),
+    ({"observation_masks": np.full((3, 3), 0.5)}, "expected booleans"),
+    ({"observation_masks": [[1, 1, 1], [0, 0, 0], [1, 1, 1]]}, "agent 1 sees no coordinate"),
+    ({"peers": "random", "n_peers": 3}, "n_peers=3 with n_agents=3"),
+    ({"peers": np.ones((2, 2))}, r"peer_matrix has shape \(2, 2\): expected .*\(3, 3\)"),
+    ({"peers": -np.ones((3, 3))}, "weights >= 0"),
+    ({"estimator": "exact"}, "estimator='exact'"),
+    ({"min_over": "critics"}, "min_over='critics'"),
+    ({"sync_interval": 0}, "sync_interval=0"),
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), BAD, ids=lambda value: "-".join(value) if isinstance(value, dict) else ""
+)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_bad_options(algorithm, options, message):
+    with pytest.raises(ValueError, match=message):
+        algorithm("MlpPolicy", "Pendulum-v1", **{"n_agents": 3, "policy_kwargs": dict(SMALL), **options})
+
+
+def test_options_given_twice():
+    with pytest.raises(TypeError, match="learning_rate is given twice"):
+        TD3PR("MlpPolicy", "Pendulum-v1", 1e-3, learning_rate=1e-3)
+    assert TD3PR("MlpPolicy", "Pendulum-v1", 3e-4, 500).buffer_size == 500
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_columns_that_disagree(algorithm):
+    env = make_vec_env("Pendulum-v1", n_envs=2)
+    with pytest.raises(ValueError, match=r"n_agents=3, but the environment has 2 column\(s\)"):
+        algorithm("MlpPolicy", env, n_agents=3)
+    with pytest.raises(ValueError, match=r"n_agents=3, but the environment has 1 column\(s\)"):
+        algorithm("MlpPolicy", gym.make("Pendulum-v1"), n_agents=3)
+    assert algorithm("MlpPolicy", env).n_agents == 2
+
+
+def test_loading_with_another_number_of_columns(tmp_path):
+    TD3PR("MlpPolicy", "Pendulum-v1", n_agents=3, policy_kwargs=dict(SMALL)).save(tmp_path / "three")
+    with pytest.raises(ValueError, match=r"n_agents=3, but the environment has 2 column"):
+        TD3PR.load(tmp_path / "three", env=make_vec_env("Pendulum-v1", n_envs=2))
+
+
+@pytest.mark.parametrize("n_agents", [1, 3])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_discrete_actions(algorithm, n_agents):
+    with pytest.raises(AssertionError, match=r"Discrete\(2\).*continuous_actions=True"):
+        algorithm("MlpPolicy", "CartPole-v1", n_agents=n_agents)
+
+
+def test_adjacency_needs_coordinates():
+    env = make_vec_env(lambda: FakeImageEnv(screen_height=36, screen_width=36, discrete=False), n_envs=2)
+    with pytest.raises(ValueError, match="no real-valued vector"):
+        TD3PR("CnnPolicy", env, adjacency="noise", buffer_size=10)
+    with pytest.raises(ValueError, match="observation_masks need a Box observation of real numbers"):
+        TD3PR("CnnPolicy", env, observation_masks=np.ones((2, 3)), buffer_size=10)
+
+
+def test_policies_that_cannot_stack():
+    from stable_baselines3.td3.policies import TD3Policy
+
+    with pytest.raises(ValueError, match=r"Derive your class from sb3_pr\.policies"):
+        TD3PR(TD3Policy, "Pendulum-v1", n_agents=2)
+
+
+class Broken(gym.Env):
+    """Returns what it is told to at one step."""
+
+    observation_space = spaces.Box(-1, 1, (4,))
+    action_space = spaces.Box(-1, 1, (1,))
+
+    def __init__(self, where, value):
+        self.where, self.value, self.steps = where, value, 0
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        observation = np.zeros(4, dtype=np.float32)
+        if self.where == "reset":
+            observation[2] = self.value
+        return observation, {}
+
+    def step(self, action):
+        self.steps += 1
+        observation, reward, terminated = self.np_random.normal(size=4).astype(np.float32), 0.0, self.steps % 10 == 0
+        if self.steps == 130:
+            if self.where == "reward":
+                reward = self.value
+            elif self.where in ("observation", "terminal"):
+                observation[2] = self.value
+                terminated = self.where == "terminal"
+        return observation, reward, terminated, False, {}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["reward", "observation", "terminal", "reset"])
+@pytest.mark.parametrize("n_agents", [1, 3])
+def test_non_finite_values_are_named_before_they_reach_a_network(where, value, n_agents):
+    broken = n_agents - 1
+    env = make_vec_env(lambda: Broken("fine", 0.0), n_envs=n_agents)
+    inner = env.envs[broken].unwrapped
+    inner.where, inner.value = where, value
+    model = TD3PR("MlpPolicy", env, policy_kwargs=dict(SMALL), seed=0)
+    what = {"terminal": "terminal observation", "reset": "observation"}.get(where, where)
+    place = "" if where == "reward" else ", coordinate 2"
+    when = "after reset" if where == "reset" else f"at step {130 * n_agents}"
+    with pytest.raises(ValueError, match=f"non-finite {what} of agent {broken}{place} {when}: {value}") as error:
+        model.learn(1000)
+    assert "VecCheckNan" in str(error.value)
+    assert all(np.isfinite(tensor.numpy()).all() for tensor in tensors(model).values())
+    assert np.isfinite(model.replay_buffer.observations).all()
+    assert np.isfinite(model.replay_buffer.rewards).all()

@@ -1,0 +1,259 @@
+"""Saving, loading, going on; and one agent as a plain SB3 model."""
+
+import pathlib
+import subprocess
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch as th
+from stable_baselines3 import DDPG, TD3
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.vec_env import VecNormalize
+
+from sb3_pr import DDPGPR, TD3PR, AgentEvalCallback, evaluate_agents
+from tests.sb3.tools import ALGORITHMS, PAIRS, SMALL, assert_same_bits, tensors
+
+
+def trained(cls=TD3PR, steps=400, env="Pendulum-v1", **options):
+    options = {"n_agents": 3, "policy_kwargs": dict(SMALL), "seed": 0, **options}
+    return cls("MlpPolicy", env, **options).learn(steps)
+
+
+@pytest.mark.parametrize("options", [{}, {"adjacency": "noise", "sync_interval": 5, "peers": "random"}])
+@pytest.mark.parametrize("cls", ALGORITHMS)
+def test_save_and_load_keep_networks_optimisers_and_reciprocity(cls, options, tmp_path):
+    model = trained(cls, **options)
+    model.save(tmp_path / "model")
+    loaded = cls.load(tmp_path / "model")
+    assert_same_bits(model, loaded)
+    assert loaded.pr == model.pr
+    assert loaded.n_agents == 3
+    assert loaded.leader == model.leader
+    if model.peer_critics is not None:
+        for mine, other in zip(model.peer_critics.parameters(), loaded.peer_critics.parameters(), strict=True):
+            assert th.equal(mine, other)
+    assert np.array_equal(loaded.reciprocity.peer_weights, model.reciprocity.peer_weights)
+    obs = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
+    np.testing.assert_array_equal(model.predict(obs)[0], loaded.predict(obs)[0])
+    states = th.randn(3, 8, 3)
+    if model.pr.adjacency != "same":  # PR's own generator goes on where it stood
+        assert th.equal(model.reciprocity._adjacent(states).states, loaded.reciprocity._adjacent(states).states)
+
+
+@pytest.mark.parametrize("cls", ALGORITHMS)
+def test_a_loaded_model_goes_on_like_the_saved_one(cls, tmp_path):
+    """With the same replay buffer and global generators, the next updates are the same, bit for bit."""
+    model = trained(cls, adjacency="resample")
+    model.save(tmp_path / "model")
+    model.save_replay_buffer(tmp_path / "buffer.pkl")
+    loaded = cls.load(tmp_path / "model", env=make_vec_env("Pendulum-v1", n_envs=3))
+    loaded.load_replay_buffer(tmp_path / "buffer.pkl")
+    for one in (model, loaded):
+        one._setup_learn(100, reset_num_timesteps=False)
+        one._current_progress_remaining = 0.5
+        np.random.seed(1)  # noqa: NPY002
+        th.manual_seed(1)
+        one.train(20, 32)
+    assert_same_bits(model, loaded)
+
+
+def test_learning_continues_after_loading(tmp_path):
+    model = trained()
+    model.save(tmp_path / "model")
+    loaded = TD3PR.load(tmp_path / "model", env=make_vec_env("Pendulum-v1", n_envs=3))
+    loaded.learn(300, reset_num_timesteps=False)
+    assert loaded.num_timesteps == 402 + 300
+
+
+def test_options_may_be_changed_when_loading(tmp_path):
+    trained(kappa=0.5).save(tmp_path / "model")
+    loaded = TD3PR.load(tmp_path / "model", kappa=0.2, adjacency="resample", rho=2)
+    assert (loaded.kappa, loaded.pr.adjacency, loaded.reciprocity.config.rho) == (0.2, "resample", 2)
+    with pytest.raises(ValueError, match="kappa=3"):
+        TD3PR.load(tmp_path / "model", kappa=3)
+    with pytest.raises(ValueError, match="sync_interval=9, but the model was saved with 1"):
+        TD3PR.load(tmp_path / "model", sync_interval=9)
+
+
+@pytest.mark.parametrize(("cls", "upstream"), PAIRS)
+def test_an_agent_saved_is_loaded_by_plain_sb3(cls, upstream, tmp_path):
+    model = trained(cls, action_noise=NormalActionNoise(np.zeros(1), 0.1 * np.ones(1)))
+    obs = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
+    actions, _ = model.predict(obs)
+    for i in range(3):
+        lone = model.agent(i)
+        assert type(lone) is upstream
+        lone.save(tmp_path / f"agent_{i}")
+        loaded = upstream.load(tmp_path / f"agent_{i}", env=gym.make("Pendulum-v1"))
+        np.testing.assert_allclose(loaded.predict(obs[i])[0], actions[i], atol=1e-6)
+        assert_same_bits(loaded, lone)
+        loaded.learn(150)
+    np.savez(tmp_path / "expected.npz", obs=obs, actions=actions)
+    program = (
+        "import sys, numpy as np; sys.modules['sb3_pr'] = sys.modules['marl_pr_common'] = None\n"
+        f"from stable_baselines3 import {upstream.__name__} as A\n"
+        f"d = np.load(r'{tmp_path / 'expected.npz'}')\n"
+        f"for i in range(3): np.testing.assert_allclose(A.load(r'{tmp_path}/agent_%d' % i).predict(d['obs'][i])[0],"
+        " d['actions'][i], atol=1e-6)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
+
+
+def test_exporting_an_agent_moves_no_generator():
+    model = trained()
+    before = th.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    model.agent(1)
+    assert th.equal(th.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
+
+
+def test_masks_are_baked_into_an_exported_agent():
+    masks = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1]])
+    model = trained(observation_masks=masks)
+    obs = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
+    hidden = np.where(masks, obs, 99.0).astype(np.float32)
+    actions, _ = model.predict(obs)
+    np.testing.assert_array_equal(model.predict(hidden)[0], actions)
+    for i in range(3):
+        np.testing.assert_allclose(model.agent(i).predict(hidden[i])[0], actions[i], atol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["MlpPolicy", "CnnPolicy"])
+def test_policy_save_and_load(policy, tmp_path):
+    if policy == "CnnPolicy":
+        from stable_baselines3.common.envs import FakeImageEnv
+
+        env = make_vec_env(lambda: FakeImageEnv(screen_height=36, screen_width=36, discrete=False), n_envs=2)
+        model = TD3PR(policy, env, buffer_size=10, policy_kwargs={"net_arch": [8]})
+    else:
+        model = TD3PR(policy, "Pendulum-v1", n_agents=2, policy_kwargs=dict(SMALL))
+    model.policy.save(tmp_path / "policy.pkl")
+    loaded = type(model.policy).load(tmp_path / "policy.pkl")
+    obs = np.stack([model.observation_space.sample() for _ in range(2)])
+    np.testing.assert_array_equal(loaded.predict(obs)[0], model.policy.predict(obs)[0])
+
+
+def test_predict_shapes_and_the_leader():
+    model = trained()
+    obs = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+    assert model.predict(obs[0])[0].shape == (1,)
+    assert model.predict(obs[:3])[0].shape == (3, 1)
+    for agent in range(3):
+        model.leader = agent
+        np.testing.assert_allclose(model.predict(obs)[0], model.agent(agent).predict(obs)[0], atol=1e-6)
+        np.testing.assert_allclose(model.predict(obs[0])[0], model.agent(agent).predict(obs[0])[0], atol=1e-6)
+    model.leader = None
+    returns = [
+        np.mean([episode["r"] for episode in episodes]) if episodes else -np.inf for episodes in model._agent_episodes
+    ]
+    assert model.leader == int(np.argmax(returns))
+
+
+def test_replay_buffer_files_are_plain_sb3s(tmp_path):
+    """A buffer saved by a group is loaded by a group, and one saved by upstream with as many envs too."""
+    model = trained(steps=150)
+    model.save_replay_buffer(tmp_path / "group.pkl")
+    before = model.replay_buffer.observations.copy()
+    model.load_replay_buffer(tmp_path / "group.pkl")
+    np.testing.assert_array_equal(model.replay_buffer.observations, before)
+    assert len(model.replay_buffer.sample(5).rewards) == 15
+    upstream = TD3("MlpPolicy", make_vec_env("Pendulum-v1", n_envs=3), policy_kwargs=dict(SMALL)).learn(150)
+    upstream.save_replay_buffer(tmp_path / "upstream.pkl")
+    assert type(upstream.replay_buffer) is ReplayBuffer
+    model.load_replay_buffer(tmp_path / "upstream.pkl")
+    assert len(model.replay_buffer.sample(5).rewards) == 15
+
+
+def test_set_env_and_pickled_group():
+    model = trained()
+    model.set_env(make_vec_env("Pendulum-v1", n_envs=3))
+    model.learn(90)
+    with pytest.raises(AssertionError):
+        model.set_env(make_vec_env("Pendulum-v1", n_envs=2))
+
+
+def test_one_agent_may_be_loaded_with_several_copies_of_its_environment(tmp_path):
+    TD3PR("MlpPolicy", "Pendulum-v1", policy_kwargs=dict(SMALL)).learn(120).save(tmp_path / "one")
+    loaded = TD3PR.load(tmp_path / "one", env=make_vec_env("Pendulum-v1", n_envs=2))
+    assert loaded.n_agents == 1
+    loaded.learn(100)
+
+
+def test_callbacks_tensorboard_and_progress_bar(tmp_path):
+    model = TD3PR(
+        "MlpPolicy", "Pendulum-v1", n_agents=2, policy_kwargs=dict(SMALL), tensorboard_log=str(tmp_path / "tb"), seed=0
+    )
+    env = gym.make("Pendulum-v1")
+    agents = AgentEvalCallback(gym.make("Pendulum-v1"), eval_freq=150, n_eval_episodes=2, verbose=0)
+    callbacks = [
+        CheckpointCallback(100, str(tmp_path), save_replay_buffer=True),
+        EvalCallback(env, eval_freq=150, n_eval_episodes=1, log_path=str(tmp_path), best_model_save_path=str(tmp_path)),
+        agents,
+    ]
+    model.learn(600, callback=callbacks, progress_bar=True, log_interval=1)
+    assert [returns.shape for returns in agents.agent_returns] == [(2, 2), (2, 2)]
+    assert (tmp_path / "evaluations.npz").exists()
+    assert list((tmp_path / "tb").rglob("events.out.tfevents.*"))
+    TD3PR.load(tmp_path / "best_model")
+    TD3PR.load(tmp_path / "rl_model_600_steps", env=make_vec_env("Pendulum-v1", n_envs=2)).learn(50)
+
+
+def test_evaluation_of_each_agent():
+    model = trained()
+    env = gym.make("Pendulum-v1")
+    returns = evaluate_agents(model, env, 2, seed=3)
+    for agent in range(3):
+        lone = model.agent(agent)
+        again = evaluate_agents(lone, gym.make("Pendulum-v1"), 2, seed=3)
+        np.testing.assert_allclose(returns[agent], again[0])
+    assert np.shape(evaluate_policy(model, make_vec_env("Pendulum-v1", n_envs=3), 3, warn=False)) == (2,)
+
+
+def test_evaluation_that_would_mix_agents_is_refused():
+    callback = AgentEvalCallback(make_vec_env("Pendulum-v1", n_envs=2), n_eval_episodes=1)
+    with pytest.raises(ValueError, match="eval_env has 2 environments, as many as there are agents"):
+        TD3PR("MlpPolicy", "Pendulum-v1", n_agents=2, policy_kwargs=dict(SMALL)).learn(10, callback=callback)
+
+
+PROGRAM = """
+import hashlib, torch as th
+th.set_num_threads(1)
+from sb3_pr import {name}
+model = {name}("MlpPolicy", "Pendulum-v1", n_agents=3, adjacency="noise", peers="random", estimator="sampled",
+               policy_kwargs=dict(net_arch=[16]), seed=3).learn(600)
+digest = hashlib.sha256()
+for tensor in model.policy.state_dict().values():
+    digest.update(tensor.numpy().tobytes())
+print(digest.hexdigest())
+"""
+
+
+@pytest.mark.parametrize("cls", ALGORITHMS)
+def test_a_seed_gives_the_same_run_in_two_processes(cls):
+    program = PROGRAM.format(name=cls.__name__)
+    root = pathlib.Path(__file__).parents[2]
+    runs = [
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root).stdout
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1]
+    assert len(runs[0].strip()) == 64
+
+
+def test_vec_normalize_statistics_survive(tmp_path):
+    env = VecNormalize(make_vec_env("Pendulum-v1", n_envs=2))
+    model = DDPGPR("MlpPolicy", env, policy_kwargs=dict(SMALL)).learn(300)
+    model.save(tmp_path / "m")
+    env.save(tmp_path / "stats.pkl")
+    again = VecNormalize.load(tmp_path / "stats.pkl", make_vec_env("Pendulum-v1", n_envs=2))
+    loaded = DDPGPR.load(tmp_path / "m", env=again)
+    assert loaded.get_vec_normalize_env() is again
+    loaded.learn(100)
+    assert tensors(loaded)
+    assert isinstance(loaded.agent(0), DDPG)

@@ -1,0 +1,71 @@
+"""What several test files compare: models tensor by tensor, and a group against lone upstream models."""
+
+import copy
+
+import gymnasium as gym
+import numpy as np
+import torch as th
+from stable_baselines3 import DDPG, TD3
+
+from sb3_pr import DDPGPR, TD3PR
+
+PAIRS = [(TD3PR, TD3), (DDPGPR, DDPG)]
+ALGORITHMS = [TD3PR, DDPGPR]
+SMALL = {"net_arch": [32, 32]}
+
+
+def tensors(model):
+    """Every parameter, buffer and optimiser tensor of a model, by name."""
+    found = dict(model.policy.state_dict())
+    for name in ("actor", "critic"):
+        state = getattr(model.policy, name).optimizer.state_dict()["state"]
+        for index, moments in state.items():
+            for key, value in moments.items():
+                found[f"{name}.optimizer.{index}.{key}"] = th.as_tensor(value)
+    return found
+
+
+def assert_same_bits(one, other):
+    left, right = tensors(one), tensors(other)
+    assert left.keys() == right.keys()
+    for name, tensor in left.items():
+        assert th.equal(tensor, right[name]), name
+
+
+def fill(model, rows, seed=0):
+    """Put random transitions into a replay buffer, different in each column."""
+    rng = np.random.default_rng(seed)
+    buffer, n = model.replay_buffer, model.n_envs
+    for _ in range(rows):
+        shape = (n, *model.observation_space.shape)
+        buffer.add(
+            rng.normal(size=shape).astype(np.float32),
+            rng.normal(size=shape).astype(np.float32),
+            rng.uniform(-1, 1, size=(n, *model.action_space.shape)).astype(np.float32),
+            rng.normal(size=n),
+            rng.random(n) < 0.1,
+            [{} for _ in range(n)],
+        )
+
+
+def prepare(model):
+    """What ``learn`` would set up before ``train`` may be called."""
+    if model.env is None:
+        model.set_env(gym.make("Pendulum-v1"))
+    model._setup_learn(1_000_000)
+    return model
+
+
+def double(model):
+    """Networks in float64, in place, for comparisons to 1e-12."""
+    for name in ("actor", "actor_target", "critic", "critic_target"):
+        getattr(model.policy, name).double()
+    return model
+
+
+def lone_critics(model):
+    """Each agent's target critic as an upstream module of its own."""
+    from sb3_pr.extraction import lone_policy
+
+    dtype = next(model.policy.parameters()).dtype
+    return [copy.deepcopy(lone_policy(model, i).critic_target).to(dtype) for i in range(model.n_agents)]
