@@ -5,9 +5,12 @@ Every kernel of this package is written in the subset of Python that numba compi
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import importlib
 import importlib.util
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -21,5 +24,19 @@ def jit(function: Function) -> Function:
     if not HAS_NUMBA:
         return function
     numba = importlib.import_module("numba")
-    compiled: Function = numba.njit(cache=True, error_model="numpy")(function)
-    return compiled
+    compiled = numba.njit(cache=True, error_model="numpy")(function)
+    try:
+        # numba looks for changes in the function's own file only: a kernel would keep an old callee of another file
+        compiled._cache._cache_file._source_stamp = _sources()
+    except AttributeError:  # a numba that keeps its cache otherwise
+        compiled = numba.njit(error_model="numpy")(function)
+    result: Function = compiled
+    return result
+
+
+@functools.cache
+def _sources() -> str:
+    """A digest of all files that may hold kernels."""
+    package = Path(__file__).parent.parent
+    files = sorted([*package.glob("envs/*.py"), *package.glob("tabular/*.py")])
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -35,9 +35,7 @@ def show_navigation_demo(out: Path, console: Console, seeds: int = 5) -> DemoRes
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task(f"{ENV}: {len(ARMS)} learners, {seeds} seeds", total=demo_work(seeds))
         result = run_navigation_demo(out, seeds, lambda steps: bar.advance(task, steps))
-    table = Table(
-        title=f"{ENV}, {BUDGET.steps:,} steps per agent, {seeds} seeds, [95 % interval]", title_justify="left"
-    )
+    table = Table(title=f"{ENV}, {BUDGET.steps:,} steps per agent, {seeds} seeds, 95 % intervals", title_justify="left")
     for heading in ("", "final return per agent", "steps per agent to threshold"):
         table.add_column(heading)
     for row in result.rows:

@@ -2,7 +2,7 @@
 
 Axes: t table, i or j agent, s state of a table, a action, x row = state of a class of agents (``Reciprocity.first``).
 The innermost functions take plain arrays: passing tuples of arrays to them costs more than their work. The NumPy
-version of the same steps is ``learner.py``; tests hold the two together to 1e-12.
+version of the same steps is ``vectorised.py``; tests hold the two together to 1e-12.
 """
 
 from __future__ import annotations

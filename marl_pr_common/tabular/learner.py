@@ -9,8 +9,7 @@ every step, for all agents at once:
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,16 +172,6 @@ class TabularPR:
         """Views of one seed's tables, or of their snapshot."""
         q, n, pool = self.frozen if frozen else self.tables
         return Tables(q[seed], n[seed], pool[seed])
-
-    def state_dict(self) -> dict[str, Any]:
-        """Copies of everything that was learnt."""
-        return {"steps": self.steps, **{name: array.copy() for name, array in self.tables._asdict().items()}}
-
-    def with_config(self, **changes: Any) -> TabularPR:
-        """A fresh learner of the same shape with some options changed."""
-        return TabularPR(
-            self.reciprocity, self.n_actions, replace(self.config, **changes), self.rules.gamma, self.n_seeds
-        )
 
     def _class_visits(self, seed: int) -> Ints:
         visits = np.zeros(self.q.shape[1:], dtype=np.int64)

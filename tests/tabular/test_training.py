@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import marl_pr_common
 from marl_pr_common.envs import grid_spec, make
 from marl_pr_common.envs.jit import HAS_NUMBA
 from marl_pr_common.figures.curves import Budget, learning_curve, steps_to, threshold
@@ -191,3 +195,33 @@ except ImportError as error:
     assert float(total) == pytest.approx(np.abs(here.learner.q).sum(), rel=1e-12)
     assert int(visits) == here.learner.tables.n.sum()
     assert 'pip install "marl-pr[fast]"' in result[1]
+
+
+@pytest.mark.skipif(not HAS_NUMBA, reason="needs the extra fast")
+def test_a_changed_kernel_is_compiled_again(tmp_path: Path) -> None:
+    """A caller in one file must not keep the cached machine code of a callee in another file."""
+    package = tmp_path / "marl_pr_common"
+    shutil.copytree(Path(marl_pr_common.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    code = "from marl_pr_common.tabular.caller import call; print(call(2.0))"
+    (package / "tabular" / "caller.py").write_text(
+        "from marl_pr_common.envs.jit import jit\n"
+        "from marl_pr_common.tabular.callee import double\n"
+        "@jit\n"
+        "def call(x):\n"
+        "    return double(x)\n"
+    )
+    results = []
+    for factor in (2, 3):
+        body = f"from marl_pr_common.envs.jit import jit\n@jit\ndef double(x):\n    return {factor} * x\n"
+        (package / "tabular" / "callee.py").write_text(body)
+        for _ in range(2):
+            run = subprocess.run(
+                [sys.executable, "-c", code],
+                capture_output=True,
+                text=True,
+                check=True,
+                cwd=tmp_path,
+                env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            )
+            results.append(float(run.stdout))
+    assert results == [4.0, 4.0, 6.0, 6.0]
