@@ -43,15 +43,15 @@ def test_theory_figures(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_figure_4_on_built_in_and_own_environments(tmp_path: Path) -> None:
-    config = FigureConfig(4, tmp_path, seeds=2, steps=80, envs=("Landmarks-2", "Cliff-2"), progress=False)
+    config = FigureConfig(4, tmp_path, seeds=2, steps=8, envs=("Landmarks-2", "Cliff-2"), progress=False)
     png = run_figure(config)
     assert_figure(png)
     data = pd.read_csv(png.with_suffix(".csv"))
     assert list(data.columns) == ["env", "arm", "seed", "steps", "total_steps", "episodes", "mean_return"]
-    assert len(data) == 2 * len(arms("x")) * 2 * 41
+    assert len(data) == 2 * len(arms("x")) * 2 * 9
     assert (data["total_steps"] <= 2 * data["steps"]).all()
     assert "too few for a verdict" in png.with_suffix(".md").read_text()
-    again = run_figure(FigureConfig(4, tmp_path / "again", 2, 80, ("Landmarks-2", "Cliff-2"), progress=False))
+    again = run_figure(FigureConfig(4, tmp_path / "again", 2, 8, ("Landmarks-2", "Cliff-2"), progress=False))
     pd.testing.assert_frame_equal(data, pd.read_csv(again.with_suffix(".csv")))
 
 
