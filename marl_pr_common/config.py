@@ -9,6 +9,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
+from marl_pr_common.convert import convert
+
 Adjacency = Literal["same", "noise", "resample", "drop", "neighbours"]
 Metric = Literal["l0", "euclidean", "cosine"]
 Weights = Literal["exponential", "uniform"]
@@ -102,7 +104,7 @@ def check_literals(config: object) -> None:
 
 
 def from_mapping(cls: type[ConfigT], options: Mapping[str, Any], where: str = "options") -> ConfigT:
-    """Build the dataclass ``cls`` from a mapping.
+    """Build the dataclass ``cls`` from a mapping; a nested mapping builds the nested dataclass.
 
     :param options: field names and values, for instance a YAML file's content
     :param where: what the mapping is, for the message
@@ -112,7 +114,8 @@ def from_mapping(cls: type[ConfigT], options: Mapping[str, Any], where: str = "o
     for key in options:
         if key not in known:
             raise ValueError(f"{where}: unknown key {key!r}. Known keys: {', '.join(known)}.{_suggest(key, known)}")
-    return cls(**options)
+    hints = get_type_hints(cls)
+    return cls(**{key: convert(value, hints[key], f"{where}: {key}", from_mapping) for key, value in options.items()})
 
 
 def _check(holds: bool, name: str, value: object, expected: str) -> None:

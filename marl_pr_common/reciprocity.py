@@ -19,11 +19,15 @@ from marl_pr_common import peers
 from marl_pr_common.adjacency import AdjacentStates, adjacent_states, choose_one, fill_unseen
 from marl_pr_common.config import ReciprocityConfig
 from marl_pr_common.moments import RunningMoments
-from marl_pr_common.target import peer_statistics, reciprocal_value
+from marl_pr_common.target import peer_statistics, reciprocal_value, sampled_reciprocal_value
 
 Evaluate = Callable[[th.Tensor, th.Tensor], th.Tensor]
 """(states (n_agents, batch, dim), peer (n_agents, batch)) -> values (n_critics, n_agents, batch): agent i's row b,
 valued by the critics of agent ``peer[i, b]``, with agent i's own actions."""
+
+
+RECORD_EVERY = 10
+"""Batches between two that count in the statistics: measuring every one would cost as much as forming the target."""
 
 
 class Reciprocity:
@@ -48,7 +52,8 @@ class Reciprocity:
         self._generator_state: tuple[str, th.Tensor] | None = None  # device type and state, while unpickled
         self._moments: RunningMoments | None = None
         self.peer_weights = peers.peer_matrix(config, n_agents, self.rng)
-        self.masked_peer_values = 0
+        self._masked: int | th.Tensor = 0
+        self._batches = 0
         self._statistics: list[tuple[th.Tensor, ...]] = []
 
     @property
@@ -72,13 +77,8 @@ class Reciprocity:
         """
         states = states.detach()
         adjacent = self._adjacent(states)
-        gather = self._sampled if self.config.estimator == "sampled" else self._full
-        values, peer_weights, adjacent_weights = gather(adjacent, states, evaluate, own.dtype)
-        if self.config.min_over == "peer":
-            own, values = own.amin(0, keepdim=True), values.amin(0, keepdim=True)
-        if record:
-            self._record(own, values, peer_weights, adjacent_weights)
-        return reciprocal_value(own, values, peer_weights, adjacent_weights, self.config)
+        mix = self._sampled if self.config.estimator == "sampled" else self._full
+        return mix(own, adjacent, states, evaluate, record)
 
     def _adjacent(self, states: th.Tensor) -> AdjacentStates:
         if self.config.adjacency == "same" and self.masks is None:
@@ -93,9 +93,9 @@ class Reciprocity:
         return adjacent_states(self.config, states, self._moments, changeable, self.generator(states.device))
 
     def _full(
-        self, adjacent: AdjacentStates, states: th.Tensor, evaluate: Evaluate, dtype: th.dtype
-    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
-        """Every peer on every adjacent state: values (n_critics, i, j, n_adjacent, batch) and both weights."""
+        self, own: th.Tensor, adjacent: AdjacentStates, states: th.Tensor, evaluate: Evaluate, record: bool
+    ) -> th.Tensor:
+        """Every peer on every adjacent state: values (n_critics, i, j, n_adjacent, batch)."""
         n, batch = states.shape[:2]
         agent = th.arange(n, device=states.device)
         values: th.Tensor | None = None
@@ -110,22 +110,32 @@ class Reciprocity:
                     values = found.new_zeros(len(found), n, n, len(adjacent.states), batch)
                 values[:, agent, peer[:, 0], a] = found
         assert values is not None  # active graphs have at least one peer
-        weights = th.as_tensor(self.peer_weights, dtype=dtype, device=states.device)
-        return values, weights, adjacent.weights.transpose(0, 1).to(dtype)
+        own, values = self._minimum(own), self._minimum(values)
+        peer_weights = th.as_tensor(self.peer_weights, dtype=own.dtype, device=own.device)
+        adjacent_weights = adjacent.weights.transpose(0, 1).to(own.dtype)
+        if record:
+            self._record(own, values, peer_weights, adjacent_weights)
+        return reciprocal_value(own, values, peer_weights, adjacent_weights, self.config)
 
     def _sampled(
-        self, adjacent: AdjacentStates, states: th.Tensor, evaluate: Evaluate, dtype: th.dtype
-    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
-        """One random peer and one random adjacent state per row: unbiased for the double sum, at A = N_i = 1 cost."""
-        n, batch = states.shape[:2]
+        self, own: th.Tensor, adjacent: AdjacentStates, states: th.Tensor, evaluate: Evaluate, record: bool
+    ) -> th.Tensor:
+        """One random peer and one random adjacent state per row: unbiased for the double sum, one value each."""
         generator = self.generator(states.device)
-        peer = self._draw_peers(batch, generator, states.device)
+        peer = self._draw_peers(states.shape[1], generator, states.device)
         values = evaluate(self._view(choose_one(adjacent, generator), states, peer), peer)
-        total = th.as_tensor(self.peer_weights.sum(1), dtype=dtype, device=states.device)
+        own, values = self._minimum(own), self._minimum(values)
+        scale = th.as_tensor(self.peer_weights.sum(1, keepdims=True), dtype=own.dtype, device=own.device)
+        if record:
+            listens = (scale > 0).to(own.dtype)
+            self._record(own, values[:, :, None, None], listens, own.new_ones(self.n_agents, 1, values.shape[-1]))
         if self.config.normalize == "sum":
-            total = total * len(adjacent.states)
-        ones = states.new_ones(n, 1, batch, dtype=dtype)
-        return values[:, :, None, None, :], total[:, None], ones
+            scale = scale * len(adjacent.states)
+        return sampled_reciprocal_value(own, values, scale, self.config)
+
+    def _minimum(self, values: th.Tensor) -> th.Tensor:
+        """Clipped double Q inside each agent, where it is asked for."""
+        return values.amin(0, keepdim=True) if self.config.min_over == "peer" else values
 
     def _draw_peers(self, batch: int, generator: th.Generator, device: th.device) -> th.Tensor:
         """One peer per row, drawn with probability w_j; stratified, so that every peer gets its share of the rows.
@@ -154,28 +164,33 @@ class Reciprocity:
 
     def _record(self, own: th.Tensor, values: th.Tensor, peer_weights: th.Tensor, adjacent_weights: th.Tensor) -> None:
         with th.no_grad():
-            peer, gap, disagreement = peer_statistics(own, values, peer_weights, adjacent_weights)
-            bad = (~th.isfinite(values)).sum()
-            self._statistics.append(
-                tuple(t.mean(0) for t in (own.mean(-1), peer, gap, disagreement)) + (bad,)  # noqa: RUF005
-            )
+            self._masked = self._masked + (~th.isfinite(values)).sum()
+            if self._batches % RECORD_EVERY == 0:
+                peer, gap, disagreement = peer_statistics(own, values, peer_weights, adjacent_weights)
+                self._statistics.append(tuple(t.mean(0) for t in (own.mean(-1), peer, gap, disagreement)))
+        self._batches += 1
 
     def record_own(self, own: th.Tensor) -> None:
         """Count a batch in which the peers were not asked: own values (n_critics, n_agents, batch)."""
-        nothing = th.full_like(own[0, :, 0], th.nan)
-        own_value = own.amin(0).mean(-1)
-        self._statistics.append((own_value, nothing, nothing, nothing, th.zeros((), device=own.device)))
+        if self._batches % RECORD_EVERY == 0:
+            nothing = th.full_like(own[0, :, 0], th.nan)
+            self._statistics.append((own.amin(0).mean(-1), nothing, nothing, nothing))
+        self._batches += 1
 
     def pop_statistics(self) -> dict[str, np.ndarray]:
-        """Means over the batches since the last call: own_value, peer_value, value_gap and critic_disagreement, each
-        (n_agents,); NaN where no peer was asked. Empty if there was no batch. Adds to ``masked_peer_values``."""
+        """Means over the batches recorded since the last call, every tenth: own_value, peer_value, value_gap and
+        critic_disagreement, each (n_agents,); NaN where no peer was asked. Empty if there was none."""
         if not self._statistics:
             return {}
-        columns = [th.stack(column).double().cpu().numpy() for column in zip(*self._statistics, strict=True)]
+        batches = th.stack([th.stack(batch) for batch in self._statistics]).double().cpu().numpy()
         self._statistics = []
-        self.masked_peer_values += int(columns[-1].sum())
         names = ("own_value", "peer_value", "value_gap", "critic_disagreement")
-        return {name: column.mean(0) for name, column in zip(names, columns[:-1], strict=True)}
+        return dict(zip(names, batches.mean(0), strict=True))
+
+    @property
+    def masked_peer_values(self) -> int:
+        """Non-finite peer values that were kept out of targets so far."""
+        return int(self._masked)
 
     def generator(self, device: th.device) -> th.Generator:
         """PR's own generator, made on the device of the first states."""
@@ -195,6 +210,7 @@ class Reciprocity:
             state["_generator_state"] = (self._generator.device.type, self._generator.get_state())
         state["_generator"] = None
         state["_statistics"] = []
+        state["_masked"] = self.masked_peer_values
         if self._moments is not None:
             state["_moments"] = self._moments.to("cpu")
         return state

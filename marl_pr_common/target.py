@@ -111,6 +111,21 @@ def reciprocal_value(
     return result
 
 
+def sampled_reciprocal_value(own: Array, peer: Array, scale: Array, config: ReciprocityConfig) -> Array:
+    """An unbiased estimate of eq. 12 from one peer and one adjacent state per row, drawn with their weights.
+
+    :param own: Z_i(s, a), (..., n_agents, batch)
+    :param peer: Z_j(s#, a) of the drawn peer and state, (..., n_agents, batch); not finite counts as no peer
+    :param scale: (n_agents, 1): sum of all weights of the double sum, 1 for a mean; 0 for an agent without peers
+    :return: (..., n_agents, batch)
+    """
+    xp = _namespace(own)
+    result: Array = xp.where(
+        xp.isfinite(peer) & (scale > 0), (1 - config.kappa) * own + config.kappa * scale * peer, own
+    )
+    return result
+
+
 def peer_statistics(
     own: Array, peers: Array, peer_weights: Array, adjacent_weights: Array
 ) -> tuple[Array, Array, Array]:

@@ -7,33 +7,27 @@ everything else -- rollouts, train(), polyak updates, save, load, callbacks -- i
 
 from __future__ import annotations
 
-import dataclasses
 from collections import deque
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 from stable_baselines3 import TD3
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import MaybeCallback, RolloutReturn
-from stable_baselines3.common.utils import safe_mean
 from stable_baselines3.common.vec_env import VecEnv
 
-from marl_pr_common import adjacency
 from marl_pr_common.config import ReciprocityConfig, from_mapping
 from marl_pr_common.guards import require_finite
 from marl_pr_common.reciprocity import Reciprocity
-from marl_pr_common.target import check_gain
 from sb3_pr import checks
 from sb3_pr.buffers import as_agent_major
 from sb3_pr.extraction import lone_agent
+from sb3_pr.fast import fast_matmul, store_float32
+from sb3_pr.logs import best_agent, record_episodes, record_reciprocity
 from sb3_pr.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
-from sb3_pr.reciprocal import ReciprocalActorCritic, ReciprocalTarget, snapshot_of
+from sb3_pr.reciprocal import ActorObjective, ReciprocalTarget, snapshot_of
 from sb3_pr.vec_env import check_action_space, is_parallel_env, make_columns, parallel_to_vec_env
-
-SelfMultiAgent = TypeVar("SelfMultiAgent", bound="MultiAgent")
-
-PR_OPTIONS = tuple(field.name for field in dataclasses.fields(ReciprocityConfig))
 
 
 class MultiAgent(TD3):
@@ -58,6 +52,7 @@ class MultiAgent(TD3):
         shared_replay: bool = False,
         observation_masks: Any = None,
         leader: int | None = None,
+        fast: bool = False,
         **kwargs: Any,
     ):
         kwargs = checks.named(args, kwargs, self.upstream)
@@ -66,12 +61,13 @@ class MultiAgent(TD3):
         self.shared_replay = shared_replay
         self.observation_masks = observation_masks
         self.n_agents = n_agents or 1
+        self.fast = fast
         self._leader = leader
         self._agent_episodes: list[deque[dict[str, float]]] = []
         setup = kwargs.pop("_init_setup_model", True)
         kwargs["policy_kwargs"] = dict(kwargs.get("policy_kwargs") or {})  # DDPG writes into it: not into the user's
         columns = make_columns(env, n_agents)
-        super().__init__(policy, columns, **kwargs, _init_setup_model=False)  # type: ignore[misc,arg-type]
+        super().__init__(policy, columns, **kwargs, _init_setup_model=False)  # type: ignore[arg-type]
         if self.env is not None:
             self.n_agents = self.env.num_envs
         if setup:
@@ -89,7 +85,8 @@ class MultiAgent(TD3):
 
     def _setup_model(self) -> None:
         # load(..., kappa=0.3) leaves its keyword arguments in __dict__: they are options of PR
-        overrides = {name: self.__dict__.pop(name) for name in PR_OPTIONS if name in self.__dict__}
+        overrides = {name: self.__dict__.pop(name) for name in checks.PR_OPTIONS if name in self.__dict__}
+        self._leader = self.__dict__.pop("leader", self._leader)
         previous, self.pr = self.pr, checks.replace(self.pr, overrides)
         checks.columns(self.n_agents, self.n_envs)
         checks.settings(self)
@@ -99,6 +96,8 @@ class MultiAgent(TD3):
         if self.n_agents > 1:
             assert self.replay_buffer is not None
             self.replay_buffer = as_agent_major(self.replay_buffer, self.shared_replay)
+            if self.fast:
+                store_float32(self.replay_buffer)
 
     def _prepare_policy_kwargs(self) -> None:
         """``n_agents`` and masks travel in ``policy_kwargs``, as DDPG's ``n_critics`` does; a lone agent needs none."""
@@ -120,24 +119,23 @@ class MultiAgent(TD3):
             self.critic_target, self.reciprocity, self.observation_space, lambda: self._n_updates, self.peer_critics
         )
         self.critic_target = target  # type: ignore[assignment]
-        if self.pr.in_actor:
-            self.critic = ReciprocalActorCritic(self.critic, target)  # type: ignore[assignment]
+        self.critic = ActorObjective(self.critic, target)  # type: ignore[assignment]
 
     def _setup_reciprocity(self) -> None:
         """PR's own state: new, or the one that ``load`` brought, unless its options changed."""
         loaded: Reciprocity | None = getattr(self, "reciprocity", None)
         if loaded is None or loaded.config != self.pr or loaded.n_agents != self.n_agents:
             self.reciprocity = Reciprocity(self.pr, self.n_agents, self.seed, self.observation_masks)
-        row_sum = float(self.reciprocity.peer_weights.sum(1).max())
-        check_gain(self.pr, self.gamma, row_sum, adjacency.size(self.pr))
+        checks.gain(self.pr, self.gamma, self.reciprocity)
 
     # -- training ------------------------------------------------------------------------------------------------
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """SB3's update, of all agents at once; ``batch_size`` is per agent."""
-        super().train(gradient_steps, batch_size)
+        with fast_matmul(self.fast and self.n_agents > 1):
+            super().train(gradient_steps, batch_size)
         if self.n_agents > 1:
-            self._record_reciprocity()
+            record_reciprocity(self.logger, self.reciprocity)
 
     def collect_rollouts(self, *args: Any, **kwargs: Any) -> RolloutReturn:
         """SB3's; with ``gradient_steps=-1`` every *agent* then gets as many updates as it took steps."""
@@ -148,12 +146,7 @@ class MultiAgent(TD3):
         self, replay_buffer: ReplayBuffer, buffer_action: Any, new_obs: Any, reward: Any, dones: Any, infos: Any
     ) -> None:
         """SB3's, after a look at what the environment returned: a NaN in the buffer would poison all later updates."""
-        where = f"at step {self.num_timesteps}"
-        require_finite(reward, "reward", where)
-        require_finite(new_obs, "observation", where)
-        for agent, done in enumerate(dones):
-            if done and infos[agent].get("terminal_observation") is not None:
-                require_finite(infos[agent]["terminal_observation"], "terminal observation", where, agent)
+        checks.transition(new_obs, reward, infos, f"at step {self.num_timesteps}")
         super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
 
     def _setup_learn(
@@ -183,23 +176,9 @@ class MultiAgent(TD3):
         """SB3's logs (means over agents), and the same for each agent."""
         self.logger.record("time/timesteps_per_agent", self.num_timesteps // self.n_agents, exclude="tensorboard")
         if self.n_agents > 1:
-            for agent, episodes in enumerate(self._agent_episodes):
-                if episodes:
-                    self.logger.record(f"rollout/agent_{agent}/ep_rew_mean", safe_mean([ep["r"] for ep in episodes]))
-                    self.logger.record(f"rollout/agent_{agent}/ep_len_mean", safe_mean([ep["l"] for ep in episodes]))
+            record_episodes(self.logger, self._agent_episodes)
             self.logger.record("rollout/leader", self.leader)
         super().dump_logs()
-
-    def _record_reciprocity(self) -> None:
-        """Own and peer value, their gap, and the critics' disagreement: per agent and as mean."""
-        for name, values in self.reciprocity.pop_statistics().items():
-            for agent, value in enumerate(values):
-                if np.isfinite(value):
-                    self.logger.record(f"train/agent_{agent}/{name}", float(value))
-            if np.isfinite(values).any():
-                self.logger.record(f"train/{name}", float(np.nanmean(values)))
-        if self.reciprocity.active:
-            self.logger.record("train/masked_peer_values", self.reciprocity.masked_peer_values)
 
     # -- agents --------------------------------------------------------------------------------------------------
 
@@ -210,10 +189,11 @@ class MultiAgent(TD3):
 
     @kappa.setter
     def kappa(self, kappa: float) -> None:
-        self.pr = checks.replace(self.pr, {"kappa": kappa})
-        if self.n_agents > 1 and hasattr(self, "reciprocity"):
-            check_gain(self.pr, self.gamma, float(self.reciprocity.peer_weights.sum(1).max()), adjacency.size(self.pr))
-            self.reciprocity.config = self.pr
+        changed = checks.replace(self.pr, {"kappa": kappa})
+        if self.n_agents > 1:
+            checks.gain(changed, self.gamma, self.reciprocity)
+            self.reciprocity.config = changed
+        self.pr = changed
 
     @property
     def leader(self) -> int:
@@ -223,10 +203,7 @@ class MultiAgent(TD3):
         """
         if self._leader is not None:
             return self._leader
-        returns = [
-            safe_mean([ep["r"] for ep in episodes]) if episodes else -np.inf for episodes in self._agent_episodes
-        ]
-        return int(np.argmax(returns)) if returns else 0
+        return best_agent(self._agent_episodes)
 
     @leader.setter
     def leader(self, agent: int | None) -> None:

@@ -14,7 +14,7 @@ from stable_baselines3.td3 import policies as upstream
 from stable_baselines3.td3.policies import Actor, TD3Policy
 
 from sb3_pr.observations import rows
-from sb3_pr.stacking import ScaleGradient, stack
+from sb3_pr.stacking import scale_gradient, stack
 
 NetworkT = TypeVar("NetworkT", Actor, ContinuousCritic)
 
@@ -60,6 +60,9 @@ class MlpPolicy(TD3Policy):
     def __init__(self, *args: Any, n_agents: int = 1, observation_masks: Any = None, **kwargs: Any):
         self.n_agents = n_agents
         self.observation_masks = observation_masks
+        if n_agents > 1 and kwargs.get("optimizer_class", th.optim.Adam) is th.optim.Adam:
+            # the same update in one kernel; the stacked tensors are large enough for it to matter
+            kwargs["optimizer_kwargs"] = {"fused": True, **(kwargs.get("optimizer_kwargs") or {})}
         super().__init__(*args, **kwargs)
 
     def make_actor(self, features_extractor: BaseFeaturesExtractor | None = None) -> Actor:
@@ -70,8 +73,7 @@ class MlpPolicy(TD3Policy):
         critic = self._masked(stack(critics))
         if self.n_agents > 1:
             for q_network in critic.q_networks:
-                assert isinstance(q_network, th.nn.Sequential)
-                q_network.append(ScaleGradient(self.n_agents))
+                scale_gradient(q_network, self.n_agents)
         return critic
 
     def _masked(self, network: NetworkT) -> NetworkT:

@@ -12,6 +12,7 @@ from stable_baselines3.common.policies import ContinuousCritic
 from stable_baselines3.common.type_aliases import PyTorchObs
 
 from marl_pr_common.reciprocity import Evaluate, Reciprocity
+from sb3_pr.mlp import frozen
 from sb3_pr.observations import VectorPart, gather_rows
 
 
@@ -83,28 +84,30 @@ class ReciprocalTarget(_Delegate):
                 self.snapshot.load_state_dict(self.critic.state_dict())
 
 
-class ReciprocalActorCritic(_Delegate):
-    """``critic`` whose ``q1_forward``, the actor's objective, is the reciprocal value (``in_actor=True``).
+class ActorObjective(_Delegate):
+    """``critic`` whose ``q1_forward``, the actor's objective, gives gradients to the actor alone.
 
-    The gradient reaches the actor through its own critic and through the peers' target critics; no peer's network
-    receives any.
+    SB3 discards the critic's gradients of this pass; here they are not computed. With ``in_actor=True`` the objective
+    is the reciprocal value: its gradient reaches the actor through its own critic and the peers' target critics.
     """
 
     def __init__(self, critic: ContinuousCritic, target: ReciprocalTarget):
         super().__init__(critic)
         self.target = target
-        for network in (target.critic, target.snapshot):
-            if network is not None:
-                network.requires_grad_(False)
+        if target.reciprocity.config.in_actor:
+            for network in (target.critic, target.snapshot):
+                if network is not None:
+                    network.requires_grad_(False)
 
     def __call__(self, obs: PyTorchObs, actions: th.Tensor) -> tuple[th.Tensor, ...]:
         return self.critic(obs, actions)  # type: ignore[no-any-return]
 
     def q1_forward(self, obs: Any, actions: th.Tensor) -> th.Tensor:
-        """(n_agents * batch, 1): eq. 12 for the first critic, differentiable in ``actions``."""
-        own = self.critic.q1_forward(obs, actions)
+        """(n_agents * batch, 1): the first critic's value, or eq. 12 for it; differentiable in ``actions``."""
+        with frozen(self.critic.q_networks[0]):
+            own = self.critic.q1_forward(obs, actions)
         reciprocity = self.target.reciprocity
-        if not reciprocity.active:
+        if not (reciprocity.active and reciprocity.config.in_actor):
             return own
         n = reciprocity.n_agents
         states = self.target.vectors.split(obs, n)

@@ -19,6 +19,8 @@ from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtr
 from stable_baselines3.td3.policies import Actor
 from torch import nn
 
+from sb3_pr.mlp import StackedMLP
+
 # Containers whose forward() treats rows independently and reaches its layers through registered children only.
 CONTAINERS = (nn.ModuleList, nn.ModuleDict, Actor, ContinuousCritic, NatureCNN, CombinedExtractor, FlattenExtractor)
 
@@ -106,12 +108,36 @@ def stack(modules: Sequence[ModuleT]) -> ModuleT:
     if isinstance(first, nn.Sequential) or type(first) in CONTAINERS:
         for name, _ in list(first.named_children()):
             setattr(first, name, stack([getattr(module, name) for module in modules]))
+        if _is_perceptron(first):
+            layers = list(first.children())
+            linear = [layer for layer in layers if isinstance(layer, StackedLinear)]
+            return cast(ModuleT, StackedMLP(layers, linear))
         if isinstance(first, ContinuousCritic):
             first.q_networks = [getattr(first, f"qf{index}") for index in range(first.n_critics)]
         return first
     if not first.state_dict() and not _has_children(first):
         return first
     return cast(ModuleT, PerAgent(modules))
+
+
+def scale_gradient(network: nn.Module, factor: float) -> None:
+    """Multiply the gradient at a network's output; see :class:`ScaleGradient`."""
+    if isinstance(network, StackedMLP):
+        network.gradient_scale = factor
+    else:
+        cast(nn.Sequential, network).append(ScaleGradient(factor))
+
+
+def _is_perceptron(network: nn.Module) -> bool:
+    """Whether the layers are StackedLinear, ReLU, StackedLinear, ..., with biases, and at most a Tanh at the end."""
+    layers = list(network.children())
+    kinds = [type(layer) for layer in layers]
+    if type(network) is not nn.Sequential:
+        return False
+    if kinds and kinds[-1] is nn.Tanh:
+        kinds = kinds[:-1]
+    alternating = [StackedLinear, nn.ReLU] * (len(kinds) // 2) + [StackedLinear]
+    return kinds == alternating and all(layer.bias is not None for layer in layers if isinstance(layer, StackedLinear))
 
 
 def agent_tensors(module: nn.Module, agent: int, prefix: str = "") -> Iterator[tuple[str, th.Tensor, Select]]:
@@ -155,7 +181,7 @@ def agent_optimizer_state(module: nn.Module, optimizer: th.optim.Optimizer, agen
                 else value
                 for name, value in moments.items()
             }
-    group = dict(whole["param_groups"][0], params=list(range(len(parameters))))
+    group = dict(whole["param_groups"][0], params=list(range(len(parameters))), fused=None)
     return {"state": state, "param_groups": [group]}
 
 

@@ -27,6 +27,8 @@ class TD3PR(MultiAgent, TD3):
     :param shared_replay: every agent learns from all agents' data: the control that shares data without PR
     :param observation_masks: (n_agents, obs_dim) booleans, the coordinates that each agent sees (Definition 1)
     :param leader: the agent that answers ``predict`` for other than ``n_agents`` rows; None: the best recent return
+    :param fast: matrix products by oneDNN where that keeps float32 precision, and observations stored in float32:
+        faster, equal up to float32 rounding; only for more than one agent
     :param args: SB3's positional parameters, from ``learning_rate`` on
     :param kwargs: SB3's parameters, and the options of PR by name: ``kappa``, ``adjacency``, ``peers``, ... (see
         :class:`marl_pr_common.ReciprocityConfig`)

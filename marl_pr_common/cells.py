@@ -1,0 +1,124 @@
+"""Runs cells as processes of their own, so many at a time; one that crashes takes no other with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from marl_pr_common.display import Display
+from marl_pr_common.status import read_status
+
+POLL_SECONDS = 0.5
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One process of a comparison."""
+
+    name: str
+    arm: str
+    config: Path
+    directory: Path
+    log: Path
+    total_env_steps: int
+    threads: int
+
+
+class _Processes:
+    """The running processes, so that all of them end when the comparison is interrupted."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def run(self, cell: Cell) -> float | None:
+        """Run one cell to its end; seconds it took, or None if it failed or was not started any more."""
+        cell.log.parent.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
+        with cell.log.open("ab") as log:
+            with self._lock:
+                if self._stopped:
+                    return None
+                set_aside(cell.directory)
+                process = subprocess.Popen(command(cell), stdout=log, stderr=log, env=_environment(cell.threads))
+                self._running.add(process)
+            code = process.wait()
+        with self._lock:
+            self._running.discard(process)
+        return time.monotonic() - started if code == 0 else None
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                process.terminate()
+
+
+def command(cell: Cell) -> list[str]:
+    """The command line of a cell; it can be given by hand just as well."""
+    module = [sys.executable, "-m", "marl_pr_common.cli", "train"]
+    return [*module, "--config", str(cell.config), "--arm", cell.arm, "--out", str(cell.directory)]
+
+
+def set_aside(directory: Path) -> None:
+    """Rename a directory that an interrupted or failed cell left, so that nothing of it is lost."""
+    if not directory.exists():
+        return
+    number = 1
+    while (target := directory.with_name(f"{directory.name}.incomplete-{number}")).exists():
+        number += 1
+    directory.rename(target)
+
+
+def run_cells(cells: Sequence[Cell], jobs: int, display: Display) -> tuple[str, ...]:
+    """Run ``cells``, at most ``jobs`` at a time; names of those that failed, in the order of ``cells``."""
+    failed: set[str] = set()
+    of_steps = sum(cell.total_env_steps for cell in cells)
+    finished = 0
+    processes = _Processes()
+    with ThreadPoolExecutor(max_workers=jobs) as pool, display:
+        futures: dict[Future[float | None], Cell] = {pool.submit(processes.run, cell): cell for cell in cells}
+        pending = set(futures)
+        try:
+            while pending:
+                done, pending = wait(pending, POLL_SECONDS, return_when=FIRST_COMPLETED)
+                for future in done:
+                    cell, seconds = futures[future], future.result()
+                    finished += 1
+                    count = f"[{finished}/{len(cells)}] {cell.name}"
+                    if seconds is None:
+                        failed.add(cell.name)
+                        display.line(f"{count} FAILED: {_last_line(cell.log)} (log: {cell.log})")
+                    else:
+                        display.line(f"{count} complete, {seconds:.0f} s")
+                steps = sum(_steps_done(cell) for cell in cells)
+                display.update(f"{finished}/{len(cells)} runs", steps, of_steps)
+        except BaseException:
+            processes.stop()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return tuple(cell.name for cell in cells if cell.name in failed)
+
+
+def _environment(threads: int) -> dict[str, str]:
+    # MARL_PR_DEBUG: the log gets the stack trace, its last line is the error
+    return {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads)), "MARL_PR_DEBUG": "1"}
+
+
+def _steps_done(cell: Cell) -> int:
+    status = read_status(cell.directory)
+    return status.total_env_steps if status is not None else 0
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else "it said nothing"

@@ -1,0 +1,169 @@
+"""A comparison: every (arm, seed) is a cell, every cell one process that runs `marl-pr train` into its own directory.
+
+out/compare.json          the shared settings; other settings in the same directory are refused
+out/configs/CELL.yaml     what each cell was given
+out/cells/CELL/           its run directory
+out/logs/CELL.log         what it said
+out/results.parquet, learning_curves.png, learning_curves.svg, summary.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import yaml
+
+from marl_pr_common.arms import arm_labels, cell_config, check_arms
+from marl_pr_common.cells import Cell, run_cells
+from marl_pr_common.display import Display
+from marl_pr_common.files import read_json, write_json, write_text
+from marl_pr_common.plots import learning_curves, save_figure
+from marl_pr_common.provenance import as_plain
+from marl_pr_common.runs import RESULTS, read_results, write_results
+from marl_pr_common.status import read_status
+from marl_pr_common.summary import summarise
+from sb3_pr.train_config import TrainConfig
+
+COMPARISON = "compare.json"
+SUMMARY = "summary.md"
+FIGURE = "learning_curves"
+BOOTSTRAP_SEED = 0
+"""Seed of the resamples: the same results give the same intervals."""
+_LOCK = ".lock"
+_SET_BY_CELL = ("algo", "seed", "shared_replay")
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Which arms are compared on which seeds, and what they share."""
+
+    arms: tuple[str, ...] = ("td3", "td3_pr")
+    """Arms, the reference first: td3, td3_pr, td3_independent (no reciprocity), td3_shared_replay (no reciprocity,
+    common data), td3_pr_shared_replay, and the same with ddpg."""
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """Seeds; every arm runs every seed."""
+    jobs: int = 2
+    """Processes at the same time."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """Settings of every arm."""
+
+    def __post_init__(self) -> None:
+        check_arms(self.arms)
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"seeds={self.seeds!r}: expected at least one, each once, integers >= 0.")
+        if self.jobs < 1:
+            raise ValueError(f"jobs={self.jobs!r}: expected an integer >= 1.")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the cells, by name."""
+
+    complete: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+def compare(config: CompareConfig, out: Path, display: Display | None = None) -> Outcome:
+    """Run the cells that are not complete yet, then collect results, figure and summary in ``out``.
+
+    Seeds and arms may be added to a comparison later; complete cells are kept as they are. A cell that fails stops
+    no other; its name and log are on the display and in the summary. Without a complete cell there is no summary.
+
+    :raises ValueError: if ``out`` holds a comparison with other settings, or another process works on it
+    :raises FileExistsError: if ``out`` holds something else
+    """
+    display = display or Display()
+    _require_comparison_or_unused(out)
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(out / _LOCK, timeout=0):
+            _claim(config, out)
+            cells = [_make_cell(config, arm, seed, out) for arm in config.arms for seed in config.seeds]
+            todo = [cell for cell in cells if not _is_complete(cell)]
+            if len(todo) < len(cells):
+                display.line(f"{len(cells) - len(todo)} of {len(cells)} cells are complete and kept.")
+            failed = run_cells(todo, config.jobs, display) if todo else ()
+            complete = [cell for cell in cells if _is_complete(cell)]
+            if complete:
+                collect(complete, out, [f"Cell {name} failed; its log is logs/{name}.log." for name in failed])
+    except filelock.Timeout as error:
+        raise ValueError(f"Another process is working on {out}. Wait for it, or choose another --out.") from error
+    return Outcome(tuple(cell.name for cell in complete), tuple(failed))
+
+
+def collect(cells: Sequence[Cell], out: Path, notes: Sequence[str] = ()) -> None:
+    """Write ``results.parquet``, the figure and ``summary.md`` of complete cells."""
+    results = read_results([cell.directory for cell in cells])
+    write_results(out / RESULTS, results)
+    report([out], out, notes)
+
+
+def report(paths: Sequence[Path], out: Path, notes: Sequence[str] = ()) -> None:
+    """Write figure and summary of the results in ``paths`` into ``out``.
+
+    :raises FileNotFoundError: if there are no results
+    """
+    results = read_results(paths)
+    labels = arm_labels(results)
+    out.mkdir(parents=True, exist_ok=True)
+    save_figure(learning_curves(results, np.random.default_rng(BOOTSTRAP_SEED), labels), out / FIGURE)
+    write_text(out / SUMMARY, summarise(results, np.random.default_rng(BOOTSTRAP_SEED), labels, notes))
+
+
+def _require_comparison_or_unused(out: Path) -> None:
+    if (out / COMPARISON).is_file() or not out.exists():
+        return
+    if not out.is_dir() or any(path.name != _LOCK for path in out.iterdir()):
+        raise FileExistsError(f"{out} is not empty and holds no comparison. Nothing was changed; choose another --out.")
+
+
+def _claim(config: CompareConfig, out: Path) -> None:
+    """Make ``out`` this comparison's directory, or check that it already is."""
+    path = out / COMPARISON
+    settings = {key: value for key, value in as_plain(config.train).items() if key not in _SET_BY_CELL}
+    if path.is_file():
+        differences = _differences(read_json(path).get("train", {}), settings)
+        if differences:
+            raise ValueError(
+                f"{out} holds a comparison with other settings: {'; '.join(differences)}. "
+                "Nothing was changed; choose another --out, or give the old settings to go on with it."
+            )
+    write_json(path, {"arms": list(config.arms), "seeds": list(config.seeds), "train": settings})
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    found = []
+    for key in [*new, *(key for key in old if key not in new)]:
+        before, now = old.get(key, "absent"), new.get(key, "absent")
+        if isinstance(before, dict) and isinstance(now, dict):
+            found += _differences(before, now, f"{prefix}{key}.")
+        elif before != now:
+            found.append(f"{prefix}{key} was {before!r} and is now {now!r}")
+    return found
+
+
+def _make_cell(config: CompareConfig, arm: str, seed: int, out: Path) -> Cell:
+    settings = cell_config(config.train, arm, seed)
+    name = f"{arm}-seed{seed}"
+    path = out / "configs" / f"{name}.yaml"
+    if not path.is_file():
+        write_text(path, yaml.safe_dump(as_plain(settings), sort_keys=False))
+    return Cell(
+        name=name,
+        arm=arm,
+        config=path,
+        directory=out / "cells" / name,
+        log=out / "logs" / f"{name}.log",
+        total_env_steps=settings.timesteps_per_agent * settings.team_size,
+        threads=settings.threads,
+    )
+
+
+def _is_complete(cell: Cell) -> bool:
+    status = read_status(cell.directory)
+    return status is not None and status.state == "complete"

@@ -1,0 +1,173 @@
+"""Results of every run in one tidy table: one row per (run, evaluation, agent, metric), as Parquet.
+
+A run directory holds ``results.parquet`` in this schema, ``run.json`` (what was run, see ``provenance``) and
+``status.json`` (how far it is). Whatever trains, plots or summarises reads and writes this table and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from marl_pr_common.files import replacing
+
+RESULTS = "results.parquet"
+TEAM = -1
+"""Value of column ``agent`` in rows that are about the whole team, for instance a loss averaged over agents."""
+
+SCHEMA_NAME = b"marl_pr.results"
+SCHEMA_VERSION = b"1"
+SCHEMA = pa.schema(
+    [
+        ("run", pa.string()),  # name of the run, unique within a comparison: "td3_pr-seed0"
+        ("arm", pa.string()),  # what is compared: "td3_pr"
+        ("task", pa.string()),  # environment id with its version: "Hopper-v5"
+        ("engine", pa.string()),  # host and its version: "stable-baselines3 2.9.2"
+        ("seed", pa.int64()),
+        ("agent", pa.int64()),  # 0 .. n_agents - 1, or TEAM
+        ("env_steps_per_agent", pa.int64()),
+        ("total_env_steps", pa.int64()),  # of all agents together
+        ("updates", pa.int64()),  # gradient steps of each agent
+        ("wall_time", pa.float64()),  # seconds since training began, evaluations not counted
+        ("cpu_time", pa.float64()),  # seconds of the process, evaluations not counted
+        ("metric", pa.string()),  # "eval/return", "train/critic_loss"
+        ("value", pa.float64()),
+    ],
+    metadata={b"schema": SCHEMA_NAME, b"version": SCHEMA_VERSION},
+)
+COLUMNS = tuple(SCHEMA.names)
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """The columns that stay the same in every row of a run."""
+
+    run: str
+    arm: str
+    task: str
+    engine: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How far a run is; every counter starts at 0 with the training."""
+
+    env_steps_per_agent: int
+    total_env_steps: int
+    updates: int
+    wall_time: float
+    """Seconds."""
+    cpu_time: float
+    """Seconds of CPU of this process."""
+
+
+class ResultsWriter:
+    """Adds rows to the ``results.parquet`` of one run directory; rows that are already there are kept.
+
+    :param directory: the run directory
+    :param identity: columns equal in all rows of this run
+    :raises ValueError: if the directory has a ``results.parquet`` of another schema
+    """
+
+    def __init__(self, directory: Path, identity: RunIdentity) -> None:
+        self.path = directory / RESULTS
+        self.identity = identity
+        self._rows: list[dict[str, Any]] = _read_table(self.path).to_pylist() if self.path.exists() else []
+
+    def append(self, clock: Clock, values: Mapping[str, float], agent: int = TEAM) -> None:
+        """Add one row per metric, in memory; :meth:`flush` writes them.
+
+        :param values: metric name -> value
+        :param agent: index of the agent that the values belong to
+        """
+        common = asdict(self.identity) | {"agent": agent} | asdict(clock)
+        self._rows.extend(common | {"metric": metric, "value": float(value)} for metric, value in values.items())
+
+    def flush(self) -> None:
+        """Write the whole table beside the old file, then rename it over the old one."""
+        write_results(self.path, pd.DataFrame(self._rows, columns=list(COLUMNS)))
+
+
+def write_results(path: Path, results: pd.DataFrame) -> None:
+    """Write a table that has the columns of ``SCHEMA``; the file is replaced as a whole.
+
+    :raises ValueError: if columns are missing, unknown or of another type
+    """
+    check_columns(results.columns, str(path))
+    try:
+        table = pa.Table.from_pandas(results[list(COLUMNS)], schema=SCHEMA, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ValueError(f"{path}: a column does not fit the results schema: {error}") from error
+    with replacing(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(SCHEMA.metadata), temporary)
+
+
+def read_results(paths: Iterable[Path]) -> pd.DataFrame:
+    """Concatenate the tables of run directories, comparison directories or ``results.parquet`` files.
+
+    A comparison's own table counts; otherwise every ``results.parquet`` below a directory is read.
+
+    :raises FileNotFoundError: if a path does not exist or has no results below it
+    :raises ValueError: if a file has another schema, or the same run comes twice
+    """
+    files = [file for path in paths for file in _results_files(Path(path))]
+    if not files:
+        raise FileNotFoundError("No results to read: give at least one run directory.")
+    tables = [_read_table(file) for file in dict.fromkeys(file.resolve() for file in files)]
+    results = pa.concat_tables(tables).to_pandas()
+    keys = ["run", "arm", "task", "engine", "seed", "agent", "env_steps_per_agent", "metric"]
+    doubled = results[results.duplicated(keys)]
+    if len(doubled):
+        names = ", ".join(sorted(doubled["run"].unique())[:3])
+        raise ValueError(f"The same rows come from two files (runs {names}). Give each run once.")
+    return results
+
+
+def check_columns(columns: Iterable[str], where: str) -> None:
+    """Raise ValueError, naming the difference, unless ``columns`` are those of ``SCHEMA`` in any order."""
+    found = set(columns)
+    missing, unknown = sorted(set(COLUMNS) - found), sorted(found - set(COLUMNS))
+    if missing or unknown:
+        raise ValueError(
+            f"{where} is not a marl-pr results table: missing columns {missing or 'none'}, unknown columns "
+            f"{unknown or 'none'}. Expected {', '.join(COLUMNS)}."
+        )
+
+
+def _results_files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path} does not exist. Give a run directory, a comparison directory or a {RESULTS}.")
+    if (path / RESULTS).is_file():
+        return [path / RESULTS]
+    below = sorted(path.rglob(RESULTS))
+    if not below:
+        raise FileNotFoundError(f"{path} has no {RESULTS} in it or below it: no run has written results there yet.")
+    return below
+
+
+def _read_table(path: Path) -> pa.Table:
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"{path} is not a readable Parquet file: {error}") from error
+    check_columns(schema.names, str(path))
+    version = (schema.metadata or {}).get(b"version")
+    if version != SCHEMA_VERSION:
+        raise ValueError(
+            f"{path} has results schema version {version!r}; this marl-pr reads {SCHEMA_VERSION!r}. "
+            "Read it with the marl-pr release that wrote it (see its run.json)."
+        )
+    table = pq.read_table(path).select(list(COLUMNS))
+    try:
+        return table.cast(SCHEMA)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ValueError(f"{path}: a column has another type than the results schema: {error}") from error

@@ -1,0 +1,42 @@
+"""What a group logs beside SB3's means: every agent's returns, and how its values stand to its peers'."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.utils import safe_mean
+
+from marl_pr_common.reciprocity import Reciprocity
+
+Episodes = Sequence[deque[dict[str, float]]]
+"""Per agent its last episodes, as Monitor describes them: "r" the return, "l" the length."""
+
+
+def best_agent(episodes: Episodes) -> int:
+    """The agent with the best mean return over its last episodes; 0 before any has ended."""
+    returns = [safe_mean([episode["r"] for episode in played]) if played else -np.inf for played in episodes]
+    return int(np.argmax(returns)) if returns else 0
+
+
+def record_episodes(logger: Logger, episodes: Episodes) -> None:
+    """``rollout/agent_i/ep_rew_mean`` and ``ep_len_mean``, where an episode has ended."""
+    for agent, played in enumerate(episodes):
+        if played:
+            logger.record(f"rollout/agent_{agent}/ep_rew_mean", safe_mean([episode["r"] for episode in played]))
+            logger.record(f"rollout/agent_{agent}/ep_len_mean", safe_mean([episode["l"] for episode in played]))
+
+
+def record_reciprocity(logger: Logger, reciprocity: Reciprocity) -> None:
+    """Own and peer value, their gap and disagreement, per agent (``train/agent_i/...``) and as mean (``train/...``)."""
+    statistics = reciprocity.pop_statistics()
+    for name, values in statistics.items():
+        for agent, value in enumerate(values):
+            if np.isfinite(value):
+                logger.record(f"train/agent_{agent}/{name}", float(value))
+        if np.isfinite(values).any():
+            logger.record(f"train/{name}", float(np.nanmean(values)))
+    if statistics and reciprocity.active:
+        logger.record("train/masked_peer_values", reciprocity.masked_peer_values)

@@ -1,0 +1,120 @@
+"""One run: equal meaning of steps in all arms, whole results, nothing overwritten."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch as th
+from stable_baselines3 import DDPG, TD3
+from stable_baselines3.common.env_util import make_vec_env
+
+from marl_pr_common.config import ReciprocityConfig
+from marl_pr_common.runs import TEAM, read_results
+from marl_pr_common.status import read_status
+from sb3_pr import DDPGPR, TD3PR
+from sb3_pr.training import build_model, train
+
+CLASSES = {"td3": TD3, "td3_pr": TD3PR, "ddpg": DDPG, "ddpg_pr": DDPGPR}
+
+
+@pytest.mark.parametrize("algo", CLASSES)
+def test_a_run_leaves_everything(tiny, tmp_path, algo):
+    config = replace(tiny, algo=algo)
+    train(config, tmp_path / "run")
+    status = read_status(tmp_path / "run")
+    assert status is not None
+    assert (status.state, status.total_env_steps) == ("complete", 120 * config.team_size)
+
+    returns = read_results([tmp_path / "run"]).query("metric == 'eval/return'")
+    assert sorted(returns["agent"].unique()) == list(range(config.team_size))
+    for _, rows in returns.groupby("agent"):
+        assert list(rows["env_steps_per_agent"]) == [0, 50, 100, 120]
+        assert list(rows["total_env_steps"]) == [steps * config.team_size for steps in (0, 50, 100, 120)]
+        assert np.all(np.diff(rows["wall_time"]) > 0)
+    # after learning_starts every step of an agent is one update of it; the last evaluation comes after the last update
+    assert int(returns["updates"].max()) == 120 - 40
+
+    described = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert described["config"]["algo"] == algo
+    assert described["versions"]["torch"].startswith(th.__version__.partition("+")[0])
+    assert described["hardware"]["torch_threads"] == 1
+    with (tmp_path / "run" / "progress.csv").open() as log:
+        assert "time/total_timesteps" in next(csv.reader(log))
+    model = CLASSES[algo].load(tmp_path / "run" / "model.zip")
+    assert model.num_timesteps == 120 * config.team_size
+
+
+def test_the_algorithms_own_log_is_kept_by_agent(tiny, tmp_path):
+    train(tiny, tmp_path / "run")
+    table = read_results([tmp_path / "run"])
+    assert set(table.query("metric == 'train/critic_loss'")["agent"]) == {TEAM}
+    assert {0, 1, 2} <= set(table.query("metric == 'train/own_value'")["agent"])
+    assert not table["metric"].str.contains("agent_").any()
+
+
+@pytest.mark.parametrize("algo", CLASSES)
+def test_per_agent_counts_mean_the_same_in_all_arms(tiny, algo):
+    config = replace(tiny, algo=algo)
+    env = make_vec_env(config.env, n_envs=config.team_size)
+    model = build_model(config, env)
+    assert type(model) is CLASSES[algo]
+    assert model.replay_buffer.buffer_size == config.buffer_size  # rows; each holds one transition of every agent
+    assert model.learning_starts == config.learning_starts * config.team_size
+    assert model.batch_size == config.batch_size
+    assert model.policy_delay == (1 if algo.startswith("ddpg") else config.policy_delay)
+
+
+def test_options_of_reciprocity_reach_the_model(tiny):
+    config = replace(tiny, shared_replay=True, pr=ReciprocityConfig(kappa=0.25, adjacency="noise", rho=2))
+    model = build_model(config, make_vec_env(config.env, n_envs=3))
+    assert model.pr == config.pr
+    assert model.shared_replay is True
+
+
+def test_the_same_seed_gives_the_same_results(tiny, tmp_path):
+    tables = []
+    for name in ("a", "b"):
+        train(tiny, tmp_path / name)
+        tables.append(read_results([tmp_path / name]).drop(columns=["wall_time", "cpu_time"]))
+    assert tables[0].equals(tables[1])
+    train(replace(tiny, seed=1), tmp_path / "c")
+    assert not np.allclose(read_results([tmp_path / "c"])["value"].iloc[:3], tables[0]["value"].iloc[:3])
+
+
+def test_an_existing_run_is_never_touched(tiny, tmp_path):
+    (tmp_path / "model.zip").write_text("precious")
+    with pytest.raises(FileExistsError, match=r"not empty; nothing in it was changed.*--out"):
+        train(tiny, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.zip"]
+    assert (tmp_path / "model.zip").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"env": "Hoper-v5"}, r"env='Hoper-v5' cannot be made.*Hopper"),
+        ({"env": "CartPole-v1"}, r"CartPole-v1.*Discrete\(2\).*continuous actions"),
+        ({"pr": ReciprocityConfig(normalize="sum", kappa=0.5)}, "gamma"),
+    ],
+)
+def test_a_refused_setting_leaves_no_directory(tiny, tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        train(replace(tiny, **change), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_breaks_says_so_and_keeps_its_results(tiny, tmp_path, monkeypatch):
+    def broken(self, path):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(TD3PR, "save", broken)
+    with pytest.raises(OSError, match="disk full"):
+        train(tiny, tmp_path / "run")
+    status = read_status(tmp_path / "run")
+    assert status is not None
+    assert (status.state, status.error) == ("failed", "OSError: disk full")
+    assert len(read_results([tmp_path / "run"])) > 0
