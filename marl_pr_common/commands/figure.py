@@ -23,6 +23,6 @@ class Command(FigureConfig):
         """Make the figure, say where it is, and show the summary; exit code 0."""
         path = run_figure(self)
         console = Console()
-        console.print(path.with_suffix(".md").read_text(), markup=False, highlight=False)
+        console.print(path.with_suffix(".md").read_text(), markup=False, highlight=False, soft_wrap=True)
         console.print(f"Written: {path} and beside it .svg, .csv, .md", soft_wrap=True, markup=False)
         return 0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from marl_pr_common.envs import GRIDS, grid_spec, make
 from marl_pr_common.figures.curves import BUDGETS, Advance, Budget, arms, curves, median_steps, threshold
 from marl_pr_common.figures.style import COLOURS, DASHES, mean_interval, new_figure, save
 
@@ -42,7 +43,15 @@ def budget_of(env: str, steps: int | None = None) -> Budget:
 
 
 def work(envs: tuple[str, ...], seeds: int, steps: int | None = None) -> int:
-    """Steps that :func:`figure4` takes in all, for a progress bar."""
+    """Steps that :func:`figure4` takes in all, for a progress bar.
+
+    :raises ValueError: for an unknown environment, before anything is trained
+    """
+    for env in envs:
+        if env.partition("-")[0] in GRIDS:
+            grid_spec(env)
+        else:
+            make(env).close()
     return sum(len(arms(env)) * seeds * budget_of(env, steps).steps for env in envs)
 
 

@@ -123,3 +123,9 @@ def test_intervals() -> None:
 def test_bad_options(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"figures are|expected numbers|envs is empty"):
         FigureConfig(**options)
+
+
+def test_unknown_environment_is_named_before_training(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Unknown environment 'Maze-2'"):
+        run_figure(FigureConfig(4, tmp_path, envs=("Blocker-3", "Maze-2"), progress=False))
+    assert not list(tmp_path.iterdir())
