@@ -8,14 +8,16 @@ from pathlib import Path
 from marl_pr_common.compare import CompareConfig, compare
 from marl_pr_common.configs import load_config
 from marl_pr_common.display import Display
+from marl_pr_common.figures import show_navigation_demo
 from sb3_pr.train_config import TrainConfig
 
 
 @dataclass(frozen=True)
 class Command:
-    """Compare TD3 with TD3PR and both control arms on Pendulum-v1: 3 agents, 5 seeds, a few minutes on two cores.
+    """First, in seconds, tabular IQL, one shared table and IQL+PR on Navigation with 10 agents. Then TD3, TD3PR and
+    both control arms on Pendulum-v1: 3 agents, 5 seeds, a few minutes on two cores.
 
-    The same as `marl-pr compare --config pendulum` with these arms.
+    The second part is `marl-pr compare --config pendulum` with these arms.
     """
 
     out: Path = Path("runs/demo")
@@ -30,6 +32,7 @@ class Command:
     def run(self) -> int:
         """Compare; exit code 0, or 1 if a run failed."""
         display = Display()
+        show_navigation_demo(self.out, display.console)
         settings = load_config(TrainConfig, "sb3/pendulum")
         outcome = compare(CompareConfig(self.arms, self.seeds, self.jobs, settings), self.out, display)
         display.result(self.out, outcome.failed)

@@ -1,0 +1,22 @@
+"""The paper's discrete environments as PettingZoo ParallelEnvs (section V.A), with exact models where they exist.
+
+``make("Navigation-10")`` gives an environment; ``grid_spec`` and ``digital_mdp`` give what the fast learner needs.
+"""
+
+from marl_pr_common.envs.mdp import FiniteMDP, digital_mdp, navigation_mdp, optimal_q, random_mdp
+from marl_pr_common.envs.registry import GRIDS, GridSpec, grid_spec, make, register
+from marl_pr_common.envs.spaces import ObsSpace
+
+__all__ = [
+    "GRIDS",
+    "FiniteMDP",
+    "GridSpec",
+    "ObsSpace",
+    "digital_mdp",
+    "grid_spec",
+    "make",
+    "navigation_mdp",
+    "optimal_q",
+    "random_mdp",
+    "register",
+]

@@ -1,0 +1,136 @@
+"""The paper's discrete environments by name, and a registry that users can add their own to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from marl_pr_common.envs.kernels import BLOCKER, LANDMARKS, NAVIGATION, World
+from marl_pr_common.envs.spaces import ObsSpace
+
+if TYPE_CHECKING:
+    from pettingzoo import ParallelEnv
+
+
+@dataclass(frozen=True)
+class GridSpec:
+    """A grid world: its rules, and what every agent sees of it."""
+
+    name: str
+    n_agents: int
+    world: World
+    spaces: tuple[ObsSpace, ...]
+    """One per agent."""
+    gamma: float = 0.99
+    n_actions: int = 5
+
+
+def _spec(name: str, n_agents: int, grid: tuple[int, int, int, int], spaces: list[ObsSpace]) -> GridSpec:
+    kind, width, height, limit = grid
+    world = World(kind, width, height, limit, np.stack([space.strides for space in spaces]))
+    return GridSpec(name, n_agents, world, tuple(spaces))
+
+
+def landmarks(n_agents: int = 2) -> GridSpec:
+    """Landmarks-N: every agent takes one of N landmarks; even agents miss my, odd ones mx. 5x5, or 8x8 for N > 3."""
+    side = 5 if n_agents <= 3 else 8
+    sizes = (2 * side - 1, 2 * side - 1, 5, 5)
+    masks = [(True, True, i % 2 == 0, i % 2 == 1) for i in range(n_agents)]
+    spaces = [ObsSpace(sizes, mask, (True,) * 4) for mask in masks]
+    return _spec(f"Landmarks-{n_agents}", n_agents, (LANDMARKS, side, side, 50), spaces)
+
+
+def navigation(n_agents: int = 3) -> GridSpec:
+    """Navigation-N: every agent has a goal of its own on a 5x5 grid and sees (x, y, gx, gy)."""
+    spaces = [ObsSpace((5, 5, 5, 5), ordinal=(True,) * 4)] * n_agents
+    return _spec(f"Navigation-{n_agents}", n_agents, (NAVIGATION, 5, 5, 50), spaces)
+
+
+def blocker(n_agents: int = 3) -> GridSpec:
+    """Blocker-N: N - 1 blockers hold the last row but one gap; the agents must lure them away from a gap.
+
+    Features: row and column of the agent and of its mates in cyclic order, and g. Agent i misses the row of its i-th
+    mate; the last agent misses g.
+    """
+    if n_agents < 2:
+        raise ValueError(f"Blocker-{n_agents}: expected at least 2 agents, one blocker less than agents.")
+    width = 3 * (n_agents - 1) + 1
+    sizes = (3, width) * n_agents + (n_agents,)
+    spaces = []
+    for i in range(n_agents):
+        hidden = 2 * (i + 1) if i < n_agents - 1 else 2 * n_agents
+        keep = tuple(k != hidden for k in range(len(sizes)))
+        spaces.append(ObsSpace(sizes, keep, (True,) * (2 * n_agents) + (False,)))
+    return _spec(f"Blocker-{n_agents}", n_agents, (BLOCKER, width, 4, 40), spaces)
+
+
+GRIDS: dict[str, Callable[[int], GridSpec]] = {"Landmarks": landmarks, "Navigation": navigation, "Blocker": blocker}
+HELD_OUT = ("Courier", "Cliff")
+_FACTORIES: dict[str, Callable[..., ParallelEnv]] = {}
+
+
+def grid_spec(name: str) -> GridSpec:
+    """The grid world of a name such as "Navigation-10".
+
+    :raises ValueError: for a name that is not ``Family-N`` with a known family and N >= 1
+    """
+    match = re.fullmatch(r"([A-Za-z]+)-(\d+)", name)
+    if match is None or match[1] not in GRIDS or int(match[2]) < 1:
+        raise ValueError(
+            f"Unknown grid environment {name!r}. Known: {', '.join(f'{family}-N' for family in GRIDS)}, N >= 1."
+        )
+    spec = GRIDS[match[1]](int(match[2]))
+    cells = spec.world.width * (1 if spec.world.kind == BLOCKER else spec.world.height)
+    needed = spec.n_agents * (2 if spec.world.kind == LANDMARKS else 1)
+    if needed > cells:
+        raise ValueError(
+            f"{name}: {needed} distinct start cells are needed but the grid has {cells}. Use fewer agents."
+        )
+    return spec
+
+
+def register(name: str, factory: Callable[..., ParallelEnv]) -> None:
+    """Make ``factory`` available as ``make(name, **options)``.
+
+    :raises ValueError: if the name is taken
+    """
+    if name in _FACTORIES or name == "Digital" or name.partition("-")[0] in (*GRIDS, *HELD_OUT):
+        raise ValueError(f"The environment name {name!r} is taken. Choose another one.")
+    _FACTORIES[name] = factory
+
+
+def make(name: str, **options: Any) -> ParallelEnv:
+    """A PettingZoo ParallelEnv by name: "Digital", "Landmarks-N", "Navigation-N", "Blocker-N", "Courier-N",
+    "Cliff-N", or a registered one.
+
+    :param options: arguments of the environment, for instance ``render_mode="rgb_array"``
+    :raises ImportError: if PettingZoo is not installed
+    :raises ValueError: for an unknown name
+    """
+    try:
+        import pettingzoo  # noqa: F401
+    except ImportError as error:
+        raise ImportError('The environments need PettingZoo. Install it with: pip install "marl-pr[mpe]"') from error
+    if name in _FACTORIES:
+        return _FACTORIES[name](**options)
+    if name == "Digital":
+        from marl_pr_common.envs.digital import Digital
+
+        return Digital(**options)
+    if name.partition("-")[0] in HELD_OUT:
+        from marl_pr_common.envs import held_out
+
+        family, _, count = name.partition("-")
+        if not count.isdigit() or int(count) < 1:
+            raise ValueError(f"Unknown environment {name!r}: expected {family}-N with N >= 1.")
+        return getattr(held_out, family)(int(count), **options)
+    if name.partition("-")[0] not in GRIDS:
+        known = [f"{family}-N" for family in (*GRIDS, *HELD_OUT)] + ["Digital", *_FACTORIES]
+        raise ValueError(f"Unknown environment {name!r}. Known: {', '.join(known)}.")
+    from marl_pr_common.envs.grid import Grid
+
+    return Grid(grid_spec(name), **options)

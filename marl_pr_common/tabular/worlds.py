@@ -1,0 +1,175 @@
+"""Training on the built-in grid worlds: environment, exploration and update in one compiled loop per seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marl_pr_common.envs import kernels as env_kernels
+from marl_pr_common.envs.jit import jit
+from marl_pr_common.envs.kernels import World, reset_world, state_of, step_world
+from marl_pr_common.envs.registry import GridSpec
+from marl_pr_common.tabular.kernels import act, update
+from marl_pr_common.tabular.learner import TabularPR
+from marl_pr_common.tabular.structs import Links, Rules, Tables
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+
+@jit
+def _copy(old: Tables, new: Tables) -> None:
+    old.q[:] = new.q
+    old.n[:] = new.n
+    old.pool[:] = new.pool
+
+
+@jit
+def _observe(world: World, pos: Ints, goal: Ints, active: Flags, scratch: Ints, states: Ints) -> None:
+    for i in range(states.shape[0]):
+        states[i] = state_of(world, pos, goal, active, i, scratch)
+
+
+@jit
+def train_world(
+    world: World,
+    pos: Ints,
+    goal: Ints,
+    active: Flags,
+    clock: Ints,
+    tables: Tables,
+    frozen: Tables,
+    links: Links,
+    rules: Rules,
+    epsilon: float,
+    refresh: int,
+    steps: int,
+    rng: np.random.Generator,
+) -> None:
+    """Learn for ``steps`` environment steps of one seed. ``clock`` is (steps in this episode, steps in all)."""
+    n, d = world.strides.shape
+    states, following, actions = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64)
+    rewards, uniforms, work = np.zeros(n), np.zeros(n), np.zeros((2, n))
+    terminated, before = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    scratch = np.zeros(d, np.int64)
+    _observe(world, pos, goal, active, scratch, states)
+    for _ in range(steps):
+        if refresh > 1 and clock[1] % refresh == 0:
+            _copy(frozen, tables)
+        for i in range(n):
+            uniforms[i] = rng.random()
+            before[i] = active[i]
+        act(tables, links, rules, states, active, epsilon, uniforms, clock[1], actions)
+        step_world(world, pos, goal, active, actions, rewards, terminated)
+        _observe(world, pos, goal, active, scratch, following)
+        update(tables, frozen, links, rules, states, actions, rewards, following, terminated, before, clock[1], work)
+        clock[0] += 1
+        clock[1] += 1
+        if clock[0] >= world.limit or not active.any():
+            reset_world(world, pos, goal, active, rng)
+            clock[0] = 0
+            _observe(world, pos, goal, active, scratch, states)
+        else:
+            states[:] = following
+
+
+@jit
+def evaluate_world(
+    world: World, tables: Tables, links: Links, rules: Rules, returns: Floats, step: int, rng: np.random.Generator
+) -> None:
+    """Greedy episodes without learning; fills ``returns``, (episodes, N), with the undiscounted sum of rewards."""
+    n, d = world.strides.shape
+    pos, goal, active = np.zeros((n, 2), np.int64), np.zeros((n, 2), np.int64), np.zeros(n, np.bool_)
+    states, actions, scratch = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(d, np.int64)
+    rewards, uniforms, terminated = np.zeros(n), np.zeros(n), np.zeros(n, np.bool_)
+    for episode in range(returns.shape[0]):
+        reset_world(world, pos, goal, active, rng)
+        returns[episode] = 0.0
+        for _ in range(world.limit):
+            _observe(world, pos, goal, active, scratch, states)
+            for i in range(n):
+                uniforms[i] = rng.random()
+            act(tables, links, rules, states, active, 0.0, uniforms, step, actions)
+            step_world(world, pos, goal, active, actions, rewards, terminated)
+            returns[episode] += rewards
+            if not active.any():
+                break
+
+
+class WorldTrainer:
+    """Trains the seeds of a learner on a built-in grid world.
+
+    :param spec: the grid world, from ``grid_spec``
+    :param learner: tables of all seeds
+    :param rngs: one generator per seed: it draws starts, exploration and ties
+    :param epsilon: exploration, in [0, 1)
+    :raises ValueError: if there is not one generator per seed, or epsilon is outside [0, 1)
+    """
+
+    def __init__(
+        self, spec: GridSpec, learner: TabularPR, rngs: Sequence[np.random.Generator], epsilon: float = 0.1
+    ) -> None:
+        if len(rngs) != learner.n_seeds:
+            raise ValueError(f"{len(rngs)} generators for {learner.n_seeds} seeds: expected one per seed.")
+        if not 0.0 <= epsilon < 1.0:
+            raise ValueError(f"epsilon={epsilon}: expected a probability in [0, 1).")
+        self.spec, self.learner, self.rngs, self.epsilon = spec, learner, list(rngs), epsilon
+        n = spec.n_agents
+        self._pos, self._goal = np.zeros((len(rngs), n, 2), dtype=np.int64), np.zeros((len(rngs), n, 2), dtype=np.int64)
+        self._active = np.zeros((len(rngs), n), dtype=np.bool_)
+        self._clock = np.zeros((len(rngs), 2), dtype=np.int64)
+        for b, rng in enumerate(self.rngs):
+            reset_world(spec.world, self._pos[b], self._goal[b], self._active[b], rng)
+
+    def train(self, steps: int) -> None:
+        """``steps`` environment steps of every agent, in every seed; episodes go on where the last call stopped."""
+        learner = self.learner
+        if not learner.compiled:
+            self._train_vectorised(steps)
+            return
+        for b, rng in enumerate(self.rngs):
+            state = (self._pos[b], self._goal[b], self._active[b], self._clock[b])
+            tables, frozen = learner.seed_tables(b), learner.seed_tables(b, True)
+            train_world(
+                self.spec.world, *state, tables, frozen, learner.links, learner.rules,
+                self.epsilon, learner.config.refresh, steps, rng,
+            )  # fmt: skip
+        learner.steps += steps
+
+    def evaluate(self, episodes: int, rngs: Sequence[np.random.Generator]) -> Floats:
+        """Greedy returns, (n_seeds, episodes, n_agents), undiscounted; learning is not touched.
+
+        :param rngs: one generator per seed, apart from those that train
+        """
+        returns = np.zeros((len(self.rngs), episodes, self.spec.n_agents))
+        learner = self.learner
+        for b, rng in enumerate(rngs):
+            tables = learner.seed_tables(b)
+            evaluate_world(self.spec.world, tables, learner.links, learner.rules, returns[b], learner.steps, rng)
+        return returns
+
+    def _train_vectorised(self, steps: int) -> None:
+        world, learner = self.spec.world, self.learner
+        shape = self._active.shape
+        scratch = np.zeros(world.strides.shape[1], dtype=np.int64)
+        states, following = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+        rewards, terminated = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+        for _ in range(steps):
+            uniforms = np.stack([rng.random(shape[1]) for rng in self.rngs])
+            before = self._active.copy()
+            for b in range(shape[0]):
+                _observe(world, self._pos[b], self._goal[b], self._active[b], scratch, states[b])
+            actions = learner.act(states, self.epsilon, uniforms, before)
+            for b in range(shape[0]):
+                at = (self._pos[b], self._goal[b], self._active[b])
+                env_kernels.step_world(world, *at, actions[b], rewards[b], terminated[b])
+                _observe(world, *at, scratch, following[b])
+            learner.update(states, actions, rewards, following, terminated, before)
+            self._clock += 1
+            for b, rng in enumerate(self.rngs):
+                if self._clock[b, 0] >= world.limit or not self._active[b].any():
+                    reset_world(world, self._pos[b], self._goal[b], self._active[b], rng)
+                    self._clock[b, 0] = 0
