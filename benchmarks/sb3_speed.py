@@ -96,6 +96,22 @@ def gigaflops(fast: bool) -> float:
     return 3 * 2 * 256**3 / float(np.median(times)) / 1e9
 
 
+def floor(model: Any, gflops: float, peers: int) -> float:
+    """Seconds that the matrix products of one joint update take at ``gflops``: what no overhead can go below.
+
+    Forward passes count 1, gradients of weights and of inputs 1 each. TD3 needs the target actor once; target critics
+    once and, for PR, ``peers`` times more; critics 3 times; every ``policy_delay`` updates the actor 3 times and one
+    critic twice.
+    """
+    actor, critic = (
+        sum(weight.numel() for name, weight in network.named_parameters() if name.endswith("weight"))
+        for network in (model.policy.actor.mu, model.policy.critic.qf0)
+    )
+    critics = model.policy.critic.n_critics
+    products = actor + critics * critic * (4 + peers) + (3 * actor + 2 * critic) / model.policy_delay
+    return float(2 * model.batch_size * products / gflops / 1e9)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--algorithm", choices=["td3", "ddpg"], default="td3")
@@ -107,7 +123,8 @@ def main() -> None:
     parser.add_argument("--with-sbx", action="store_true", help="also measure sbx (needs sbx-rl and JAX)")
     args = parser.parse_args()
     th.set_num_threads(1)
-    seconds = measure(arms(args), args.rounds)
+    models = arms(args)
+    seconds = measure(models, args.rounds)
     print(f"{args.algorithm.upper()} on {args.env}, {args.n_agents} agents, nets {args.net}, {args.rounds} rounds\n")
     print("| arm | ms per step of all agents | times faster than n x upstream | time over kappa=0 |")
     print("| --- | --- | --- | --- |")
@@ -116,8 +133,18 @@ def main() -> None:
         zero = seconds["kappa=0, fast" if "fast" in name else "kappa=0"]
         over = "" if name in ("upstream", "sbx") else f"{ratio(values, zero)[0]:.2f}"
         print(f"| {name} | {statistics.median(values) * 1e3:.1f} | {faster:.2f} ({low:.2f} to {high:.2f}) | {over} |")
-    print(f"\nmatrix products: {gigaflops(False):.0f} GFLOP/s by default, {gigaflops(True):.0f} with fast=True", end="")
-    print("" if onednn_keeps_float32() else " (oneDNN would not keep float32 here: not used)")
+    if args.device != "cpu":
+        return
+    default, fast = gigaflops(False), gigaflops(True)
+    print(f"\nMatrix products: {default:.0f} GFLOP/s by default, {fast:.0f} with fast=True", end="")
+    print("." if onednn_keeps_float32() else " (oneDNN would not keep float32 here: not used).")
+    group = models["kappa=0"][0]
+    low, high = floor(group, default, 0), floor(group, default, 1)
+    limit = statistics.median(seconds["upstream"]) / high
+    print(
+        f"They alone take {low * 1e3:.1f} ms of an update at kappa=0, {high * 1e3:.1f} ms of a sampled one: nothing "
+        f"that uses them this way can be more than {limit:.2f} times faster than n x upstream here."
+    )
 
 
 if __name__ == "__main__":

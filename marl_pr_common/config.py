@@ -57,7 +57,8 @@ class ReciprocityConfig:
     n_peers: int = 1
     """Size of N_i for peers "random"."""
     peer_matrix: tuple[tuple[float, ...], ...] | None = None
-    """For peers "matrix": (n_agents, n_agents) weights >= 0, row i says how agent i weights each agent j."""
+    """For peers "matrix": (n_agents, n_agents) weights >= 0, row i says how agent i weights each agent j.
+    In Python or a YAML file; not on the command line."""
     normalize: Normalize = "mean"
     """Whether the weights of the double sum add up to 1 (mean), or are the literal eq. 12, all 1 (sum)."""
     min_over: MinOver = "peer"

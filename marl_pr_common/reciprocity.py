@@ -61,6 +61,14 @@ class Reciprocity:
         """Whether any agent's target differs from its own value."""
         return self.config.kappa > 0 and bool(self.peer_weights.any())
 
+    def configure(self, config: ReciprocityConfig) -> None:
+        """Change the options; generator and moments go on, the graph is drawn anew only if its options changed."""
+        graph = ("peers", "n_peers", "peer_matrix", "normalize")
+        changed = any(getattr(config, name) != getattr(self.config, name) for name in graph)
+        self.config = config
+        if changed:
+            self.peer_weights = peers.peer_matrix(config, self.n_agents, self.rng)
+
     def redraw_peers(self) -> None:
         """Draw new random neighbour sets, if ``peers="random"``; other graphs stay."""
         if self.config.peers == "random":

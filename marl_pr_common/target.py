@@ -161,7 +161,7 @@ def target_gain(config: ReciprocityConfig, gamma: float, n_peers: float, n_adjac
     :param n_peers: the largest row sum of the peer weights, abs(N_i) for a plain graph
     :param n_adjacent: abs(S#)
     """
-    if config.normalize == "mean" or n_peers == 0:
+    if config.normalize == "mean" or n_peers == 0 or config.kappa == 0:
         return gamma
     return gamma * (1 - config.kappa + config.kappa * n_peers * n_adjacent)
 
@@ -172,7 +172,7 @@ def check_gain(config: ReciprocityConfig, gamma: float, n_peers: float, n_adjace
     :raises ValueError: if the gain of :func:`target_gain` is >= 1 under ``normalize="sum"``
     """
     gain = target_gain(config, gamma, n_peers, n_adjacent)
-    if config.normalize == "sum" and gain >= 1:
+    if config.normalize == "sum" and config.kappa > 0 and gain >= 1:
         raise ValueError(
             f'normalize="sum" would diverge: gamma * (1 - kappa + kappa * |N_i| * |S#|) = {gain:.4g} >= 1 with '
             f"gamma={gamma}, kappa={config.kappa}, |N_i|={n_peers:g}, |S#|={n_adjacent}. "

@@ -81,8 +81,6 @@ class MultiAgent(TD3):
         check_action_space(env.action_space)
         return TD3._wrap_env(env, verbose, monitor_wrapper)
 
-    # -- building ------------------------------------------------------------------------------------------------
-
     def _setup_model(self) -> None:
         # load(..., kappa=0.3) leaves its keyword arguments in __dict__: they are options of PR
         overrides = {name: self.__dict__.pop(name) for name in checks.PR_OPTIONS if name in self.__dict__}
@@ -91,23 +89,22 @@ class MultiAgent(TD3):
         checks.columns(self.n_agents, self.n_envs)
         checks.settings(self)
         checks.snapshot_change(previous, self.pr)
-        self._prepare_policy_kwargs()
+        given, self.policy_kwargs = self.policy_kwargs, self._policy_kwargs()
         super()._setup_model()
+        self.policy_kwargs = given
         if self.n_agents > 1:
-            assert self.replay_buffer is not None
-            self.replay_buffer = as_agent_major(self.replay_buffer, self.shared_replay)
-            if self.fast:
-                store_float32(self.replay_buffer)
+            self._take_columns()
 
-    def _prepare_policy_kwargs(self) -> None:
-        """``n_agents`` and masks travel in ``policy_kwargs``, as DDPG's ``n_critics`` does; a lone agent needs none."""
+    def _policy_kwargs(self) -> dict[str, Any]:
+        """The user's, with ``n_agents`` and masks for the policy to know; a lone agent needs none."""
         self.observation_masks = checks.masks(self.observation_masks, self.n_agents, self.observation_space)
-        self.policy_kwargs = dict(self.policy_kwargs)
+        options = dict(self.policy_kwargs)
         if self.n_agents > 1:
             checks.policy_class(self.policy_class, self.n_agents)
-            self.policy_kwargs["n_agents"] = self.n_agents
+            options["n_agents"] = self.n_agents
         if self.observation_masks is not None:
-            self.policy_kwargs["observation_masks"] = self.observation_masks
+            options["observation_masks"] = self.observation_masks
+        return options
 
     def _create_aliases(self) -> None:
         super()._create_aliases()
@@ -122,13 +119,13 @@ class MultiAgent(TD3):
         self.critic = ActorObjective(self.critic, target)  # type: ignore[assignment]
 
     def _setup_reciprocity(self) -> None:
-        """PR's own state: new, or the one that ``load`` brought, unless its options changed."""
+        """PR's own state: new, or what ``load`` brought with the options of now."""
         loaded: Reciprocity | None = getattr(self, "reciprocity", None)
-        if loaded is None or loaded.config != self.pr or loaded.n_agents != self.n_agents:
+        if loaded is None or loaded.n_agents != self.n_agents:
             self.reciprocity = Reciprocity(self.pr, self.n_agents, self.seed, self.observation_masks)
+        else:
+            loaded.configure(self.pr)
         checks.gain(self.pr, self.gamma, self.reciprocity)
-
-    # -- training ------------------------------------------------------------------------------------------------
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """SB3's update, of all agents at once; ``batch_size`` is per agent."""
@@ -163,8 +160,6 @@ class MultiAgent(TD3):
         require_finite(self._last_obs, "observation", "after reset")
         return result
 
-    # -- logging -------------------------------------------------------------------------------------------------
-
     def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
         super()._update_info_buffer(infos, dones)
         if self.n_agents > 1:
@@ -180,8 +175,6 @@ class MultiAgent(TD3):
             self.logger.record("rollout/leader", self.leader)
         super().dump_logs()
 
-    # -- agents --------------------------------------------------------------------------------------------------
-
     @property
     def kappa(self) -> float:
         """Weight of the peers, eq. 12; may be set while training (an annealing callback, say)."""
@@ -192,7 +185,7 @@ class MultiAgent(TD3):
         changed = checks.replace(self.pr, {"kappa": kappa})
         if self.n_agents > 1:
             checks.gain(changed, self.gamma, self.reciprocity)
-            self.reciprocity.config = changed
+            self.reciprocity.configure(changed)
         self.pr = changed
 
     @property
@@ -210,17 +203,11 @@ class MultiAgent(TD3):
         checks.leader(agent, self.n_agents)
         self._leader = agent
 
-    def predict(
-        self,
-        observation: np.ndarray | dict[str, np.ndarray],
-        state: tuple[np.ndarray, ...] | None = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = False,
-    ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
+    def predict(self, observation: Any, *args: Any, **kwargs: Any) -> Any:
         """SB3's ``predict``. ``n_agents`` rows are one row per agent; any other number is answered by ``leader``."""
         if self.n_agents > 1:
             self.policy.leader = self.leader
-        return super().predict(observation, state, episode_start, deterministic)
+        return super().predict(observation, *args, **kwargs)
 
     def agent(self, index: int) -> TD3:
         """Agent ``index`` as a plain upstream model with its weights and optimiser state: to deploy, save, share.
@@ -230,13 +217,26 @@ class MultiAgent(TD3):
         checks.leader(index, self.n_agents, name="index")
         return lone_agent(self, index)
 
-    # -- saving --------------------------------------------------------------------------------------------------
+    @classmethod
+    def load(cls, path: Any, env: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """SB3's ``load``. Keyword arguments may also be options of PR: ``load(path, kappa=0.2)``.
+
+        :raises UnknownOption: for a keyword that is only nearly one
+        """
+        checks.load_options(kwargs, cls.upstream)
+        return super().load(path, env, *args, **kwargs)
 
     def load_replay_buffer(self, path: Any, truncate_last_traj: bool = True) -> None:
         super().load_replay_buffer(path, truncate_last_traj)
         if self.n_agents > 1:
-            assert self.replay_buffer is not None
-            self.replay_buffer = as_agent_major(self.replay_buffer, self.shared_replay)
+            self._take_columns()
+
+    def _take_columns(self) -> None:
+        """Let every agent draw from its own column of the replay buffer."""
+        assert self.replay_buffer is not None
+        self.replay_buffer = as_agent_major(self.replay_buffer, self.shared_replay)
+        if self.fast:
+            store_float32(self.replay_buffer)
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "peer_critics"]

@@ -60,6 +60,20 @@ def pr_options(kwargs: dict[str, Any], upstream: type[TD3]) -> dict[str, Any]:
     return with_matrix({name: kwargs.pop(name) for name in PR_OPTIONS if name in kwargs})
 
 
+def load_options(kwargs: dict[str, Any], upstream: type[TD3]) -> None:
+    """Refuse misspelt options of ``load``; like SB3 it takes any other attribute of the model by name.
+
+    :raises UnknownOption: for a keyword that resembles an option but is none
+    """
+    loading = inspect.signature(upstream.load).parameters
+    own = ("n_agents", "shared_replay", "observation_masks", "leader", "fast")
+    known = [*inspect.signature(upstream.__init__).parameters, *loading, *PR_OPTIONS, *own]
+    for name in kwargs:
+        close = difflib.get_close_matches(name, known, n=1)
+        if name not in known and close:
+            raise UnknownOption(f"unknown option {name}={kwargs[name]!r}. Did you mean {close[0]!r}?")
+
+
 def with_matrix(options: dict[str, Any]) -> dict[str, Any]:
     """A peer matrix as nested tuples, so that the configuration stays hashable and can be written to YAML."""
     if not isinstance(options.get("peers", ""), str):

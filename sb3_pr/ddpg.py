@@ -14,7 +14,8 @@ class DDPGPR(MultiAgent, DDPG):
     Deep Deterministic Policy Gradient (DDPG) with multi-agent Policy Reciprocity (PR).
 
     SB3 treats DDPG as TD3 with one critic and without its tricks; so does this. For the parameters see
-    :class:`sb3_pr.TD3PR`. ``n_agents=1`` or ``kappa=0`` is SB3's DDPG, bit for bit.
+    :class:`sb3_pr.TD3PR`. ``n_agents=1`` is SB3's DDPG, bit for bit; with ``kappa=0`` every agent follows a DDPG
+    of its own, up to float32 rounding.
     """
 
     upstream: ClassVar[type[TD3]] = DDPG

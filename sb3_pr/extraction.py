@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections import deque
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import torch as th
+from gymnasium import spaces
 from stable_baselines3 import TD3
 from stable_baselines3.common.noise import VectorizedActionNoise
 from stable_baselines3.common.policies import ContinuousCritic
@@ -18,7 +20,6 @@ from sb3_pr.stacking import agent_optimizer_state, agent_state_dict
 
 BUFFER_OPTIONS = ("handle_timeout_termination",)
 """Understood by every replay buffer that SB3 chooses by itself."""
-OURS = ("n_agents", "observation_masks")
 PER_AGENT = ("buffer_size", "learning_starts")
 """Counted over all agents by SB3, so one agent has its share."""
 
@@ -36,7 +37,9 @@ def lone_agent(model: Any, index: int) -> TD3:
         options[name] = options[name] // model.n_agents
     options["replay_buffer_class"] = None
     options["replay_buffer_kwargs"] = {k: v for k, v in model.replay_buffer_kwargs.items() if k in BUFFER_OPTIONS}
-    options["policy_kwargs"] = _policy_kwargs(model)
+    if isinstance(model.observation_space, spaces.Dict):
+        options["n_steps"] = 1  # SB3 has n-step returns of Dict observations with HER only, which needs its env
+    options["policy_kwargs"] = dict(model.policy_kwargs)
     if isinstance(model.action_noise, VectorizedActionNoise):
         options["action_noise"] = model.action_noise.noises[index]
     lone: TD3 = model.upstream(_policy_class(model), None, **options, _init_setup_model=False)
@@ -47,8 +50,10 @@ def lone_agent(model: Any, index: int) -> TD3:
     lone.seed = model.seed
     lone.num_timesteps = model.num_timesteps // model.n_agents
     lone._n_updates = model._n_updates
+    lone._stats_window_size = model._stats_window_size
     if model._agent_episodes:
         lone.ep_info_buffer = model._agent_episodes[index].copy()
+        lone.ep_success_buffer = deque(maxlen=model._stats_window_size)
     return lone
 
 
@@ -56,7 +61,7 @@ def lone_policy(model: Any, index: int) -> TD3Policy:
     """Agent ``index``'s policy alone, as an upstream policy: what evaluation needs."""
     with _generators_kept(model):
         policy = _policy_class(model)(
-            model.observation_space, model.action_space, model.lr_schedule, **_policy_kwargs(model)
+            model.observation_space, model.action_space, model.lr_schedule, **model.policy_kwargs
         ).to(model.device)
     _copy_networks(model, policy, index)
     return policy
@@ -66,10 +71,6 @@ def _policy_class(model: Any) -> type[TD3Policy]:
     """SB3's class behind ours; a user's own class serves one agent as it is."""
     policy: type[TD3Policy] = UPSTREAM.get(model.policy_class, model.policy_class)
     return policy
-
-
-def _policy_kwargs(model: Any) -> dict[str, Any]:
-    return {key: value for key, value in model.policy_kwargs.items() if key not in OURS}
 
 
 def _generators_kept(model: Any) -> AbstractContextManager[None]:

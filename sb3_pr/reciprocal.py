@@ -111,9 +111,20 @@ class ActorObjective(_Delegate):
             return own
         n = reciprocity.n_agents
         states = self.target.vectors.split(obs, n)
-        evaluate = self.target.evaluator(obs, actions)
-        mixed = reciprocity.value(own.view(1, n, -1), states, lambda s, j: evaluate(s, j)[:1], record=False)
+
+        def evaluate(states: th.Tensor, peer: th.Tensor) -> th.Tensor:
+            return self.target.evaluator(obs, _without_bad_gradients(actions))(states, peer)[:1]
+
+        mixed = reciprocity.value(own.view(1, n, -1), states, evaluate, record=False)
         return mixed.reshape(-1, 1)
+
+
+def _without_bad_gradients(actions: th.Tensor) -> th.Tensor:
+    """The actions for the peers to value: what comes back from a broken peer (0 times NaN is NaN) counts as 0."""
+    passed = actions.view_as(actions)
+    if passed.requires_grad:
+        passed.register_hook(lambda gradient: gradient.nan_to_num(0.0, 0.0, 0.0))  # type: ignore[no-untyped-call]
+    return passed
 
 
 def evaluate_rows(critic: ContinuousCritic, obs: Any, actions: th.Tensor, peer: th.Tensor) -> th.Tensor:

@@ -10,6 +10,7 @@ Rows are agent-major everywhere: the batch of a stacked module is (n_agents * ba
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
@@ -22,7 +23,16 @@ from torch import nn
 from sb3_pr.mlp import StackedMLP
 
 # Containers whose forward() treats rows independently and reaches its layers through registered children only.
-CONTAINERS = (nn.ModuleList, nn.ModuleDict, Actor, ContinuousCritic, NatureCNN, CombinedExtractor, FlattenExtractor)
+CONTAINERS = (
+    nn.Sequential,
+    nn.ModuleList,
+    nn.ModuleDict,
+    Actor,
+    ContinuousCritic,
+    NatureCNN,
+    CombinedExtractor,
+    FlattenExtractor,
+)
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 Select = Callable[[th.Tensor], th.Tensor]
@@ -103,9 +113,9 @@ def stack(modules: Sequence[ModuleT]) -> ModuleT:
     first = modules[0]
     if all(module is first for module in modules):
         return first  # a lone module, or one that is stacked already: a features extractor shared by actor and critic
-    if type(first) is nn.Linear:
+    if type(first) is nn.Linear and not first._forward_pre_hooks:  # a hook may own the weight (weight_norm)
         return cast(ModuleT, StackedLinear(cast(Sequence[nn.Linear], modules)))
-    if isinstance(first, nn.Sequential) or type(first) in CONTAINERS:
+    if type(first) in CONTAINERS:
         for name, _ in list(first.named_children()):
             setattr(first, name, stack([getattr(module, name) for module in modules]))
         if _is_perceptron(first):
@@ -178,7 +188,7 @@ def agent_optimizer_state(module: nn.Module, optimizer: th.optim.Optimizer, agen
             state[index] = {
                 name: select(value).clone().contiguous()
                 if isinstance(value, th.Tensor) and value.shape == parameter.shape
-                else value
+                else copy.deepcopy(value)  # Adam's step is a tensor, too
                 for name, value in moments.items()
             }
     group = dict(whole["param_groups"][0], params=list(range(len(parameters))), fused=None)

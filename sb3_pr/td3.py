@@ -15,7 +15,8 @@ class TD3PR(MultiAgent, TD3):
 
     Every agent learns in its own column of the VecEnv with its own networks and replay data; its value target mixes in
     what its peers' target critics say about the same and about adjacent states (eq. 12 of
-    https://arxiv.org/abs/2304.05632). ``n_agents=1`` or ``kappa=0`` is SB3's TD3, bit for bit.
+    https://arxiv.org/abs/2304.05632). ``n_agents=1`` is SB3's TD3, bit for bit; with
+    ``kappa=0`` every agent follows a TD3 of its own, up to float32 rounding.
 
     ``total_timesteps``, ``learning_starts`` and ``buffer_size`` count the steps of all agents together, as SB3 counts
     for any VecEnv; ``batch_size`` and ``gradient_steps`` are per agent.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
@@ -14,7 +15,7 @@ class UnsupportedActionSpace(AssertionError, ValueError):
     """The algorithms need continuous actions. An AssertionError, as SB3 raises here, that says what to do."""
 
 
-def make_columns(env: Any, n_agents: int | None) -> Any:
+def make_columns(env: Any, n_agents: Any) -> Any:
     """The environment as SB3 takes it, with one column per agent.
 
     :param env: a gymnasium id or a function that makes an env (``n_agents`` copies are made), a VecEnv, a gymnasium
@@ -22,14 +23,20 @@ def make_columns(env: Any, n_agents: int | None) -> Any:
     :param n_agents: None takes what the environment has, one for an id
     :raises ValueError: if the number of columns disagrees with ``n_agents``
     """
-    if n_agents is not None and (not isinstance(n_agents, int) or isinstance(n_agents, bool) or n_agents < 1):
+    if n_agents is not None and (type(n_agents) is bool or not isinstance(n_agents, (int, np.integer)) or n_agents < 1):
         raise ValueError(f"n_agents={n_agents!r}: expected an integer >= 1.")
     if env is None:
         return None
     if isinstance(env, str) and (n_agents or 1) == 1:
         return env  # SB3 makes it
-    if isinstance(env, str) or (callable(env) and not isinstance(env, gym.Env)):
-        return make_vec_env(env, n_envs=n_agents or 1)
+    if not isinstance(env, (str, gym.Env, VecEnv)) and not is_parallel_env(env) and callable(env):
+        made = env()
+        if not is_parallel_env(made):
+            made.close()
+            return make_vec_env(env, n_envs=int(n_agents or 1))
+        env = made
+    if isinstance(env, str):
+        return make_vec_env(env, n_envs=int(n_agents or 1))
     if is_parallel_env(env):
         env = parallel_to_vec_env(env)
     columns = env.num_envs if isinstance(env, VecEnv) else 1

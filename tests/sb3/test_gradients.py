@@ -129,3 +129,23 @@ def test_the_actors_gradient(algorithm, in_actor, monkeypatch):
         mine = {name: select(tensor.grad) for name, tensor, select in agent_tensors(model.policy.actor, i)}
         for name, parameter in lone[i].actor.named_parameters():
             th.testing.assert_close(mine[name], parameter.grad, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"in_actor": True}, {"in_actor": True, "estimator": "sampled"}])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_broken_agent_breaks_no_other(algorithm, options):
+    """All networks of agent 2 are NaN: the others stay finite through their updates, and still learn."""
+    model = algorithm("MlpPolicy", "Pendulum-v1", n_agents=N, policy_kwargs={"net_arch": [8]}, seed=0, **options)
+    model.learn(200 * N)
+    with th.no_grad():
+        for network in (model.policy.critic, model.policy.critic_target, model.policy.actor):
+            for parameter in network.parameters():
+                parameter[2] = th.nan
+    before = [agent_state_dict(model.policy.actor, i) for i in range(2)]
+    model.train(10, 16)
+    for i in range(2):
+        for network in (model.policy.actor, model.policy.critic, model.policy.critic_target):
+            assert all(th.isfinite(tensor).all() for tensor in agent_state_dict(network, i).values())
+        after = agent_state_dict(model.policy.actor, i)
+        assert all(not th.equal(after[name], before[i][name]) for name in after if name.endswith("weight"))
+    assert model.reciprocity.masked_peer_values > 0

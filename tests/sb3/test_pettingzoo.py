@@ -107,6 +107,11 @@ def test_discrete_actions_are_refused_with_the_way_out():
         TD3PR("MlpPolicy", simple_spread_v3.parallel_env(continuous_actions=False))
 
 
+def test_a_function_may_make_the_environment():
+    model = TD3PR("MlpPolicy", lambda: simple_spread_v3.parallel_env(continuous_actions=True))
+    assert model.n_agents == 3
+
+
 def test_saved_groups_load_with_a_pettingzoo_environment(tmp_path):
     env = simple_spread_v3.parallel_env(continuous_actions=True)
     TD3PR("MlpPolicy", env, policy_kwargs=dict(SMALL)).save(tmp_path / "spread")

@@ -97,13 +97,15 @@ def test_images(share):
     moved(TD3PR("CnnPolicy", env, policy_kwargs=small, buffer_size=300, batch_size=16, train_freq=4, seed=0), 160)
 
 
-def test_hindsight_replay():
+@pytest.mark.parametrize("n_steps", [1, 3])
+def test_hindsight_replay(n_steps):
     env = make_vec_env(lambda: BitFlippingEnv(continuous=True, n_bits=4), n_envs=2)
     model = TD3PR(
         "MultiInputPolicy",
         env,
         replay_buffer_class=HerReplayBuffer,
         replay_buffer_kwargs={"n_sampled_goal": 2},
+        n_steps=n_steps,
         policy_kwargs=dict(SMALL),
         learning_starts=50,
         buffer_size=2000,
@@ -209,6 +211,10 @@ def test_kappa_may_be_annealed_while_training():
         model.kappa = 1.5
     assert model.kappa == 0.0
     assert model.pr == ReciprocityConfig(kappa=0.0)
+
+
+def test_reciprocity_switched_off_is_never_refused():
+    TD3PR("MlpPolicy", "Pendulum-v1", n_agents=np.int64(2), kappa=0.0, normalize="sum", gamma=1.0)
 
 
 def test_vec_normalize_and_action_noise():

@@ -75,6 +75,11 @@ def test_options_may_be_changed_when_loading(tmp_path):
     assert (loaded.kappa, loaded.pr.adjacency, loaded.reciprocity.config.rho) == (0.2, "resample", 2)
     with pytest.raises(ValueError, match="kappa=3"):
         TD3PR.load(tmp_path / "model", kappa=3)
+    with pytest.raises(TypeError, match="Did you mean 'kappa'"):
+        TD3PR.load(tmp_path / "model", kapa=0.3)
+    assert TD3PR.load(tmp_path / "model", policy_kwargs=dict(SMALL)).n_agents == 3
+    with pytest.raises(ValueError, match="policy kwargs do not equal"):
+        TD3PR.load(tmp_path / "model", policy_kwargs={"net_arch": [7]})
     with pytest.raises(ValueError, match="sync_interval=9, but the model was saved with 1"):
         TD3PR.load(tmp_path / "model", sync_interval=9)
 
@@ -101,6 +106,28 @@ def test_an_agent_saved_is_loaded_by_plain_sb3(cls, upstream, tmp_path):
         " d['actions'][i], atol=1e-6)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
+
+
+def test_loading_with_another_kappa_keeps_what_reciprocity_knows(tmp_path):
+    model = trained(adjacency="noise", peers="random", kappa=0.5)
+    model.save(tmp_path / "model")
+    loaded = TD3PR.load(tmp_path / "model", kappa=0.3)
+    assert loaded.reciprocity.config.kappa == 0.3
+    assert th.equal(loaded.reciprocity._moments.mean, model.reciprocity._moments.mean)
+    np.testing.assert_array_equal(loaded.reciprocity.peer_weights, model.reciprocity.peer_weights)
+    states = th.randn(3, 8, 3)
+    assert th.equal(model.reciprocity._adjacent(states).states, loaded.reciprocity._adjacent(states).states)
+
+
+def test_an_exported_agent_goes_on_and_leaves_the_group_alone():
+    model = trained(stats_window_size=7)
+    before = {name: tensor.clone() for name, tensor in tensors(model).items()}
+    lone = model.agent(0)
+    lone.set_env(gym.make("Pendulum-v1"))
+    lone.learn(150, reset_num_timesteps=False)
+    assert lone.ep_info_buffer.maxlen == 7
+    for name, tensor in tensors(model).items():
+        assert th.equal(tensor, before[name]), name
 
 
 def test_exporting_an_agent_moves_no_generator():
