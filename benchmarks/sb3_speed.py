@@ -3,13 +3,14 @@
     OMP_NUM_THREADS=1 python benchmarks/sb3_speed.py [--n-agents 3] [--env Hopper-v5] [--net 256 256] [--rounds 7]
 
 Every arm trains a little, in turn, round after round (A B C A B C ...), so that what else the machine does meets all of
-them; a ratio is the median over rounds of the quotient within a round. One thread. Whole ``learn()`` calls: environment
+them; a ratio is the median over rounds of the quotient within a round. One core. Whole ``learn()`` calls: environment
 steps, replay, updates, logging.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 from typing import Any
@@ -123,6 +124,8 @@ def main() -> None:
     parser.add_argument("--with-sbx", action="store_true", help="also measure sbx (needs sbx-rl and JAX)")
     args = parser.parse_args()
     th.set_num_threads(1)
+    if args.device == "cpu" and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core: JAX would take more
     models = arms(args)
     seconds = measure(models, args.rounds)
     print(f"{args.algorithm.upper()} on {args.env}, {args.n_agents} agents, nets {args.net}, {args.rounds} rounds\n")
