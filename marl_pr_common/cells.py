@@ -11,11 +11,16 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from marl_pr_common.display import Display
+from marl_pr_common.provenance import RUN
+from marl_pr_common.run_guard import PARENT, RunInUseError, exclusive
+from marl_pr_common.runs import INCOMPLETE, RESULTS
 from marl_pr_common.status import read_status
 
 POLL_SECONDS = 0.5
+_LEFT_BY_A_RUN = (RUN, RESULTS, "model.zip")
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -45,16 +50,30 @@ class _Processes:
         cell.log.parent.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         with cell.log.open("ab") as log:
-            with self._lock:
-                if self._stopped:
-                    return None
-                set_aside(cell.directory)
-                process = subprocess.Popen(command(cell), stdout=log, stderr=log, env=_environment(cell.threads))
-                self._running.add(process)
-            code = process.wait()
+            try:
+                process = self._start(cell, log)
+            except RunInUseError as error:
+                log.write(f"{error}\n".encode())
+                return None
+            if process is None:
+                return 0.0 if is_complete(cell.directory) else None
+            code = process.wait()  # here, and not elsewhere: a cell ends with the thread that started it
         with self._lock:
             self._running.discard(process)
         return time.monotonic() - started if code == 0 else None
+
+    def _start(self, cell: Cell, log: IO[bytes]) -> subprocess.Popen[bytes] | None:
+        """Start the cell, unless all are to end or another process has completed it meanwhile.
+
+        :raises RunInUseError: if another process trains it
+        """
+        with exclusive(cell.directory), self._lock:
+            if self._stopped or is_complete(cell.directory):
+                return None
+            set_aside(cell.directory)
+            process = subprocess.Popen(command(cell), stdout=log, stderr=log, env=_environment(cell.threads))
+            self._running.add(process)
+        return process
 
     def stop(self) -> None:
         with self._lock:
@@ -69,12 +88,20 @@ def command(cell: Cell) -> list[str]:
     return [*module, "--config", str(cell.config), "--arm", cell.arm, "--out", str(cell.directory)]
 
 
+def is_complete(directory: Path) -> bool:
+    """Whether a run directory says that its run ended as it should, and holds what such a run leaves."""
+    status = read_status(directory)
+    if status is None or status.state != "complete":
+        return False
+    return all((directory / name).is_file() for name in _LEFT_BY_A_RUN)
+
+
 def set_aside(directory: Path) -> None:
     """Rename a directory that an interrupted or failed cell left, so that nothing of it is lost."""
     if not directory.exists():
         return
     number = 1
-    while (target := directory.with_name(f"{directory.name}.incomplete-{number}")).exists():
+    while (target := directory.with_name(f"{directory.name}{INCOMPLETE}{number}")).exists():
         number += 1
     directory.rename(target)
 
@@ -111,7 +138,8 @@ def run_cells(cells: Sequence[Cell], jobs: int, display: Display) -> tuple[str, 
 
 def _environment(threads: int) -> dict[str, str]:
     # MARL_PR_DEBUG: the log gets the stack trace, its last line is the error
-    return {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads)), "MARL_PR_DEBUG": "1"}
+    variables = {**dict.fromkeys(_THREAD_VARIABLES, str(threads)), "MARL_PR_DEBUG": "1", PARENT: str(os.getpid())}
+    return {**os.environ, **variables}
 
 
 def _steps_done(cell: Cell) -> int:

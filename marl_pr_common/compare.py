@@ -19,13 +19,13 @@ import numpy as np
 import yaml
 
 from marl_pr_common.arms import arm_labels, cell_config, check_arms
-from marl_pr_common.cells import Cell, run_cells
+from marl_pr_common.cells import Cell, is_complete, run_cells
 from marl_pr_common.display import Display
 from marl_pr_common.files import read_json, write_json, write_text
 from marl_pr_common.plots import learning_curves, save_figure
 from marl_pr_common.provenance import as_plain
-from marl_pr_common.runs import RESULTS, read_results, write_results
-from marl_pr_common.status import read_status
+from marl_pr_common.run_guard import in_use
+from marl_pr_common.runs import INCOMPLETE, RESULTS, read_results, write_results
 from marl_pr_common.summary import summarise
 from sb3_pr.train_config import TrainConfig
 
@@ -71,26 +71,34 @@ class Outcome:
 def compare(config: CompareConfig, out: Path, display: Display | None = None) -> Outcome:
     """Run the cells that are not complete yet, then collect results, figure and summary in ``out``.
 
-    Seeds and arms may be added to a comparison later; complete cells are kept as they are. A cell that fails stops
-    no other; its name and log are on the display and in the summary. Without a complete cell there is no summary.
+    Seeds and arms may be added to a comparison later, and earlier ones left out: complete cells are kept as they are,
+    and all of them are collected. A cell that fails stops no other; its name and log are on the display and in the
+    summary. Without a complete cell there is no summary.
 
-    :raises ValueError: if ``out`` holds a comparison with other settings, or another process works on it
+    :raises ValueError: if a setting is refused, ``out`` holds complete cells of other settings, or another process
+        works on it; nothing is changed then
     :raises FileExistsError: if ``out`` holds something else
     """
     display = display or Display()
+    wanted = _cells(config.train, config.arms, config.seeds, out)
     _require_comparison_or_unused(out)
+    if not all(is_complete(cell.directory) for cell in wanted):
+        from sb3_pr.training import check_task  # slow to import
+
+        check_task(config.train.env)
     out.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(out / _LOCK, timeout=0):
-            _claim(config, out)
-            cells = [_make_cell(config, arm, seed, out) for arm in config.arms for seed in config.seeds]
-            todo = [cell for cell in cells if not _is_complete(cell)]
-            if len(todo) < len(cells):
-                display.line(f"{len(cells) - len(todo)} of {len(cells)} cells are complete and kept.")
+            everything = _cells(config.train, *_claim(config, out, display), out)
+            todo = [cell for cell in wanted if not is_complete(cell.directory)]
+            for cell in todo:
+                write_text(cell.config, yaml.safe_dump(as_plain(wanted[cell]), sort_keys=False))
+            if len(todo) < len(wanted):
+                display.line(f"{len(wanted) - len(todo)} of {len(wanted)} cells are complete and kept.")
             failed = run_cells(todo, config.jobs, display) if todo else ()
-            complete = [cell for cell in cells if _is_complete(cell)]
+            complete = [cell for cell in everything if is_complete(cell.directory)]
             if complete:
-                collect(complete, out, [f"Cell {name} failed; its log is logs/{name}.log." for name in failed])
+                collect(complete, out, _notes(failed, [cell.name for cell in everything if cell not in complete]))
     except filelock.Timeout as error:
         raise ValueError(f"Another process is working on {out}. Wait for it, or choose another --out.") from error
     return Outcome(tuple(cell.name for cell in complete), tuple(failed))
@@ -122,18 +130,33 @@ def _require_comparison_or_unused(out: Path) -> None:
         raise FileExistsError(f"{out} is not empty and holds no comparison. Nothing was changed; choose another --out.")
 
 
-def _claim(config: CompareConfig, out: Path) -> None:
-    """Make ``out`` this comparison's directory, or check that it already is."""
+def _claim(config: CompareConfig, out: Path, display: Display) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Make ``out`` this comparison's directory, or check that it already is; all its arms and seeds, oldest first."""
     path = out / COMPARISON
     settings = {key: value for key, value in as_plain(config.train).items() if key not in _SET_BY_CELL}
+    arms, seeds = config.arms, config.seeds
     if path.is_file():
-        differences = _differences(read_json(path).get("train", {}), settings)
-        if differences:
+        old = read_json(path)
+        differences = _differences(old.get("train", {}), settings)
+        if differences and _is_under_way(out):
             raise ValueError(
                 f"{out} holds a comparison with other settings: {'; '.join(differences)}. "
                 "Nothing was changed; choose another --out, or give the old settings to go on with it."
             )
-    write_json(path, {"arms": list(config.arms), "seeds": list(config.seeds), "train": settings})
+        if differences:
+            display.line(f"No cell in {out} was complete: its settings are replaced ({'; '.join(differences)}).")
+        else:
+            arms = tuple(dict.fromkeys([*old.get("arms", ()), *arms]))
+            seeds = tuple(dict.fromkeys([*old.get("seeds", ()), *seeds]))
+            check_arms(arms)
+    write_json(path, {"arms": list(arms), "seeds": list(seeds), "train": settings})
+    return arms, seeds
+
+
+def _is_under_way(out: Path) -> bool:
+    """Whether a cell is complete, or a process that an earlier comparison left behind still trains one."""
+    cells = [path for path in (out / "cells").glob("*") if path.is_dir() and INCOMPLETE not in path.name]
+    return any(is_complete(path) for path in cells) or any(in_use(path) for path in cells)
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
@@ -147,23 +170,31 @@ def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> 
     return found
 
 
-def _make_cell(config: CompareConfig, arm: str, seed: int, out: Path) -> Cell:
-    settings = cell_config(config.train, arm, seed)
+def _cells(shared: TrainConfig, arms: Sequence[str], seeds: Sequence[int], out: Path) -> dict[Cell, TrainConfig]:
+    """Every arm on every seed, with its settings; nothing is written.
+
+    :raises ValueError: if a setting is refused
+    """
+    return dict(_make_cell(shared, arm, seed, out) for arm in arms for seed in seeds)
+
+
+def _make_cell(shared: TrainConfig, arm: str, seed: int, out: Path) -> tuple[Cell, TrainConfig]:
+    settings = cell_config(shared, arm, seed)
     name = f"{arm}-seed{seed}"
-    path = out / "configs" / f"{name}.yaml"
-    if not path.is_file():
-        write_text(path, yaml.safe_dump(as_plain(settings), sort_keys=False))
-    return Cell(
+    cell = Cell(
         name=name,
         arm=arm,
-        config=path,
+        config=out / "configs" / f"{name}.yaml",
         directory=out / "cells" / name,
         log=out / "logs" / f"{name}.log",
         total_env_steps=settings.timesteps_per_agent * settings.team_size,
         threads=settings.threads,
     )
+    return cell, settings
 
 
-def _is_complete(cell: Cell) -> bool:
-    status = read_status(cell.directory)
-    return status is not None and status.state == "complete"
+def _notes(failed: Sequence[str], incomplete: Sequence[str]) -> list[str]:
+    """For the summary: the cells that are not in it."""
+    notes = [f"Cell {name} failed; its log is logs/{name}.log." for name in failed]
+    left_out = [name for name in incomplete if name not in failed]
+    return notes + ([f"Not run to the end, and not asked for this time: {', '.join(left_out)}."] if left_out else [])

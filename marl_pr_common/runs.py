@@ -6,6 +6,7 @@ A run directory holds ``results.parquet`` in this schema, ``run.json`` (what was
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ import pyarrow.parquet as pq
 from marl_pr_common.files import replacing
 
 RESULTS = "results.parquet"
+INCOMPLETE = ".incomplete-"
+"""In the name of a directory, before a number: what an interrupted run left, kept but no result."""
 TEAM = -1
 """Value of column ``agent`` in rows that are about the whole team, for instance a loss averaged over agents."""
 
@@ -112,7 +115,8 @@ def write_results(path: Path, results: pd.DataFrame) -> None:
 def read_results(paths: Iterable[Path]) -> pd.DataFrame:
     """Concatenate the tables of run directories, comparison directories or ``results.parquet`` files.
 
-    A comparison's own table counts; otherwise every ``results.parquet`` below a directory is read.
+    A comparison's own table counts; otherwise every ``results.parquet`` below a directory is read, but for what
+    interrupted runs left (``X.incomplete-1``), which counts only if it is named itself.
 
     :raises FileNotFoundError: if a path does not exist or has no results below it
     :raises ValueError: if a file has another schema, or the same run comes twice
@@ -148,10 +152,14 @@ def _results_files(path: Path) -> list[Path]:
         raise FileNotFoundError(f"{path} does not exist. Give a run directory, a comparison directory or a {RESULTS}.")
     if (path / RESULTS).is_file():
         return [path / RESULTS]
-    below = sorted(path.rglob(RESULTS))
+    below = sorted(file for file in path.rglob(RESULTS) if not _set_aside(file.relative_to(path)))
     if not below:
         raise FileNotFoundError(f"{path} has no {RESULTS} in it or below it: no run has written results there yet.")
     return below
+
+
+def _set_aside(path: Path) -> bool:
+    return any(re.search(rf"{re.escape(INCOMPLETE)}\d+$", part) for part in path.parts)
 
 
 def _read_table(path: Path) -> pa.Table:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from marl_pr_common.configs import load_config
 from marl_pr_common.display import Display
+from marl_pr_common.run_guard import end_with_parent, exclusive
 from sb3_pr.train_config import TrainConfig
 
 
@@ -33,7 +34,9 @@ class Command:
 
     def run(self) -> int:
         """Train; exit code 0."""
+        end_with_parent()  # before the slow imports
         from sb3_pr.training import train
 
-        train(self.train, self.out, self.arm, Display())
+        with exclusive(self.out):
+            train(self.train, self.out, self.arm, Display())
         return 0

@@ -66,6 +66,15 @@ def test_runs_below_a_directory_are_concatenated(tmp_path):
     assert len(read_results([tmp_path / "seed0", tmp_path / "seed0" / RESULTS])) == 1
 
 
+def test_what_an_interrupted_run_left_counts_only_by_name(tmp_path):
+    for name, value in (("td3-seed0", 1.0), ("td3-seed0.incomplete-1", 2.0), ("td3-seed0.incomplete-2", 3.0)):
+        writer = ResultsWriter(tmp_path / "cells" / name, IDENTITY)
+        writer.append(clock(100), {"eval/return": value}, agent=0)
+        writer.flush()
+    assert list(read_results([tmp_path])["value"]) == [1.0]
+    assert list(read_results([tmp_path / "cells" / "td3-seed0.incomplete-2"])["value"]) == [3.0]
+
+
 def test_the_same_run_from_two_places_is_refused(tmp_path):
     for name in ("a", "b"):
         writer = ResultsWriter(tmp_path / name, IDENTITY)
