@@ -68,20 +68,21 @@ class Outcome:
     failed: tuple[str, ...]
 
 
-def compare(config: CompareConfig, out: Path, display: Display | None = None) -> Outcome:
+def compare(config: CompareConfig, out: Path, display: Display | None = None, beside: Sequence[str] = ()) -> Outcome:
     """Run the cells that are not complete yet, then collect results, figure and summary in ``out``.
 
     Seeds and arms may be added to a comparison later, and earlier ones left out: complete cells are kept as they are,
     and all of them are collected. A cell that fails stops no other; its name and log are on the display and in the
     summary. Without a complete cell there is no summary.
 
+    :param beside: names of files of somebody else's that may lie in ``out``
     :raises ValueError: if a setting is refused, ``out`` holds complete cells of other settings, or another process
         works on it; nothing is changed then
     :raises FileExistsError: if ``out`` holds something else
     """
     display = display or Display()
     wanted = _cells(config.train, config.arms, config.seeds, out)
-    _require_comparison_or_unused(out)
+    require_comparison_or_unused(out, beside)
     if not all(is_complete(cell.directory) for cell in wanted):
         from sb3_pr.training import check_task  # slow to import
 
@@ -123,10 +124,11 @@ def report(paths: Sequence[Path], out: Path, notes: Sequence[str] = ()) -> None:
     write_text(out / SUMMARY, summarise(results, np.random.default_rng(BOOTSTRAP_SEED), labels, notes))
 
 
-def _require_comparison_or_unused(out: Path) -> None:
+def require_comparison_or_unused(out: Path, beside: Sequence[str] = ()) -> None:
+    """Raise FileExistsError if ``out`` holds anything but a comparison and the file names ``beside``."""
     if (out / COMPARISON).is_file() or not out.exists():
         return
-    if not out.is_dir() or any(path.name != _LOCK for path in out.iterdir()):
+    if not out.is_dir() or any(path.name not in (_LOCK, *beside) for path in out.iterdir()):
         raise FileExistsError(f"{out} is not empty and holds no comparison. Nothing was changed; choose another --out.")
 
 

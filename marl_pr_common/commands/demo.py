@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from marl_pr_common.compare import CompareConfig, compare
+from marl_pr_common.compare import CompareConfig, compare, require_comparison_or_unused
 from marl_pr_common.configs import load_config
 from marl_pr_common.display import Display
 from marl_pr_common.figures import show_navigation_demo
+from marl_pr_common.figures.navigation_demo import FILES as NAVIGATION
 from sb3_pr.train_config import TrainConfig
 
 
@@ -32,8 +33,10 @@ class Command:
     def run(self) -> int:
         """Compare; exit code 0, or 1 if a run failed."""
         display = Display()
-        show_navigation_demo(self.out, display.console)
         settings = load_config(TrainConfig, "sb3/pendulum")
-        outcome = compare(CompareConfig(self.arms, self.seeds, self.jobs, settings), self.out, display)
+        config = CompareConfig(self.arms, self.seeds, self.jobs, settings)
+        require_comparison_or_unused(self.out, NAVIGATION)
+        show_navigation_demo(self.out, display.console)
+        outcome = compare(config, self.out, display, beside=NAVIGATION)
         display.result(self.out, outcome.failed)
         return 1 if outcome.failed else 0

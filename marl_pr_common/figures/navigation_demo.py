@@ -16,6 +16,8 @@ from marl_pr_common.figures.style import mean_interval, new_figure, save
 
 ENV = "Navigation-10"
 ARMS = ("iql", "shared", "faithful", "decision")
+FILES = ("navigation.png", "navigation.svg", "navigation.csv")
+"""What the demo writes."""
 BUDGET = Budget(30_000, 500, episodes=10)
 
 
