@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
+from marl_pr_common.display import Display
 from sb3_pr.train_config import TrainConfig
 
 Curve = Callable[[str, int, int, int], float]
@@ -66,3 +69,9 @@ def tiny() -> TrainConfig:
         eval_episodes=1,
         device="cpu",
     )
+
+
+@pytest.fixture
+def quiet():
+    """A display that writes into memory."""
+    return Display(Console(file=io.StringIO(), width=300))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -13,27 +12,14 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
 from marl_pr_common import cells, run_guard
 from marl_pr_common.cells import is_complete
 from marl_pr_common.compare import CompareConfig, compare
-from marl_pr_common.display import Display
 from marl_pr_common.run_guard import exclusive
 from marl_pr_common.runs import read_results
 from marl_pr_common.status import read_status
-
-CLI = [sys.executable, "-m", "marl_pr_common.cli"]
-LINUX_ONLY = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a child")
-
-
-@pytest.fixture
-def quiet():
-    return Display(Console(file=io.StringIO(), width=300))
-
-
-def said(display):
-    return display.console.file.getvalue()
+from tests.cli.processes import CLI, LINUX_ONLY, said
 
 
 @LINUX_ONLY

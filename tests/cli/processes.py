@@ -1,0 +1,12 @@
+"""Commands in processes of their own, and what a quiet display was told."""
+
+import sys
+
+import pytest
+
+CLI = [sys.executable, "-m", "marl_pr_common.cli"]
+LINUX_ONLY = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a child")
+
+
+def said(display):
+    return display.console.file.getvalue()
