@@ -125,6 +125,7 @@ class MultiAgent(TD3):
             self.reciprocity = Reciprocity(self.pr, self.n_agents, self.seed, self.observation_masks)
         else:
             loaded.configure(self.pr)
+            loaded.masks = self.observation_masks
         checks.gain(self.pr, self.gamma, self.reciprocity)
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:

@@ -53,7 +53,7 @@ def check_action_space(space: spaces.Space[Any]) -> None:
     if not isinstance(space, spaces.Box):
         raise UnsupportedActionSpace(
             f"The action space is {space}, but TD3 and DDPG need continuous actions: a gymnasium Box. "
-            "For PettingZoo's MPE pass continuous_actions=True; for discrete actions use epymarl_pr's QMIX or MAPPO."
+            "For PettingZoo's MPE pass continuous_actions=True; for discrete actions choose another algorithm."
         )
 
 

@@ -78,6 +78,8 @@ def test_options_may_be_changed_when_loading(tmp_path):
     with pytest.raises(TypeError, match="Did you mean 'kappa'"):
         TD3PR.load(tmp_path / "model", kapa=0.3)
     assert TD3PR.load(tmp_path / "model", policy_kwargs=dict(SMALL)).n_agents == 3
+    masks = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1]])
+    np.testing.assert_array_equal(TD3PR.load(tmp_path / "model", observation_masks=masks).reciprocity.masks, masks)
     with pytest.raises(ValueError, match="policy kwargs do not equal"):
         TD3PR.load(tmp_path / "model", policy_kwargs={"net_arch": [7]})
     with pytest.raises(ValueError, match="sync_interval=9, but the model was saved with 1"):
