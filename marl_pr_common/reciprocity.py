@@ -25,6 +25,9 @@ Evaluate = Callable[[th.Tensor, th.Tensor], th.Tensor]
 """(states (n_agents, batch, dim), peer (n_agents, batch)) -> values (n_critics, n_agents, batch): agent i's row b,
 valued by the critics of agent ``peer[i, b]``, with agent i's own actions."""
 
+JointEvaluate = Callable[[th.Tensor], th.Tensor]
+"""(states (n_adjacent, batch, dim)) -> values (n_critics, n_agents, n_adjacent, batch): every agent's value of every
+state, with the batch's own actions."""
 
 RECORD_EVERY = 10
 """Batches between two that count in the statistics: measuring every one would cost as much as forming the target."""
@@ -74,25 +77,53 @@ class Reciprocity:
         if self.config.peers == "random":
             self.peer_weights = peers.peer_matrix(self.config, self.n_agents, self.rng)
 
-    def value(self, own: th.Tensor, states: th.Tensor, evaluate: Evaluate, record: bool = True) -> th.Tensor:
+    def value(
+        self, own: th.Tensor, states: th.Tensor, evaluate: Evaluate, record: bool = True, one_pass: bool = False
+    ) -> th.Tensor:
         """Z* of eq. 12 for one batch.
 
         :param own: Z_i(s, a), (n_critics, n_agents, batch); with ``min_over="peer"`` the minimum is taken here
         :param states: s, (n_agents, batch, dim); dim may be 0 for adjacency "same"
         :param evaluate: the framework's critics, see :data:`Evaluate`
         :param record: whether the batch counts in :meth:`pop_statistics`
+        :param one_pass: ask ``evaluate`` once for all peers and adjacent states, laid one after the other along the
+            batch axis, instead of once for each
         :return: (n_critics, n_agents, batch), or (1, n_agents, batch) with ``min_over="peer"``
         """
         states = states.detach()
         adjacent = self._adjacent(states)
-        mix = self._sampled if self.config.estimator == "sampled" else self._full
-        return mix(own, adjacent, states, evaluate, record)
+        if self.config.estimator == "sampled":
+            return self._sampled(own, adjacent, states, evaluate, record)
+        return self._full(own, adjacent, states, evaluate, record, one_pass)
+
+    def joint_value(self, own: th.Tensor, states: th.Tensor, evaluate: JointEvaluate, record: bool = True) -> th.Tensor:
+        """Z* of eq. 12 where all agents value one state that they share, as centralised critics do.
+
+        The adjacency space belongs to the state, so that one pass serves every agent. The estimator "sampled" draws
+        one adjacent state per row and asks every peer, which costs no more than asking one.
+
+        :param own: Z_i(s, a), (n_critics, n_agents, batch)
+        :param states: s, (batch, dim)
+        :param evaluate: the framework's critics, see :data:`JointEvaluate`
+        :return: as from :meth:`value`
+        """
+        adjacent = self._adjacent(states.detach()[None])
+        chosen, weights = adjacent.states[:, 0], adjacent.weights.transpose(0, 1).to(own.dtype)
+        if self.config.estimator == "sampled":
+            chosen = choose_one(adjacent, self.generator(states.device))
+            # with literal sums the drawn state stands for all of S#
+            scale = len(adjacent.states) if self.config.normalize == "sum" else 1
+            weights = weights.new_full((1, 1, weights.shape[-1]), scale)
+        found = evaluate(chosen)
+        n = self.n_agents
+        values = found[:, None].expand(-1, n, -1, -1, -1)
+        return self._mix(own, values, weights.expand(n, -1, -1), record)
 
     def _adjacent(self, states: th.Tensor) -> AdjacentStates:
         if self.config.adjacency == "same" and self.masks is None:
             return AdjacentStates(states[None], states.new_ones(1, *states.shape[:2]))
         if self._moments is None:
-            self._moments = RunningMoments(self.n_agents, states.shape[-1])
+            self._moments = RunningMoments(len(states), states.shape[-1])
         self._moments = self._moments.to(states.device)
         self._moments.update(states)
         changeable = self._moments.squares > 0
@@ -100,27 +131,39 @@ class Reciprocity:
             changeable = changeable & self._mask_tensor(states.device)
         return adjacent_states(self.config, states, self._moments, changeable, self.generator(states.device))
 
+    @property
+    def shifts(self) -> list[int]:
+        """Distances k such that some agent i listens to agent (i + k) mod n_agents: at least one in active graphs."""
+        agent = np.arange(self.n_agents)
+        return [k for k in agent.tolist() if self.peer_weights[agent, (agent + k) % self.n_agents].any()]
+
     def _full(
-        self, own: th.Tensor, adjacent: AdjacentStates, states: th.Tensor, evaluate: Evaluate, record: bool
+        self,
+        own: th.Tensor,
+        adjacent: AdjacentStates,
+        states: th.Tensor,
+        evaluate: Evaluate,
+        record: bool,
+        one_pass: bool,
     ) -> th.Tensor:
         """Every peer on every adjacent state: values (n_critics, i, j, n_adjacent, batch)."""
         n, batch = states.shape[:2]
         agent = th.arange(n, device=states.device)
-        values: th.Tensor | None = None
-        for shift in range(n):
-            j = (np.arange(n) + shift) % n
-            if not self.peer_weights[np.arange(n), j].any():
-                continue  # nobody listens to the agent this far away
-            peer = ((agent + shift) % n)[:, None].expand(n, batch)
-            for a, state in enumerate(adjacent.states):
-                found = evaluate(self._view(state, states, peer), peer)
-                if values is None:
-                    values = found.new_zeros(len(found), n, n, len(adjacent.states), batch)
-                values[:, agent, peer[:, 0], a] = found
-        assert values is not None  # active graphs have at least one peer
+        peers = [((agent + shift) % n)[:, None].expand(n, batch) for shift in self.shifts]
+        asked = [(peer, a) for peer in peers for a in range(len(adjacent.states))]
+        views = (self._view(adjacent.states[a], states, peer) for peer, a in asked)
+        if one_pass:
+            answers = evaluate(th.cat(list(views), 1), th.cat([peer for peer, _ in asked], 1)).split(batch, dim=-1)
+        else:
+            answers = tuple(evaluate(view, peer) for view, (peer, _) in zip(views, asked, strict=True))
+        values = answers[0].new_zeros(len(answers[0]), n, n, len(adjacent.states), batch)
+        for found, (peer, a) in zip(answers, asked, strict=True):
+            values[:, agent, peer[:, 0], a] = found
+        return self._mix(own, values, adjacent.weights.transpose(0, 1).to(own.dtype), record)
+
+    def _mix(self, own: th.Tensor, values: th.Tensor, adjacent_weights: th.Tensor, record: bool) -> th.Tensor:
         own, values = self._minimum(own), self._minimum(values)
         peer_weights = th.as_tensor(self.peer_weights, dtype=own.dtype, device=own.device)
-        adjacent_weights = adjacent.weights.transpose(0, 1).to(own.dtype)
         if record:
             self._record(own, values, peer_weights, adjacent_weights)
         return reciprocal_value(own, values, peer_weights, adjacent_weights, self.config)

@@ -1,0 +1,119 @@
+"""``X_pr`` from the checkout's own ``X.yaml``: the same algorithm with a reciprocal learner and the ``pr_*`` keys.
+
+It is derived at every launch, into a temporary folder, so that a user's edits of ``X.yaml`` are followed and no copy
+of EPyMARL's hyperparameters can go stale here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from epymarl_pr import options
+from epymarl_pr.environments import env_args
+from epymarl_pr.errors import UsageError
+from epymarl_pr.locate import Checkout
+from marl_pr_common import __version__
+
+SUFFIX = "_pr"
+LEARNERS = {
+    "q_learner": "pr_q_learner",
+    "ppo_learner": "pr_ppo_learner",
+    "actor_critic_learner": "pr_actor_critic_learner",
+    "maddpg_learner": "pr_maddpg_learner",
+}
+"""EPyMARL's learners and the names under which their reciprocal subclasses are registered."""
+
+
+def algorithm(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The configuration of ``--config=NAME`` with reciprocity, or None where EPyMARL's own file is what is meant.
+
+    That is ``X_pr`` for an ``X.yaml`` of the checkout, or a file of the user's that holds ``pr_*`` keys itself.
+
+    :param given: what the command line sets, dotted names and values
+    :raises UsageError: for an unknown name, a learner without reciprocity, or ``pr_*`` keys that are refused
+    """
+    folder = checkout.src / "config" / "algs"
+    own = folder / f"{name}.yaml"
+    base = name.removesuffix(SUFFIX)
+    source = own if own.is_file() else folder / f"{base}.yaml"
+    if not source.is_file():
+        raise UsageError(_unknown("--config", name, folder, LEARNERS))
+    config = read(source)
+    keys = {key: value for key, value in given.items() if key.startswith(options.PREFIX)}
+    if source == own and not any(key.startswith(options.PREFIX) for key in config):
+        if keys:
+            first = next(iter(keys))
+            raise UsageError(
+                f"{first} with --config={name}: {name} is upstream's algorithm, without reciprocity. "
+                f"Use --config={name}{SUFFIX}."
+            )
+        return None
+    learner = config.get("learner")
+    if learner not in {**LEARNERS, **{value: value for value in LEARNERS.values()}}:
+        raise UsageError(
+            f"--config={name}: {source.name} uses learner {learner!r}, which has no reciprocity. "
+            f"Learners that have: {', '.join(LEARNERS)}."
+        )
+    written = {key: value for key, value in config.items() if key.startswith(options.PREFIX)}
+    options.parse({**written, **keys}, f"--config={name}")
+    changed = {"learner": LEARNERS.get(learner, learner), "name": name, "pr_version": __version__}
+    return {**config, **options.defaults(), **written, **changed}
+
+
+def environment(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The configuration of ``--env-config=NAME`` where it needs more keys than EPyMARL's own file has, else None.
+
+    Sacred refuses keys that a file does not name. For the environments of this package, their options are added.
+
+    :raises UsageError: for an unknown name
+    """
+    folder = checkout.src / "config" / "envs"
+    source = folder / f"{name}.yaml"
+    if not source.is_file():
+        raise UsageError(_unknown("--env-config", name, folder, ()))
+    config = read(source)
+    host_args = config.get("env_args") or {}
+    added = env_args(str(given.get("env_args.key", host_args.get("key"))))
+    if not added:
+        return None
+    return {**config, "env_args": {**added, **host_args}}
+
+
+def read(file: Path) -> dict[str, Any]:
+    """One of the checkout's YAML files.
+
+    :raises UsageError: if it is not a mapping
+    """
+    try:
+        content = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        raise UsageError(f"{file} is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{file} holds {type(content).__name__}, expected `key: value` lines.")
+    return content
+
+
+def write(config: Mapping[str, Any], folder: Path, name: str) -> str:
+    """Write a derived configuration and return the name under which EPyMARL's ``main.py`` finds it.
+
+    ``main.py`` joins it to its own folder with ``os.path.join``, in which an absolute path wins.
+    """
+    file = folder / f"{name}.yaml"
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}
+    file.write_text(yaml.safe_dump(plain, sort_keys=False))
+    return str(file.with_suffix(""))
+
+
+def _unknown(flag: str, name: str, folder: Path, learners: Mapping[str, str] | tuple[()]) -> str:
+    found = sorted(folder.glob("*.yaml"))
+    names = [file.stem for file in found]
+    if learners:
+        names += [file.stem + SUFFIX for file in found if read(file).get("learner") in learners]
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    return f"{flag}={name}: no such file in {folder}, and nothing to derive it from. Known: {', '.join(names)}.{hint}"

@@ -1,0 +1,94 @@
+"""The ``pr_*`` keys of an EPyMARL configuration: flat, checked by the dataclasses that every other front end uses.
+
+They are flat (``pr_kappa``, not ``pr.kappa``) because EPyMARL's own plotting skips nested values when it tells runs
+apart, so that a sweep over nested keys would draw its curves over one another.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from epymarl_pr.errors import UsageError
+from marl_pr_common import __version__
+from marl_pr_common.config import ReciprocityConfig, check_literals, from_mapping
+
+Value = Literal["auto", "Q", "V", "A"]
+
+PREFIX = "pr_"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that the ``pr_*`` keys say.
+
+    One key each for the fields of :class:`~marl_pr_common.config.ReciprocityConfig` and for those below.
+    """
+
+    reciprocity: ReciprocityConfig = field(default_factory=ReciprocityConfig)
+    z: Value = "auto"
+    """What is reciprocal, Z of eq. 12: the bootstrap value of the learner (auto), which is Q for qmix, vdn, iql and
+    maddpg and V for the on-policy learners; or, for those, the advantage of the actor's gradient (A)."""
+    observation_masks: tuple[tuple[bool, ...], ...] | None = None
+    """What each agent sees, (n_agents, obs_dim) booleans (Definition 1); null if all see everything. For learners
+    whose values depend on an agent's own observation: q_learner and the critics ac_critic, ac_critic_ns."""
+    seed: int | None = None
+    """Seed of PR's own generators; null takes the run's seed."""
+    full_checkpoint: bool = False
+    """Whether saved models come with everything that an exact resume needs: targets, optimisers, replay buffer,
+    random states, counters. Upstream's files stay as they are."""
+    version: str = __version__
+    """Version of marl-pr, for the record that sacred keeps; set by the launcher."""
+
+    def __post_init__(self) -> None:
+        check_literals(self)
+        if not (self.seed is None or (type(self.seed) is int and self.seed >= 0)):
+            raise ValueError(f"seed={self.seed!r}: expected an integer >= 0, or null for the run's seed.")
+
+
+def defaults() -> dict[str, Any]:
+    """Every ``pr_*`` key with its default."""
+    options = Options()
+    own = {name: getattr(options, name) for name in _own_fields()}
+    return {PREFIX + key: value for key, value in {**asdict(options.reciprocity), **own}.items()}
+
+
+def parse(keys: Mapping[str, Any], where: str = "configuration") -> Options:
+    """The options in a configuration; keys without the prefix are the host's and are left alone.
+
+    :param keys: a flat configuration, such as a YAML file's content or sacred's
+    :param where: what it is, for the message
+    :raises UsageError: for an unknown ``pr_*`` key or a refused value; the message names both
+    """
+    given = {key.removeprefix(PREFIX): value for key, value in keys.items() if key.startswith(PREFIX)}
+    known = [key.removeprefix(PREFIX) for key in defaults()]
+    for key in given:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f" Did you mean {PREFIX}{close[0]}?" if close else ""
+            names = ", ".join(PREFIX + name for name in known)
+            raise UsageError(f"{where}: unknown key {PREFIX}{key}. Known keys: {names}.{hint}")
+    own = _own_fields()
+    reciprocity = {key: value for key, value in given.items() if key not in own}
+    try:
+        config = from_mapping(ReciprocityConfig, reciprocity, where)
+        rest = {key: value for key, value in given.items() if key in own}
+        return from_mapping(Options, {"reciprocity": config, **rest}, where)
+    except ValueError as error:
+        raise UsageError(_prefixed(str(error), given)) from error
+
+
+def _own_fields() -> list[str]:
+    return [item.name for item in fields(Options) if item.name != "reciprocity"]
+
+
+def _prefixed(message: str, given: Mapping[str, Any]) -> str:
+    """A message about the field ``kappa`` as one about the key ``pr_kappa``."""
+    for key in sorted(given, key=len, reverse=True):
+        for mark in ("=", ":", "'"):
+            message = message.replace(f" {key}{mark}", f" {PREFIX}{key}{mark}")
+        if message.startswith(f"{key}="):
+            message = PREFIX + message
+    return message
