@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
@@ -60,7 +61,8 @@ def algorithm(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict[s
             f"Learners that have: {', '.join(LEARNERS)}."
         )
     written = {key: value for key, value in config.items() if key.startswith(options.PREFIX)}
-    options.parse({**written, **keys}, f"--config={name}")
+    found = options.parse({**written, **keys}, f"--config={name}")
+    options.check_learner(found, SimpleNamespace(**{"standardise_returns": False, **config, **given}))
     changed = {"learner": LEARNERS.get(learner, learner), "name": name, "pr_version": __version__}
     return {**config, **options.defaults(), **written, **changed}
 

@@ -12,11 +12,11 @@ import multiprocessing
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from epymarl_pr import compat, derive, locate
+from epymarl_pr import compat, derive, locate, options
 from epymarl_pr.errors import UsageError
 
 USAGE = """\
@@ -32,7 +32,6 @@ The command line of EPyMARL's src/main.py, with these additions:
 
 python -m epymarl_pr.search is EPyMARL's search.py with this launcher; python -m epymarl_pr.render films a trained team.
 """
-START_METHODS = ("fork", "spawn", "forkserver")
 
 
 def main(argv: Sequence[str], namespace: dict[str, Any]) -> None:
@@ -44,6 +43,9 @@ def main(argv: Sequence[str], namespace: dict[str, Any]) -> None:
     """
     if "-h" in argv or "--help" in argv:
         sys.stdout.write(USAGE)
+        return
+    if "--pr-keys" in argv:
+        sys.stdout.write("".join(f"{key}: {value}\n" for key, value in options.defaults().items()))
         return
     try:
         with tempfile.TemporaryDirectory(prefix="epymarl_pr_") as folder:
@@ -111,12 +113,13 @@ def take(arguments: list[str], flag: str) -> str | None:
 
 def updates(arguments: Sequence[str]) -> dict[str, Any]:
     """The ``key=value`` pairs after ``with``, read as sacred reads them."""
-    from sacred.arg_parser import _convert_value
+    from sacred.arg_parser import get_config_updates
+    from sacred.utils import iterate_flattened
 
     if "with" not in arguments:
         return {}
-    pairs = [argument.partition("=") for argument in arguments[list(arguments).index("with") + 1 :]]
-    return {key: _convert_value(value) for key, equals, value in pairs if equals}
+    changes, _ = get_config_updates(list(arguments)[list(arguments).index("with") + 1 :])
+    return dict(iterate_flattened(changes))
 
 
 def start_method(name: str | None) -> None:
@@ -131,7 +134,3 @@ def start_method(name: str | None) -> None:
         raise UsageError(f"--start-method={name}: expected one of {', '.join(known)}.")
     multiprocessing.set_start_method(name, force=True)
 
-
-def describe(keys: Mapping[str, Any]) -> str:
-    """The ``pr_*`` keys and their defaults, a line each."""
-    return "".join(f"{key}: {value}\n" for key, value in keys.items())

@@ -18,6 +18,9 @@ from marl_pr_common.config import ReciprocityConfig, check_literals, from_mappin
 Value = Literal["auto", "Q", "V", "A"]
 
 PREFIX = "pr_"
+CRITICS_OF_OBSERVATIONS = ("ac_critic", "ac_critic_ns")
+CRITICS = (*CRITICS_OF_OBSERVATIONS, "cv_critic", "cv_critic_ns")
+"""EPyMARL's state-value critics that peers can be read from."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,36 @@ def parse(keys: Mapping[str, Any], where: str = "configuration") -> Options:
         return from_mapping(Options, {"reciprocity": config, **rest}, where)
     except ValueError as error:
         raise UsageError(_prefixed(str(error), given)) from error
+
+
+def check_learner(options: Options, args: Any) -> None:
+    """Refuse options that a learner does not have.
+
+    :param args: EPyMARL's arguments, with ``learner`` and what that learner reads
+    :raises UsageError: naming the key, the learner and what it takes
+    """
+    learner = str(args.learner).removeprefix(PREFIX)
+    on_policy = learner in ("ppo_learner", "actor_critic_learner")
+    maddpg = learner == "maddpg_learner"
+    allowed = ("auto", "V", "A") if on_policy else ("auto", "Q")
+    if options.z not in allowed:
+        raise UsageError(f"pr_z={options.z} with {learner}: it takes {', '.join(allowed)}.")
+    if options.reciprocity.in_actor and not maddpg:
+        raise UsageError(f"pr_in_actor=True with {learner}: only maddpg_learner has an actor that a critic trains.")
+    if maddpg and args.standardise_returns:
+        raise UsageError(
+            "standardise_returns=True with maddpg_learner: EPyMARL's MADDPG fails with it (its statistics have one "
+            "entry per agent, its targets one column). Use standardise_returns=False; standardise_rewards works."
+        )
+    critic = getattr(args, "critic_type", None)
+    if on_policy and critic not in CRITICS:
+        raise UsageError(f"critic_type={critic} has no reciprocity. Critics that have: {', '.join(CRITICS)}.")
+    own_views = learner == "q_learner" or (on_policy and critic in CRITICS_OF_OBSERVATIONS)
+    if options.observation_masks is not None and not own_views:
+        raise UsageError(
+            f"pr_observation_masks with {learner} ({critic}): its critic sees the state, not one agent's observation. "
+            "Masks are for q_learner and the critics ac_critic, ac_critic_ns."
+        )
 
 
 def _own_fields() -> list[str]:

@@ -96,7 +96,14 @@ class Reciprocity:
             return self._sampled(own, adjacent, states, evaluate, record)
         return self._full(own, adjacent, states, evaluate, record, one_pass)
 
-    def joint_value(self, own: th.Tensor, states: th.Tensor, evaluate: JointEvaluate, record: bool = True) -> th.Tensor:
+    def joint_value(
+        self,
+        own: th.Tensor,
+        states: th.Tensor,
+        evaluate: JointEvaluate,
+        at_states: th.Tensor | None = None,
+        record: bool = True,
+    ) -> th.Tensor:
         """Z* of eq. 12 where all agents value one state that they share, as centralised critics do.
 
         The adjacency space belongs to the state, so that one pass serves every agent. The estimator "sampled" draws
@@ -105,16 +112,22 @@ class Reciprocity:
         :param own: Z_i(s, a), (n_critics, n_agents, batch)
         :param states: s, (batch, dim)
         :param evaluate: the framework's critics, see :data:`JointEvaluate`
+        :param at_states: every agent's value of s itself, like ``own``, if it is at hand: s is then not asked for
         :return: as from :meth:`value`
         """
         adjacent = self._adjacent(states.detach()[None])
         chosen, weights = adjacent.states[:, 0], adjacent.weights.transpose(0, 1).to(own.dtype)
-        if self.config.estimator == "sampled":
-            chosen = choose_one(adjacent, self.generator(states.device))
+        if self.config.estimator == "sampled" and len(chosen) > 1:
+            chosen, at_states = choose_one(adjacent, self.generator(states.device)), None
             # with literal sums the drawn state stands for all of S#
             scale = len(adjacent.states) if self.config.normalize == "sum" else 1
             weights = weights.new_full((1, 1, weights.shape[-1]), scale)
-        found = evaluate(chosen)
+        holds_itself = self.config.adjacency == "same" or self.config.include_self  # and then s comes first
+        if at_states is not None and holds_itself:
+            asked = [] if len(chosen) == 1 else [evaluate(chosen[1:])]
+            found = th.cat([at_states[:, :, None], *asked], dim=2)
+        else:
+            found = evaluate(chosen)
         n = self.n_agents
         values = found[:, None].expand(-1, n, -1, -1, -1)
         return self._mix(own, values, weights.expand(n, -1, -1), record)

@@ -152,6 +152,14 @@ def peer_statistics(
     return mean(values), mean(values - mine), mean(abs(values - mine))
 
 
+def without_bad_gradients(actions: th.Tensor) -> th.Tensor:
+    """The actions for the peers to value: what comes back from a broken peer (0 times NaN is NaN) counts as 0."""
+    passed = actions.view_as(actions)
+    if passed.requires_grad:
+        passed.register_hook(lambda gradient: gradient.nan_to_num(0.0, 0.0, 0.0))  # type: ignore[no-untyped-call]
+    return passed
+
+
 def target_gain(config: ReciprocityConfig, gamma: float, n_peers: float, n_adjacent: int) -> float:
     """Largest factor by which one update can amplify the values: gamma (1 - kappa + kappa abs(N_i) abs(S#)).
 

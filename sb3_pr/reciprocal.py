@@ -11,24 +11,15 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import ContinuousCritic
 from stable_baselines3.common.type_aliases import PyTorchObs
 
+from marl_pr_common.delegate import Delegate
+from marl_pr_common.grouping import by_peer
 from marl_pr_common.reciprocity import Evaluate, Reciprocity
+from marl_pr_common.target import without_bad_gradients
 from sb3_pr.mlp import frozen
 from sb3_pr.observations import VectorPart, gather_rows
 
 
-class _Delegate:
-    """Stands in for a critic: everything that is not overridden reaches the critic itself, unprefixed."""
-
-    def __init__(self, critic: ContinuousCritic):
-        self.critic = critic
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "critic":
-            raise AttributeError(name)
-        return getattr(self.critic, name)
-
-
-class ReciprocalTarget(_Delegate):
+class ReciprocalTarget(Delegate):
     """``critic_target`` with reciprocity: Z* of eq. 12 instead of the agent's own target value.
 
     :param critic: SB3's stacked target critic, agent-major
@@ -54,7 +45,7 @@ class ReciprocalTarget(_Delegate):
 
     def __call__(self, obs: PyTorchObs, actions: th.Tensor) -> tuple[th.Tensor, ...]:
         """Like SB3's critic: a tuple of (n_agents * batch, 1); one entry only if ``min_over="peer"`` took the min."""
-        own = self.critic(obs, actions)
+        own = self.wrapped(obs, actions)
         n = self.reciprocity.n_agents
         values = th.stack(own).view(len(own), n, -1)
         if not self.reciprocity.active:
@@ -67,7 +58,7 @@ class ReciprocalTarget(_Delegate):
 
     def evaluator(self, obs: PyTorchObs, actions: th.Tensor) -> Evaluate:
         """The peers' view of this batch; see :data:`marl_pr_common.reciprocity.Evaluate`."""
-        peers = self.critic if self.snapshot is None else self.snapshot
+        peers = self.wrapped if self.snapshot is None else self.snapshot
 
         def evaluate(states: th.Tensor, peer: th.Tensor) -> th.Tensor:
             seen = self.vectors.join(states.flatten(0, 1), obs)
@@ -81,10 +72,10 @@ class ReciprocalTarget(_Delegate):
         if (self.n_updates() - 1) % interval == 0:
             self.reciprocity.redraw_peers()
             if self.snapshot is not None:
-                self.snapshot.load_state_dict(self.critic.state_dict())
+                self.snapshot.load_state_dict(self.wrapped.state_dict())
 
 
-class ActorObjective(_Delegate):
+class ActorObjective(Delegate):
     """``critic`` whose ``q1_forward``, the actor's objective, gives gradients to the actor alone.
 
     SB3 discards the critic's gradients of this pass; here they are not computed. With ``in_actor=True`` the objective
@@ -95,17 +86,17 @@ class ActorObjective(_Delegate):
         super().__init__(critic)
         self.target = target
         if target.reciprocity.config.in_actor:
-            for network in (target.critic, target.snapshot):
+            for network in (target.wrapped, target.snapshot):
                 if network is not None:
                     network.requires_grad_(False)
 
     def __call__(self, obs: PyTorchObs, actions: th.Tensor) -> tuple[th.Tensor, ...]:
-        return self.critic(obs, actions)  # type: ignore[no-any-return]
+        return self.wrapped(obs, actions)  # type: ignore[no-any-return]
 
     def q1_forward(self, obs: Any, actions: th.Tensor) -> th.Tensor:
         """(n_agents * batch, 1): the first critic's value, or eq. 12 for it; differentiable in ``actions``."""
-        with frozen(self.critic.q_networks[0]):
-            own = self.critic.q1_forward(obs, actions)
+        with frozen(self.wrapped.q_networks[0]):
+            own = self.wrapped.q1_forward(obs, actions)
         reciprocity = self.target.reciprocity
         if not (reciprocity.active and reciprocity.config.in_actor):
             return own
@@ -113,18 +104,10 @@ class ActorObjective(_Delegate):
         states = self.target.vectors.split(obs, n)
 
         def evaluate(states: th.Tensor, peer: th.Tensor) -> th.Tensor:
-            return self.target.evaluator(obs, _without_bad_gradients(actions))(states, peer)[:1]
+            return self.target.evaluator(obs, without_bad_gradients(actions))(states, peer)[:1]
 
         mixed = reciprocity.value(own.view(1, n, -1), states, evaluate, record=False)
         return mixed.reshape(-1, 1)
-
-
-def _without_bad_gradients(actions: th.Tensor) -> th.Tensor:
-    """The actions for the peers to value: what comes back from a broken peer (0 times NaN is NaN) counts as 0."""
-    passed = actions.view_as(actions)
-    if passed.requires_grad:
-        passed.register_hook(lambda gradient: gradient.nan_to_num(0.0, 0.0, 0.0))  # type: ignore[no-untyped-call]
-    return passed
 
 
 def evaluate_rows(critic: ContinuousCritic, obs: Any, actions: th.Tensor, peer: th.Tensor) -> th.Tensor:
@@ -138,21 +121,10 @@ def evaluate_rows(critic: ContinuousCritic, obs: Any, actions: th.Tensor, peer: 
     :param peer: (n_agents, batch) indices
     :return: (n_critics, n_agents, batch)
     """
-    n, batch = peer.shape
-    flat = peer.flatten()
-    order = flat.argsort(stable=True)
-    group = flat[order]
-    count = th.bincount(flat, minlength=n)
-    slot = th.arange(len(flat), device=flat.device) - (count.cumsum(0) - count)[group]
-    index = th.zeros(n, int(count.max()), dtype=th.long, device=flat.device)  # padding repeats row 0
-    index[group, slot] = order
-    rows = index.flatten()
-    values = th.stack(critic(gather_rows(obs, rows), actions[rows])).view(-1, n, index.shape[1])
-    # order is a permutation: invert it, so that this is a gather and differentiable
-    back = th.empty_like(order)
-    back[order] = th.arange(len(order), device=order.device)
-    result = values[:, group, slot][:, back]
-    return result.view(-1, n, batch)
+    groups = by_peer(peer)
+    rows = groups.index.flatten()
+    values = th.stack(critic(gather_rows(obs, rows), actions[rows])).view(-1, *groups.index.shape)
+    return th.stack([groups.put(value) for value in values])
 
 
 def snapshot_of(critic: ContinuousCritic) -> ContinuousCritic:

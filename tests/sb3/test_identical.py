@@ -125,7 +125,7 @@ def test_kappa_zero_draws_nothing_and_returns_the_networks_own_tensor(ours, upst
         "MlpPolicy", "Pendulum-v1", n_agents=3, kappa=0.0, adjacency="noise", policy_kwargs=dict(SMALL), seed=0
     )
     obs, actions = th.randn(12, 3), th.randn(12, 1)
-    model.critic_target.critic.forward = lambda o, a, forward=model.critic_target.critic.forward: keep(forward(o, a))
+    model.critic_target.wrapped.forward = lambda o, a, forward=model.critic_target.wrapped.forward: keep(forward(o, a))
     returned = []
 
     def keep(values):

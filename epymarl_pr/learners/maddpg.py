@@ -1,0 +1,33 @@
+"""MADDPG with reciprocity: EPyMARL's ``MADDPGLearner`` whose ``target_critic`` answers with Q* of eq. 12."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from learners.maddpg_learner import MADDPGLearner
+
+from epymarl_pr.learners.action_critics import ActorCritic, ReciprocalActionCritic
+from epymarl_pr.learners.reciprocal import ReciprocalLearner
+from epymarl_pr.learners.shadow import EpisodeBatch
+
+
+class PRMADDPGLearner(ReciprocalLearner, MADDPGLearner):
+    """``MADDPGLearner`` with reciprocity; constructor and methods are the host's."""
+
+    def __init__(self, mac: Any, scheme: Any, logger: Any, args: Any):
+        super().__init__(mac, scheme, logger, args)
+        self.set_up_reciprocity(args)
+        self.pr_peers = self.peers_of(self.target_critic)
+        dims = scheme["state"]["vshape"], scheme["obs"]["vshape"]
+        self.target_critic = ReciprocalActionCritic(self.target_critic, self.reciprocity, self.pr_peers, *dims)
+        if self.reciprocity.active and self.reciprocity.config.in_actor:
+            self.critic = ActorCritic(self.critic, self.target_critic)
+
+    def train(self, batch: EpisodeBatch, t_env: int, episode_num: int) -> None:
+        """The host's ``train``."""
+        self.synchronise(lambda: self.pr_peers.load_state_dict(self.target_critic.state_dict()))
+        # the target is asked for the steps from the second on, the actor's objective for those up to the last but one
+        self.target_critic.filled = batch["filled"][:, 1:]
+        if isinstance(self.critic, ActorCritic):
+            self.critic.filled = batch["filled"][:, :-1]
+        super().train(batch, t_env, episode_num)

@@ -1,0 +1,53 @@
+"""QMIX, VDN and IQL with reciprocity: EPyMARL's ``QLearner`` whose ``target_mac`` answers with Q* of eq. 12.
+
+Availability masks, double Q-learning and the mixers stay the host's. Utilities below a mixer have no common unit
+when agents have separate networks: the mixer absorbs each one's scale.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from learners.q_learner import QLearner
+
+from epymarl_pr.learners.mac import ReciprocalMac
+from epymarl_pr.learners.reciprocal import ReciprocalLearner
+from epymarl_pr.learners.shadow import EpisodeBatch, filled_rows, rows
+from epymarl_pr.learners.units import Units
+
+
+class PRQLearner(ReciprocalLearner, QLearner):
+    """``QLearner`` with reciprocity; constructor and methods are the host's."""
+
+    def __init__(self, mac: Any, scheme: Any, logger: Any, args: Any):
+        super().__init__(mac, scheme, logger, args)
+        self.set_up_reciprocity(args)
+        standardised = args.standardise_returns and self.mixer is None
+        units = Units((lambda: self.ret_ms) if standardised else None)
+        self.pr_peers = self.peers_of(self.target_mac)
+        self.target_mac = ReciprocalMac(self.target_mac, self.reciprocity, self.pr_peers, units)
+
+    def train(self, batch: EpisodeBatch, t_env: int, episode_num: int) -> None:
+        """The host's ``train``; warns before the first update if agents have different action sets."""
+        if self.pr_updates == 0 and self.reciprocity.active:
+            self._compare_action_sets(batch)
+        self.synchronise(lambda: self.pr_peers.load_state(self.target_mac))
+        super().train(batch, t_env, episode_num)
+
+    @property
+    def masked_peer_values(self) -> int:
+        """Non-finite peer values that were kept out; values of actions that a peer never had do not count."""
+        return self.reciprocity.masked_peer_values - int(self.target_mac.never_had)
+
+    def _compare_action_sets(self, batch: EpisodeBatch) -> None:
+        """Agents whose available actions never change but are not the same ones are of different kinds."""
+        available = rows(batch["avail_actions"], filled_rows(batch["filled"])).bool().cpu().numpy()
+        fixed = bool((available == available[:, :1]).all())
+        if not fixed or bool((available == available[:1]).all()):
+            return
+        sets = ", ".join(f"agent {i}: {np.flatnonzero(actions).tolist()}" for i, actions in enumerate(available[:, 0]))
+        self.logger.console_logger.warning(
+            f"epymarl_pr: the agents have different action sets ({sets}). A peer's value of an action that it does "
+            "not have is left out; such a value is the mean over the peers that have the action."
+        )

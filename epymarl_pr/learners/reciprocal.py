@@ -1,0 +1,96 @@
+"""What the learners have in common: options, reciprocity, snapshots of the peers, logs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sacred.utils import SacredError
+
+from epymarl_pr import options
+from epymarl_pr.errors import UsageError
+from epymarl_pr.learners.shadow import EpisodeBatch
+from marl_pr_common import adjacency
+from marl_pr_common.reciprocity import Reciprocity
+from marl_pr_common.target import check_gain
+
+STATISTICS = {
+    "own_value": "pr_own_value",
+    "peer_value": "pr_peer_value",
+    "value_gap": "pr_value_gap",
+    "critic_disagreement": "pr_critic_disagreement",
+}
+"""Statistics of :class:`~marl_pr_common.reciprocity.Reciprocity` and their names in the logs, as means over agents."""
+
+
+class ReciprocalLearner:
+    """Mixin for EPyMARL's learners, put before the learner itself."""
+
+    args: Any
+    logger: Any
+    log_stats_t: int
+    reciprocity: Reciprocity
+    pr_options: options.Options
+    pr_updates: int
+
+    def set_up_reciprocity(self, args: Any) -> None:
+        """Make the reciprocity that ``args`` ask for. Draws nothing from a global generator.
+
+        :raises SacredError: for options that do not fit the learner or the number of agents; sacred prints it
+            without a stack trace
+        """
+        try:
+            self.pr_options = options.parse(vars(args))
+            options.check_learner(self.pr_options, args)
+            masks = self._masks(args)
+            # one critic per agent: there is no minimum to take
+            config = replace(self.pr_options.reciprocity, min_over="mixture")
+            seed = args.seed if self.pr_options.seed is None else self.pr_options.seed
+            self.reciprocity = Reciprocity(config, args.n_agents, seed, masks)
+            widest = float(self.reciprocity.peer_weights.sum(1).max())
+            check_gain(config, args.gamma, widest, adjacency.size(config))
+        except (UsageError, ValueError) as error:
+            raise SacredError(f"epymarl_pr: {error}", print_traceback=False) from error
+        self.pr_updates = 0
+
+    def _masks(self, args: Any) -> np.ndarray | None:
+        given = self.pr_options.observation_masks
+        if given is None:
+            return None
+        masks = np.asarray(given, dtype=bool)
+        if masks.ndim != 2 or len(masks) != args.n_agents:
+            raise UsageError(f"pr_observation_masks has shape {masks.shape}: expected (n_agents={args.n_agents}, obs_dim).")
+        return masks
+
+    def peers_of(self, target: Any) -> Any:
+        """What peers are read from: the live target, or with ``pr_sync_interval`` > 1 a copy of it."""
+        return target if self.reciprocity.config.sync_interval == 1 else copy.deepcopy(target)
+
+    def synchronise(self, renew: Callable[[], None]) -> None:
+        """Algorithm 2, line 3: before every ``pr_sync_interval``-th update, renew what agents know of their peers.
+
+        :param renew: copies the target network into the snapshot
+        """
+        if self.pr_updates % self.reciprocity.config.sync_interval == 0:
+            self.reciprocity.redraw_peers()
+            if self.reciprocity.config.sync_interval > 1:
+                renew()
+        self.pr_updates += 1
+
+    def train(self, batch: EpisodeBatch, t_env: int, episode_num: int) -> None:
+        """The host's ``train``, and PR's statistics whenever the host logs its own."""
+        logged = self.log_stats_t
+        super().train(batch, t_env, episode_num)  # type: ignore[misc]
+        if self.log_stats_t != logged and self.reciprocity.active:
+            for name, value in self.reciprocity.pop_statistics().items():
+                if np.isfinite(value).any():
+                    self.logger.log_stat(STATISTICS[name], float(np.nanmean(value)), t_env)
+            self.logger.log_stat("pr_masked_peer_values", self.masked_peer_values, t_env)
+
+    @property
+    def masked_peer_values(self) -> int:
+        """Non-finite peer values that were kept out of targets so far."""
+        return self.reciprocity.masked_peer_values

@@ -1,0 +1,20 @@
+"""EPyMARL's registries, with the learners of this package added."""
+
+from __future__ import annotations
+
+
+def learners() -> None:
+    """Add the reciprocal learners to EPyMARL's ``learners.REGISTRY``.
+
+    The checkout must be on the import path (:func:`epymarl_pr.compat.install`).
+    """
+    from learners import REGISTRY
+
+    from epymarl_pr.learners.maddpg import PRMADDPGLearner
+    from epymarl_pr.learners.on_policy import PRActorCriticLearner, PRPPOLearner
+    from epymarl_pr.learners.q_learner import PRQLearner
+
+    REGISTRY["pr_q_learner"] = PRQLearner
+    REGISTRY["pr_ppo_learner"] = PRPPOLearner
+    REGISTRY["pr_actor_critic_learner"] = PRActorCriticLearner
+    REGISTRY["pr_maddpg_learner"] = PRMADDPGLearner

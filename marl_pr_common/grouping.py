@@ -1,0 +1,52 @@
+"""Rows regrouped by the agent that is to look at them, so that one pass through stacked networks serves them all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch as th
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Where each row goes, and how to get its answer back.
+
+    index: (n_agents, slots): row ``k`` of agent ``i`` is number ``i * batch + k``; entry (j, s) is the row that agent
+        j looks at in slot s. Agents with fewer rows repeat row 0
+    back: (n_agents, batch): for every row, the position ``j * slots + s`` at which it was looked at
+    """
+
+    index: th.Tensor
+    back: th.Tensor
+
+    def take(self, rows: th.Tensor) -> th.Tensor:
+        """(n_agents, batch, ...) rows as (n_agents, slots, ...), by the agent that looks at them."""
+        return rows.flatten(0, 1)[self.index]
+
+    def put(self, answers: th.Tensor) -> th.Tensor:
+        """(n_agents, slots, ...) answers as (n_agents, batch, ...), by the agent that asked. Differentiable."""
+        return answers.flatten(0, 1)[self.back]
+
+
+def by_peer(peer: th.Tensor) -> Groups:
+    """Group rows by peer.
+
+    :param peer: (n_agents, batch): which agent looks at each row
+    """
+    n, batch = peer.shape
+    agent = th.arange(n, device=peer.device)[:, None]
+    slot = th.arange(batch, device=peer.device)
+    source = peer.argsort(0)  # where every agent looks at one row of each column, this is all there is to do
+    if bool((peer.gather(0, source) == agent).all()):
+        return Groups(source * batch + slot, peer * batch + slot)
+    flat = peer.flatten()
+    order = flat.argsort(stable=True)
+    group = flat[order]
+    count = th.bincount(flat, minlength=n)
+    slots = int(count.max())
+    position = th.arange(len(flat), device=flat.device) - (count.cumsum(0) - count)[group]
+    index = th.zeros(n, slots, dtype=th.long, device=flat.device)
+    index[group, position] = order
+    back = th.empty_like(order)
+    back[order] = group * slots + position
+    return Groups(index, back.view(n, batch))
