@@ -79,14 +79,9 @@ class TeamEnv(gymnasium.Env[tuple[NDArray[Any], ...], Sequence[int]]):
         if len(action) != self.n_agents:
             raise ValueError(f"{len(action)} actions for {self.n_agents} agents: expected one for each.")
         observations, rewards, _, truncated, _ = self._team.step(dict(zip(self._names, action, strict=True)))
+        rewards_in_order = [rewards[agent] for agent in self._names]
         info = {"episode_limit": AnyEndIsTheLimit(1)}
-        return (
-            self._in_order(observations),
-            [rewards[agent] for agent in self._names],
-            False,
-            any(truncated.values()),
-            info,
-        )
+        return self._in_order(observations), rewards_in_order, False, any(truncated.values()), info
 
     def render(self) -> Any:
         """A frame, (height, width, 3), in "rgb_array" mode."""
