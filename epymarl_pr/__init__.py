@@ -1,1 +1,11 @@
-"""Policy Reciprocity for EPyMARL's learners, on an untouched checkout. Not implemented yet; see CHANGELOG.md."""
+"""Policy Reciprocity for EPyMARL, on an untouched checkout. So far its environments; see CHANGELOG.md.
+
+Importing it registers them with gymnasium, so that ``env_args.key="epymarl_pr:pp-6-v0"`` works in any EPyMARL.
+"""
+
+from importlib.util import find_spec
+
+if find_spec("gymnasium") is not None:  # part of the extra, not of the package's core
+    from epymarl_pr.environments import register_environments
+
+    register_environments()

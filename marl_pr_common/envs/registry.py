@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -70,6 +71,11 @@ def blocker(n_agents: int = 3) -> GridSpec:
 
 GRIDS: dict[str, Callable[[int], GridSpec]] = {"Landmarks": landmarks, "Navigation": navigation, "Blocker": blocker}
 HELD_OUT = ("Courier", "Cliff")
+PARTICLES = {
+    "PredatorPrey": "marl_pr_common.envs.predator_prey",
+    "CooperativeNavigation": "marl_pr_common.envs.cooperative_navigation",
+}
+"""Families on mpe2, and the module of each family's class."""
 _FACTORIES: dict[str, Callable[..., ParallelEnv]] = {}
 
 
@@ -98,14 +104,14 @@ def register(name: str, factory: Callable[..., ParallelEnv]) -> None:
 
     :raises ValueError: if the name is taken
     """
-    if name in _FACTORIES or name == "Digital" or name.partition("-")[0] in (*GRIDS, *HELD_OUT):
+    if name in _FACTORIES or name == "Digital" or name.partition("-")[0] in (*GRIDS, *HELD_OUT, *PARTICLES):
         raise ValueError(f"The environment name {name!r} is taken. Choose another one.")
     _FACTORIES[name] = factory
 
 
 def make(name: str, **options: Any) -> ParallelEnv:
     """A PettingZoo ParallelEnv by name: "Digital", "Landmarks-N", "Navigation-N", "Blocker-N", "Courier-N",
-    "Cliff-N", or a registered one.
+    "Cliff-N", "PredatorPrey-N", "CooperativeNavigation-N", "CooperativeNavigation-N-maptf", or a registered one.
 
     :param options: arguments of the environment, for instance ``render_mode="rgb_array"``
     :raises ImportError: if PettingZoo is not installed
@@ -117,6 +123,8 @@ def make(name: str, **options: Any) -> ParallelEnv:
         raise ImportError('The environments need PettingZoo. Install it with: pip install "marl-pr[mpe]"') from error
     if name in _FACTORIES:
         return _FACTORIES[name](**options)
+    if name.partition("-")[0] in PARTICLES:
+        return _make_particles(name, **options)
     if name == "Digital":
         from marl_pr_common.envs.digital import Digital
 
@@ -129,8 +137,24 @@ def make(name: str, **options: Any) -> ParallelEnv:
             raise ValueError(f"Unknown environment {name!r}: expected {family}-N with N >= 1.")
         return getattr(held_out, family)(int(count), **options)
     if name.partition("-")[0] not in GRIDS:
-        known = [f"{family}-N" for family in (*GRIDS, *HELD_OUT)] + ["Digital", *_FACTORIES]
+        known = [f"{family}-N" for family in (*GRIDS, *HELD_OUT, *PARTICLES)] + ["Digital", *_FACTORIES]
         raise ValueError(f"Unknown environment {name!r}. Known: {', '.join(known)}.")
     from marl_pr_common.envs.grid import Grid
 
     return Grid(grid_spec(name), **options)
+
+
+def _make_particles(name: str, **options: Any) -> ParallelEnv:
+    match = re.fullmatch(r"(PredatorPrey|CooperativeNavigation)-([2-9])((?<=n-[2-9])-maptf)?", name)
+    if match is None:
+        raise ValueError(
+            f"Unknown environment {name!r}. Expected PredatorPrey-N, CooperativeNavigation-N or "
+            "CooperativeNavigation-N-maptf with N from 2 to 9."
+        )
+    try:
+        module = importlib.import_module(PARTICLES[match[1]])
+    except ImportError as error:
+        raise ImportError(f'{name} needs mpe2 ({error}). Install it with: pip install "marl-pr[mpe]"') from error
+    if match[3]:
+        options = {"variant": "maptf", **options}
+    return getattr(module, match[1])(int(match[2]), **options)

@@ -1,0 +1,321 @@
+"""Predator-prey: mpe2's simple_tag from the predators' side, with preys that belong to the environment."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mpe2", reason="needs the extra mpe: pip install 'marl-pr[mpe]'")
+from mpe2 import simple_tag_v3
+from pettingzoo.test import parallel_api_test, parallel_seed_test
+
+from marl_pr_common.envs import make
+from marl_pr_common.envs import prey as scripts
+from marl_pr_common.envs.pretrained_prey import PARAMETERS, PretrainedPrey, find_parameters, three_predators
+from marl_pr_common.envs.reference import chase
+
+IDS = ["PredatorPrey-3", "PredatorPrey-4", "PredatorPrey-6"]
+try:
+    find_parameters()
+    NO_CHECKOUT = False
+except FileNotFoundError:
+    NO_CHECKOUT = True
+needs_checkout = pytest.mark.skipif(NO_CHECKOUT, reason="no EPyMARL checkout at $EPYMARL_HOME or ~/epymarl")
+PREYS = ["flee", "random", "frozen", pytest.param("pretrained", marks=needs_checkout)]
+
+
+def random_actions(env, rng):
+    if env.continuous_actions:
+        return {agent: rng.random(5).astype(np.float32) for agent in env.agents}
+    return {agent: int(rng.integers(5)) for agent in env.agents}
+
+
+def play(env, steps, seed=3):
+    """All observations, rewards and ends of random predators, over episodes, as one vector."""
+    rng = np.random.default_rng(seed)
+    seen = []
+    for _ in range(steps):
+        if not env.agents:
+            seen.extend(env.reset()[0].values())
+        observations, rewards, terminated, truncated, _ = env.step(random_actions(env, rng))
+        seen.extend(observations.values())
+        seen.append([*rewards.values(), *terminated.values(), *truncated.values()])
+    return np.concatenate(seen)
+
+
+def mean_return(n_agents, episodes, **options):
+    """Of one chasing predator; all are paid the same."""
+    env = make(f"PredatorPrey-{n_agents}", **options)
+    env.seed(0)
+    total = 0.0
+    for _ in range(episodes):
+        observations, _ = env.reset()
+        while env.agents:
+            observations, rewards, *_ = env.step(chase(observations))
+            total += rewards["adversary_0"]
+    return total / episodes
+
+
+@pytest.mark.parametrize("prey", PREYS)
+@pytest.mark.parametrize("name", IDS)
+def test_pettingzoo_api_and_seeds(name, prey):
+    parallel_api_test(make(name, prey=prey), num_cycles=60)
+    parallel_seed_test(lambda: make(name, prey=prey), num_cycles=40)
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_pettingzoo_api_and_seeds_with_continuous_actions(name):
+    parallel_api_test(make(name, continuous_actions=True), num_cycles=60)
+    parallel_seed_test(lambda: make(name, continuous_actions=True), num_cycles=40)
+
+
+@pytest.mark.parametrize("n_agents", range(2, 10))
+def test_sizes(n_agents):
+    env = make(f"PredatorPrey-{n_agents}")
+    observations, _ = env.reset(seed=0)
+    assert env.possible_agents == [f"adversary_{i}" for i in range(n_agents)]
+    assert {o.shape for o in observations.values()} == {(10 + 2 * n_agents,)}
+    np.testing.assert_array_equal(env.state(), np.concatenate(list(observations.values())))
+    assert env.state().shape == env.state_space.shape == (n_agents * (10 + 2 * n_agents),)
+
+
+@pytest.mark.parametrize("continuous", [False, True])
+def test_it_is_simple_tag_with_the_prey_played_by_the_environment(continuous):
+    ours = make("PredatorPrey-4", prey="frozen", continuous_actions=continuous)
+    theirs = simple_tag_v3.parallel_env(num_adversaries=4, continuous_actions=continuous)
+    rng = np.random.default_rng(0)
+    for seed in range(5):
+        mine, _ = ours.reset(seed=seed)
+        reference, _ = theirs.reset(seed=seed)
+        for t in range(25):
+            for agent in ours.possible_agents:
+                np.testing.assert_array_equal(mine[agent], reference[agent])
+            actions = random_actions(ours, rng)
+            still = np.eye(5, dtype=np.float32)[0] if continuous else 0
+            mine, rewards, terminated, truncated, infos = ours.step(actions)
+            reference, expected, *_ = theirs.step({**actions, "agent_0": still})
+            assert rewards == {agent: expected[agent] for agent in ours.possible_agents}
+            assert not any(terminated.values())
+            assert set(truncated.values()) == {t == 24}
+            assert [info.get("TimeLimit.truncated", False) for info in infos.values()] == [t == 24] * 4
+    assert ours.agents == []
+
+
+def test_rewards_are_shared_and_the_last_one_is_kept():
+    env = make("PredatorPrey-6", prey="frozen", max_cycles=20)
+    env.seed(0)
+    last = []
+    for _ in range(5):
+        observations, _ = env.reset()
+        while env.agents:
+            observations, rewards, *_ = env.step(chase(observations))
+            assert len(set(rewards.values())) == 1
+            assert rewards["adversary_0"] % 10 == 0
+        last.append(rewards["adversary_0"])
+    assert max(last) > 0
+
+
+# Wide windows round the means of benchmarks/environments.py; docs/environments.md has the table.
+@pytest.mark.parametrize(
+    ("prey", "n_agents", "low", "high"),
+    [
+        ("random", 3, 30, 56),
+        ("random", 6, 64, 96),
+        ("frozen", 3, 58, 82),
+        ("flee", 3, 1, 9),
+        ("flee", 6, 4, 17),
+        pytest.param("pretrained", 3, 0.5, 12, marks=needs_checkout),
+        pytest.param("pretrained", 6, 3, 17, marks=needs_checkout),
+    ],
+)
+def test_chasing_predators_earn_what_the_prey_lets_them(prey, n_agents, low, high):
+    assert low < mean_return(n_agents, 60, prey=prey) < high
+
+
+def test_the_fleeing_prey_stays_in_the_arena():
+    env = make("PredatorPrey-6", prey="flee")
+    env.seed(0)
+    reach = []
+    for _ in range(40):
+        observations, _ = env.reset()
+        while env.agents:
+            observations, *_ = env.step(chase(observations))
+            reach.append(np.abs(env.get_state()["positions"][6]).max())
+    assert np.mean(np.array(reach) > 1) < 0.1
+    assert max(reach) < 1.6
+
+
+def test_the_fleeing_prey_runs_from_a_predator_and_turns_at_the_wall():
+    rng = np.random.default_rng(0)
+
+    def flee_from(own, *predators):
+        far_obstacles = [3, 3, 3, 3]
+        relative = np.array(predators) - own
+        return scripts.flee(np.concatenate([[0, 0], own, far_obstacles, relative.ravel()]).astype(np.float32), rng)
+
+    assert flee_from((0, 0), (-0.2, 0)) == 2  # right
+    assert flee_from((0, 0), (0.2, 0)) == 1
+    assert flee_from((0, 0), (0, -0.2)) == 4  # up
+    assert flee_from((0, 0), (0, 0.2)) == 3
+    assert flee_from((0.98, 0), (0.7, 0)) in (3, 4)  # along the wall, not through it
+
+
+@pytest.mark.parametrize("prey", PREYS)
+def test_the_prey_draws_from_the_seed_and_not_from_global_generators(prey):
+    env, other = make("PredatorPrey-3", prey=prey), make("PredatorPrey-3", prey=prey)
+    env.seed(4)
+    np.random.seed(0)  # noqa: NPY002
+    first = play(env, 60)
+    other.seed(4)
+    np.random.seed(1)  # noqa: NPY002
+    np.testing.assert_array_equal(play(other, 60), first)
+    other.seed(5)
+    assert not np.array_equal(play(other, 60), first)
+
+
+@pytest.mark.parametrize("continuous", [False, True])
+@pytest.mark.parametrize("prey", PREYS)
+@pytest.mark.parametrize("copy", [lambda state: state, lambda state: pickle.loads(pickle.dumps(state))])
+def test_a_restored_state_continues_exactly(prey, continuous, copy):
+    env = make("PredatorPrey-3", prey=prey, continuous_actions=continuous)
+    env.seed(1)
+    play(env, 37)
+    state = copy(env.get_state())
+    assert {type(value) for value in state.values()} <= {bool, int, float, str, np.ndarray}
+    expected = play(env, 50)
+    fresh = make("PredatorPrey-3", prey=prey, continuous_actions=continuous)
+    fresh.set_state(state)
+    np.testing.assert_array_equal(play(fresh, 50), expected)
+    env.set_state(state)
+    np.testing.assert_array_equal(play(env, 50), expected)
+
+
+@pytest.mark.parametrize("episodes", [0, 1])
+def test_a_state_between_episodes_is_restored_too(episodes):
+    env = make("PredatorPrey-3", prey="random")
+    env.seed(1)
+    for _ in range(episodes):
+        play(env, 25)
+    copy = pickle.loads(pickle.dumps(env))  # as SuperSuit copies environments
+    assert copy.agents == []
+    np.testing.assert_array_equal(play(copy, 50), play(env, 50))
+
+
+def test_a_state_of_another_team_is_refused():
+    with pytest.raises(ValueError, match="has 7 bodies"):
+        make("PredatorPrey-4").set_state(make("PredatorPrey-3").get_state())
+
+
+def test_frames_need_no_display(monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    env, closed = (make("PredatorPrey-6", render_mode="rgb_array") for _ in range(2))
+    env.reset(seed=0)
+    first = env.render()
+    assert (first.shape, first.dtype) == ((700, 700, 3), np.uint8)
+    assert len(np.unique(first.reshape(-1, 3), axis=0)) >= 4  # ground, predators, prey, obstacles
+    closed.close()
+    play(env, 10)
+    assert not np.array_equal(env.render(), first)
+    restored = make("PredatorPrey-6", render_mode="rgb_array")
+    restored.set_state(env.get_state())
+    np.testing.assert_array_equal(restored.render(), env.render())
+    env.close()
+
+
+@needs_checkout
+def test_the_pretrained_prey_is_inverted_as_shipped():
+    env = make("PredatorPrey-3", prey="frozen")
+    returns = {}
+    for as_shipped in (True, False):
+        env._prey = PretrainedPrey(as_shipped=as_shipped)
+        env.seed(0)
+        total = 0
+        for _ in range(60):
+            observations, _ = env.reset()
+            while env.agents:
+                observations, rewards, *_ = env.step(chase(observations))
+                total += rewards["adversary_0"] / 60
+        returns[as_shipped] = total
+    assert returns[True] > 35
+    assert returns[False] < 12
+
+
+@needs_checkout
+def test_the_pretrained_prey_answers_one_state_alike_in_any_company():
+    """Batch normalisation uses its running statistics: an answer depends on one observation only."""
+    prey, rng = PretrainedPrey(), np.random.default_rng(0)
+    observations = rng.normal(size=(50, 14)).astype(np.float32)
+    answers = [prey(observation, rng) for observation in observations]
+    assert len(set(answers)) > 1
+    assert [prey(observation, rng) for observation in observations[::-1]] == answers[::-1]
+
+
+def test_the_pretrained_prey_is_shown_three_predators():
+    head = np.arange(8, dtype=np.float32)
+    five = np.array([[3, 0], [0.1, 0], [5, 5], [0, 0.2], [-1, 0]], dtype=np.float32)
+    np.testing.assert_array_equal(three_predators(np.append(head, five)), np.append(head, five[[1, 3, 4]]))
+    np.testing.assert_array_equal(three_predators(np.append(head, five[:3])), np.append(head, five[:3]))
+    np.testing.assert_array_equal(three_predators(np.append(head, five[:2])), np.append(head, five[[0, 1, 1]]))
+
+
+def test_without_a_checkout_the_pretrained_prey_says_what_to_do(tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match=f"{tmp_path}.*git clone.*EPYMARL_HOME.*flee"):
+        make("PredatorPrey-3", prey="pretrained", checkout=tmp_path)
+    monkeypatch.setenv("EPYMARL_HOME", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=str(tmp_path)):
+        make("PredatorPrey-3", prey="pretrained")
+    (tmp_path / PARAMETERS).parent.mkdir(parents=True)
+    (tmp_path / PARAMETERS).write_bytes(b"not a network")
+    with pytest.raises(ValueError, match="does not hold EPyMARL's pretrained prey"):
+        make("PredatorPrey-3", prey="pretrained")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prey": "tame"}, "prey='tame'.*flee, pretrained, random, frozen"),
+        ({"max_cycles": 0}, "max_cycles=0"),
+        ({"render_mode": "ansi"}, "render_mode='ansi'"),
+    ],
+)
+def test_options_are_checked(options, message):
+    with pytest.raises(ValueError, match=message):
+        make("PredatorPrey-3", **options)
+
+
+@pytest.mark.parametrize("name", ["PredatorPrey-1", "PredatorPrey-10", "PredatorPrey", "PredatorPrey-3-maptf"])
+def test_unknown_names(name):
+    with pytest.raises(ValueError, match=f"{name}'.*from 2 to 9"):
+        make(name)
+
+
+@pytest.mark.parametrize(
+    ("continuous", "action", "message"),
+    [
+        (False, 5, "adversary_1: action 5"),
+        (False, -1, "action -1"),
+        (False, 1.5, "action 1.5"),
+        (True, [0, 0, 0, 0], "5 finite numbers"),
+        (True, [0, 0, float("nan"), 0, 0], "5 finite numbers"),
+    ],
+)
+def test_actions_are_checked(continuous, action, message):
+    env = make("PredatorPrey-2", continuous_actions=continuous)
+    with pytest.raises(RuntimeError, match="reset"):
+        env.step({})
+    env.reset(seed=0)
+    good = random_actions(env, np.random.default_rng(0))
+    with pytest.raises(ValueError, match=message):
+        env.step({**good, "adversary_1": action})
+    with pytest.raises(ValueError, match="No action for adversary_1"):
+        env.step({"adversary_0": good["adversary_0"]})
+    env.step(good)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prey", PREYS)
+@pytest.mark.parametrize("name", IDS)
+def test_a_thousand_random_episodes(name, prey):
+    env = make(name, prey=prey)
+    env.seed(0)
+    assert np.isfinite(play(env, 25_000)).all()
