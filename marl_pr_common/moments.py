@@ -17,6 +17,13 @@ class RunningMoments:
         self.mean = th.zeros(n_agents, dim, dtype=th.float64, device=device)
         self.squares = th.zeros(n_agents, dim, dtype=th.float64, device=device)
 
+    @classmethod
+    def restored(cls, count: int, mean: th.Tensor, squares: th.Tensor) -> RunningMoments:
+        """The moments with these contents, (n_agents, dim) each."""
+        moments = cls(mean.shape[0], mean.shape[1], mean.device)
+        moments.count, moments.mean, moments.squares = count, mean, squares
+        return moments
+
     def update(self, states: th.Tensor) -> None:
         """Take in one batch, (n_agents, batch, dim)."""
         states = states.double()
@@ -38,7 +45,4 @@ class RunningMoments:
         """The same moments on ``device``; themselves if they are there."""
         if self.mean.device == th.device(device):
             return self
-        moved = RunningMoments(self.mean.shape[0], self.mean.shape[1], device)
-        moved.count = self.count
-        moved.mean, moved.squares = self.mean.to(device), self.squares.to(device)
-        return moved
+        return self.restored(self.count, self.mean.to(device), self.squares.to(device))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch as th
 from numpy.typing import ArrayLike, NDArray
 
 from marl_pr_common.config import Normalize, ReciprocityConfig
@@ -112,3 +113,20 @@ def metropolis(matrix: Matrix) -> Matrix:
     weights = np.where(linked, 1.0 / (1.0 + np.maximum(degree[:, None], degree[None, :])), 0.0)
     np.fill_diagonal(weights, 1.0 - weights.sum(axis=1))
     return weights
+
+
+def draw_peers(weights: np.ndarray, batch: int, generator: th.Generator, device: th.device) -> th.Tensor:
+    """One peer per row, drawn with probability w_j; stratified, so that every peer gets its share of the rows.
+
+    :param weights: (n_agents, n_agents), row i says how agent i weights each agent j
+    :return: (n_agents, batch); an agent without peers gets itself (with weight 0)
+    """
+    n_agents = len(weights)
+    w = th.as_tensor(weights, device=device)
+    edges = w.cumsum(1)
+    shuffled = th.rand(n_agents, batch, generator=generator, device=device).argsort(1)
+    jitter = th.rand(n_agents, batch, generator=generator, device=device, dtype=w.dtype)
+    draw = (shuffled + jitter) / batch * edges[:, -1:]
+    peer = (draw[..., None] >= edges[:, None, :]).sum(-1).clamp(max=n_agents - 1)
+    alone = (edges[:, -1:] == 0).expand_as(peer)
+    return th.where(alone, th.arange(n_agents, device=device)[:, None], peer)

@@ -17,6 +17,8 @@ import torch as th
 
 from marl_pr_common import peers
 from marl_pr_common.adjacency import AdjacentStates, adjacent_states, choose_one, fill_unseen
+from marl_pr_common.checkpoint.errors import CheckpointError
+from marl_pr_common.checkpoint.rng import generator_state, set_generator_state
 from marl_pr_common.config import ReciprocityConfig
 from marl_pr_common.moments import RunningMoments
 from marl_pr_common.target import peer_statistics, reciprocal_value, sampled_reciprocal_value
@@ -186,7 +188,7 @@ class Reciprocity:
     ) -> th.Tensor:
         """One random peer and one random adjacent state per row: unbiased for the double sum, one value each."""
         generator = self.generator(states.device)
-        peer = self._draw_peers(states.shape[1], generator, states.device)
+        peer = peers.draw_peers(self.peer_weights, states.shape[1], generator, states.device)
         values = evaluate(self._view(choose_one(adjacent, generator), states, peer), peer)
         own, values = self._minimum(own), self._minimum(values)
         scale = th.as_tensor(self.peer_weights.sum(1, keepdims=True), dtype=own.dtype, device=own.device)
@@ -200,20 +202,6 @@ class Reciprocity:
     def _minimum(self, values: th.Tensor) -> th.Tensor:
         """Clipped double Q inside each agent, where it is asked for."""
         return values.amin(0, keepdim=True) if self.config.min_over == "peer" else values
-
-    def _draw_peers(self, batch: int, generator: th.Generator, device: th.device) -> th.Tensor:
-        """One peer per row, drawn with probability w_j; stratified, so that every peer gets its share of the rows.
-
-        :return: (n_agents, batch); an agent without peers gets itself (with weight 0)
-        """
-        weights = th.as_tensor(self.peer_weights, device=device)
-        edges = weights.cumsum(1)
-        shuffled = th.rand(self.n_agents, batch, generator=generator, device=device).argsort(1)
-        jitter = th.rand(self.n_agents, batch, generator=generator, device=device, dtype=weights.dtype)
-        draw = (shuffled + jitter) / batch * edges[:, -1:]
-        peer = (draw[..., None] >= edges[:, None, :]).sum(-1).clamp(max=self.n_agents - 1)
-        alone = (edges[:, -1:] == 0).expand_as(peer)
-        return th.where(alone, th.arange(self.n_agents, device=device)[:, None], peer)
 
     def _view(self, state: th.Tensor, states: th.Tensor, peer: th.Tensor) -> th.Tensor:
         """The state as the peer sees it; the state itself where every agent sees everything."""
@@ -246,7 +234,8 @@ class Reciprocity:
         critic_disagreement, each (n_agents,); NaN where no peer was asked. Empty if there was none."""
         if not self._statistics:
             return {}
-        batches = th.stack([th.stack(batch) for batch in self._statistics]).double().cpu().numpy()
+        device = self._statistics[-1][0].device  # those of a checkpoint come from the CPU
+        batches = th.stack([th.stack(batch).to(device) for batch in self._statistics]).double().cpu().numpy()
         self._statistics = []
         names = ("own_value", "peer_value", "value_gap", "critic_disagreement")
         return dict(zip(names, batches.mean(0), strict=True))
@@ -266,6 +255,36 @@ class Reciprocity:
                 self._generator.set_state(self._generator_state[1])
             self._generator_state = None
         return self._generator
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that changes while training, for a checkpoint; the options are not in it."""
+        moments, state = self._moments, self._generator_state
+        if self._generator is not None:
+            state = (self._generator.device.type, self._generator.get_state())
+        return {
+            "rng": generator_state(self.rng),
+            "seed": self._seed,
+            "generator": state,
+            "moments": None if moments is None else (moments.count, moments.mean, moments.squares),
+            "peer_weights": self.peer_weights,
+            "masked": self.masked_peer_values,
+            "batches": self._batches,
+            "statistics": self._statistics,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`.
+
+        :raises CheckpointError: if it is of another number of agents
+        """
+        if state["peer_weights"].shape != self.peer_weights.shape:
+            sizes = len(state["peer_weights"]), self.n_agents
+            raise CheckpointError("the state is that of {} agents, these are {}.".format(*sizes))
+        set_generator_state(self.rng, state["rng"])
+        self._seed, self._generator, self._generator_state = state["seed"], None, state["generator"]
+        self._moments = RunningMoments.restored(*state["moments"]) if state["moments"] is not None else None
+        self.peer_weights, self._masked, self._batches = state["peer_weights"], state["masked"], state["batches"]
+        self._statistics = list(state["statistics"])
 
     def __getstate__(self) -> dict[str, Any]:
         """Plain picklable state: the generator as its state, tensors on the CPU."""
