@@ -17,6 +17,7 @@ import importlib.machinery
 import importlib.metadata
 import importlib.util
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +29,8 @@ def install(src: Path) -> None:
 
     Safe to call again, and cheap: environments are registered by name and imported when made.
     """
+    # EPyMARL indexes with lists; torch says at every place that it may mean something else one day
+    warnings.filterwarnings("ignore", "Using a non-tuple sequence for multidimensional indexing", UserWarning)
     if str(src) not in sys.path:
         sys.path.insert(0, str(src))
     if not _imports("pkg_resources"):

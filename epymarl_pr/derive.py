@@ -80,10 +80,12 @@ def environment(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict
         raise UsageError(_unknown("--env-config", name, folder, ()))
     config = read(source)
     host_args = config.get("env_args") or {}
-    added = env_args(str(given.get("env_args.key", host_args.get("key"))))
+    added = env_args(given.get("env_args.key", host_args.get("key")))
     if not added:
         return None
-    return {**config, "env_args": {**added, **host_args}}
+    # the environment's own limit follows the one that the user gives, as in any other environment of EPyMARL
+    limit = given.get("env_args.time_limit", added["time_limit"])
+    return {**config, "env_args": {**host_args, **added, "max_cycles": limit}}
 
 
 def read(file: Path) -> dict[str, Any]:

@@ -104,6 +104,21 @@ class TeamEnv(gymnasium.Env[tuple[NDArray[Any], ...], Sequence[int]]):
         return tuple(observations[agent] for agent in self._names)
 
 
+def env_args(key: str | None) -> dict[str, Any]:
+    """What a configuration of one of this module's environments holds beside ``key``; empty for any other key.
+
+    EPyMARL's ``gymma.yaml`` limits episodes to 100 steps; these have the limits of the tasks they are.
+
+    :param key: such as "epymarl_pr:pp-6-v0"
+    """
+    name = str(key).removeprefix("epymarl_pr:")
+    if name not in (pattern.format(size) for pattern in IDS for size in TEAM_SIZES):
+        return {}
+    if name.startswith("pp-"):
+        return {"time_limit": 25, "prey": "flee"}
+    return {"time_limit": 100 if "maptf" in name else 25, "local_ratio": None}
+
+
 def register_environments() -> None:
     """Tell gymnasium the ids of this module; a second call changes nothing."""
     for pattern, name in IDS.items():
