@@ -13,18 +13,18 @@ class Groups:
 
     index: (n_agents, slots): row ``k`` of agent ``i`` is number ``i * batch + k``; entry (j, s) is the row that agent
         j looks at in slot s. Agents with fewer rows repeat row 0
-    back: (n_agents, batch): for every row, the position ``j * slots + s`` at which it was looked at
+    back: (n_agents, batch): for every row, the place ``s * n_agents + j`` at which it was looked at
     """
 
     index: th.Tensor
     back: th.Tensor
 
     def take(self, rows: th.Tensor) -> th.Tensor:
-        """(n_agents, batch, ...) rows as (n_agents, slots, ...), by the agent that looks at them."""
-        return rows.flatten(0, 1)[self.index]
+        """(n_agents, batch, ...) rows as (slots, n_agents, ...), by the agent that looks at them."""
+        return rows.flatten(0, 1)[self.index.T]
 
     def put(self, answers: th.Tensor) -> th.Tensor:
-        """(n_agents, slots, ...) answers as (n_agents, batch, ...), by the agent that asked. Differentiable."""
+        """(slots, n_agents, ...) answers as (n_agents, batch, ...), by the agent that asked. Differentiable."""
         return answers.flatten(0, 1)[self.back]
 
 
@@ -34,19 +34,20 @@ def by_peer(peer: th.Tensor) -> Groups:
     :param peer: (n_agents, batch): which agent looks at each row
     """
     n, batch = peer.shape
-    agent = th.arange(n, device=peer.device)[:, None]
+    one_for_all = peer.stride(1) == 0  # a column expanded over the batch
+    columns = peer[:, :1] if one_for_all else peer
     slot = th.arange(batch, device=peer.device)
-    source = peer.argsort(0)  # where every agent looks at one row of each column, this is all there is to do
-    if bool((peer.gather(0, source) == agent).all()):
-        return Groups(source * batch + slot, peer * batch + slot)
+    source = columns.argsort(0)
+    # where every agent looks at one row of each column, this is all there is to do
+    if bool((columns.gather(0, source) == th.arange(n, device=peer.device)[:, None]).all()):
+        return Groups(source * batch + slot, slot * n + columns)
     flat = peer.flatten()
     order = flat.argsort(stable=True)
     group = flat[order]
     count = th.bincount(flat, minlength=n)
-    slots = int(count.max())
     position = th.arange(len(flat), device=flat.device) - (count.cumsum(0) - count)[group]
-    index = th.zeros(n, slots, dtype=th.long, device=flat.device)
+    index = th.zeros(n, int(count.max()), dtype=th.long, device=flat.device)
     index[group, position] = order
     back = th.empty_like(order)
-    back[order] = group * slots + position
+    back[order] = position * n + group
     return Groups(index, back.view(n, batch))

@@ -80,7 +80,7 @@ class Reciprocity:
             self.peer_weights = peers.peer_matrix(self.config, self.n_agents, self.rng)
 
     def value(
-        self, own: th.Tensor, states: th.Tensor, evaluate: Evaluate, record: bool = True, one_pass: bool = False
+        self, own: th.Tensor, states: th.Tensor, evaluate: Evaluate, record: bool = True, pass_size: int = 1
     ) -> th.Tensor:
         """Z* of eq. 12 for one batch.
 
@@ -88,15 +88,15 @@ class Reciprocity:
         :param states: s, (n_agents, batch, dim); dim may be 0 for adjacency "same"
         :param evaluate: the framework's critics, see :data:`Evaluate`
         :param record: whether the batch counts in :meth:`pop_statistics`
-        :param one_pass: ask ``evaluate`` once for all peers and adjacent states, laid one after the other along the
-            batch axis, instead of once for each
+        :param pass_size: every peer and adjacent state is a question about the whole batch. As many questions as fit
+            into this many rows are laid one after the other along the batch axis and asked in one call of ``evaluate``
         :return: (n_critics, n_agents, batch), or (1, n_agents, batch) with ``min_over="peer"``
         """
         states = states.detach()
         adjacent = self._adjacent(states)
         if self.config.estimator == "sampled":
             return self._sampled(own, adjacent, states, evaluate, record)
-        return self._full(own, adjacent, states, evaluate, record, one_pass)
+        return self._full(own, adjacent, states, evaluate, record, pass_size)
 
     def joint_value(
         self,
@@ -159,18 +159,19 @@ class Reciprocity:
         states: th.Tensor,
         evaluate: Evaluate,
         record: bool,
-        one_pass: bool,
+        pass_size: int,
     ) -> th.Tensor:
         """Every peer on every adjacent state: values (n_critics, i, j, n_adjacent, batch)."""
         n, batch = states.shape[:2]
         agent = th.arange(n, device=states.device)
         peers = [((agent + shift) % n)[:, None].expand(n, batch) for shift in self.shifts]
         asked = [(peer, a) for peer in peers for a in range(len(adjacent.states))]
-        views = (self._view(adjacent.states[a], states, peer) for peer, a in asked)
-        if one_pass:
-            answers = evaluate(th.cat(list(views), 1), th.cat([peer for peer, _ in asked], 1)).split(batch, dim=-1)
-        else:
-            answers = tuple(evaluate(view, peer) for view, (peer, _) in zip(views, asked, strict=True))
+        answers: list[th.Tensor] = []
+        for start in range(0, len(asked), max(1, pass_size // batch)):
+            part = asked[start : start + max(1, pass_size // batch)]
+            views = [self._view(adjacent.states[a], states, peer) for peer, a in part]
+            found = evaluate(th.cat(views, 1), th.cat([peer for peer, _ in part], 1))
+            answers.extend(found.split(batch, dim=-1))
         values = answers[0].new_zeros(len(answers[0]), n, n, len(adjacent.states), batch)
         for found, (peer, a) in zip(answers, asked, strict=True):
             values[:, agent, peer[:, 0], a] = found
@@ -216,7 +217,8 @@ class Reciprocity:
 
     def _record(self, own: th.Tensor, values: th.Tensor, peer_weights: th.Tensor, adjacent_weights: th.Tensor) -> None:
         with th.no_grad():
-            self._masked = self._masked + (~th.isfinite(values)).sum()
+            if not th.isfinite(values.sum()):
+                self._masked = self._masked + (~th.isfinite(values)).sum()
             if self._batches % RECORD_EVERY == 0:
                 peer, gap, disagreement = peer_statistics(own, values, peer_weights, adjacent_weights)
                 self._statistics.append(tuple(t.mean(0) for t in (own.mean(-1), peer, gap, disagreement)))

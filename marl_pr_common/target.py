@@ -94,9 +94,11 @@ def reciprocal_value(
     if peer_weights.ndim == 2:
         peer_weights = peer_weights[:, :, None]
     weight = peer_weights[:, :, None, :] * adjacent_weights[:, None, :, :]  # (i, j, n_adjacent, batch)
-    usable = xp.isfinite(peers)
-    weight = xp.where(usable, weight, xp.zeros_like(weight))
-    values = xp.where(usable, peers, xp.zeros_like(peers))
+    values = peers
+    if not xp.isfinite(peers.sum()):  # one pass over the values where nothing is wrong, as nearly always
+        usable = xp.isfinite(peers)
+        weight = xp.where(usable, weight, xp.zeros_like(weight))
+        values = xp.where(usable, peers, xp.zeros_like(peers))
     mixture = _sum_peers(weight * values)
     if config.normalize == "sum":
         # the literal double sum: every state of S# counts 1, not 1 / |S#|

@@ -124,7 +124,7 @@ def evaluate_rows(critic: ContinuousCritic, obs: Any, actions: th.Tensor, peer: 
     groups = by_peer(peer)
     rows = groups.index.flatten()
     values = th.stack(critic(gather_rows(obs, rows), actions[rows])).view(-1, *groups.index.shape)
-    return th.stack([groups.put(value) for value in values])
+    return th.stack([groups.put(value.T) for value in values])
 
 
 def snapshot_of(critic: ContinuousCritic) -> ContinuousCritic:

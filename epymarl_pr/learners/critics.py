@@ -11,7 +11,7 @@ from typing import Any
 
 import torch as th
 
-from epymarl_pr.learners.shadow import EpisodeBatch, filled_rows, replace_rows, rows, shadow
+from epymarl_pr.learners.shadow import PASS_SIZE, EpisodeBatch, filled_rows, replace_rows, rows, shadow
 from epymarl_pr.learners.units import Units
 from epymarl_pr.options import CRITICS_OF_OBSERVATIONS
 from marl_pr_common.delegate import Delegate
@@ -67,12 +67,12 @@ class ReciprocalCritic(Delegate):
 
         def evaluate(states: th.Tensor, peer: th.Tensor) -> th.Tensor:
             groups = by_peer(peer)
-            obs = groups.take(states).transpose(0, 1)[:, None]
+            obs = groups.take(states)[:, None]
             values = self.peers(shadow(batch, len(obs), 1, obs=obs))[:, 0, :, 0]
-            return self.units.raw(groups.put(values.transpose(0, 1)), peer)[None]
+            return self.units.raw(groups.put(values), peer)[None]
 
         raw = self.units.raw(rows(own, index).permute(2, 0, 1), agent)
-        mixed = self.reciprocity.value(raw, rows(batch["obs"], index), evaluate, one_pass=True)
+        mixed = self.reciprocity.value(raw, rows(batch["obs"], index), evaluate, pass_size=PASS_SIZE)
         return replace_rows(own, index, self.units.standardised(mixed, agent))
 
     def _by_state(self, batch: EpisodeBatch, own: th.Tensor) -> th.Tensor:

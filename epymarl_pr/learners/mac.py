@@ -16,7 +16,7 @@ from typing import Any
 
 import torch as th
 
-from epymarl_pr.learners.shadow import EpisodeBatch, filled_rows, last_actions, replace_rows, rows, shadow
+from epymarl_pr.learners.shadow import PASS_SIZE, EpisodeBatch, filled_rows, last_actions, replace_rows, rows, shadow
 from epymarl_pr.learners.units import Units
 from marl_pr_common.delegate import Delegate
 from marl_pr_common.grouping import by_peer
@@ -90,7 +90,7 @@ class ReciprocalMac(Delegate):
             return self._leave_out_never_had(found, peer)
 
         own = self.units.raw(rows(own_values, index).permute(2, 0, 1), agent)
-        mixed = self.reciprocity.value(own, rows(batch["obs"], index), evaluate, one_pass=True)
+        mixed = self.reciprocity.value(own, rows(batch["obs"], index), evaluate, pass_size=PASS_SIZE)
         return replace_rows(own_values, index, self.units.standardised(mixed, agent))
 
     def _remember(self, batch: EpisodeBatch) -> tuple[Memory | None, th.Tensor]:
@@ -123,11 +123,11 @@ def ask(
     :return: (n_actions, n_agents, k)
     """
     groups = by_peer(peer)
-    obs = groups.take(states).transpose(0, 1)
+    obs = groups.take(states)
     n_rows, n_agents = obs.shape[:2]
     last = obs.new_zeros(1, 1, 1, mac.args.n_actions).expand(n_rows, 2, n_agents, -1)
     if mac.args.obs_last_action:
-        last = groups.take(rows(last_actions(batch), row)).transpose(0, 1)[:, None].expand(-1, 2, -1, -1)
+        last = groups.take(rows(last_actions(batch), row))[:, None].expand(-1, 2, -1, -1)
     # two equal steps, of which the second is asked for: there the host reads the first one's action as the last
     steps = shadow(
         batch,
@@ -140,10 +140,10 @@ def ask(
     kept = mac.hidden_states
     mac.init_hidden(n_rows)
     if memory is not None:
-        mac.hidden_states = groups.take(memory.of(peer, row)).transpose(0, 1).contiguous()
+        mac.hidden_states = groups.take(memory.of(peer, row))
     values = mac.forward(steps, 1)
     mac.hidden_states = kept
-    return groups.put(values.transpose(0, 1)).permute(2, 0, 1)
+    return groups.put(values).permute(2, 0, 1)
 
 
 def own_values(mac: Any, batch: EpisodeBatch) -> th.Tensor:

@@ -11,6 +11,9 @@ from typing import Any
 
 import torch as th
 
+PASS_SIZE = int(__import__("os").environ.get("PS","2048"))
+"""Rows per agent in one pass."""
+
 EpisodeBatch = Any
 """EPyMARL's ``components.episode_buffer.EpisodeBatch``; data of a key is (batch, time, ...)."""
 

@@ -18,7 +18,7 @@ ALGORITHMS = [
     for name in ("qmix", "vdn", "iql", "mappo", "ippo", "maa2c", "ia2c", "maddpg")
     for suffix in ("", "_ns")
 ]
-N_AGENTS, N_ACTIONS, OBS_DIM, STATE_DIM, LIMIT = 3, 4, 5, 7, 6
+N_AGENTS, N_ACTIONS, OBS_DIM, STATE_DIM, LIMIT, EPISODES = 3, 4, 5, 7, 6, 8
 
 
 class Logger:
@@ -66,7 +66,7 @@ def learner(checkout: locate.Checkout, name: str, **changes: Any) -> Any:
         "reward": {"vshape": (1,) if args.common_reward else (n,)},
     }
     preprocess = {"actions": ("actions_onehot", [OneHot(out_dim=args.n_actions)])}
-    buffer = ReplayBuffer(scheme, {"agents": n}, 8, LIMIT + 1, preprocess=preprocess)
+    buffer = ReplayBuffer(scheme, {"agents": n}, EPISODES, LIMIT + 1, preprocess=preprocess)
     th.manual_seed(args.seed)
     np.random.seed(args.seed)
     mac = controllers[args.mac](buffer.scheme, {"agents": n}, args)
@@ -79,7 +79,7 @@ def batch(made: Any, seed: int = 0, masked: bool = True) -> Any:
     """Eight episodes of different lengths, with values of all kinds; actions are available ones."""
     rng = np.random.default_rng(seed)
     buffer, args = made.test_buffer, made.args
-    for episode in range(8):
+    for episode in range(EPISODES):
         length = LIMIT if episode == 0 else int(rng.integers(2, LIMIT + 1))
         for t in range(length + 1):
             available = np.ones((args.n_agents, args.n_actions), int)
@@ -96,7 +96,7 @@ def batch(made: Any, seed: int = 0, masked: bool = True) -> Any:
                 data["reward"] = [rng.normal(size=1 if args.common_reward else args.n_agents)]
                 data["terminated"] = [(t == length - 1 and episode % 2 == 0,)]
             buffer.update(data, bs=episode, ts=t)
-    buffer.episodes_in_buffer = 8
+    buffer.episodes_in_buffer = EPISODES
     sample = buffer.sample(args.batch_size)
     return sample[:, : sample.max_t_filled()]
 
