@@ -84,6 +84,9 @@ def test_the_pretrained_prey_is_epymarls_own_but_for_the_directions():
     answers = [theirs.step(observation) for observation in observations]
     assert set(answers) == set(range(5))
     assert [ours(observation, rng) for observation in observations] == [[0, 2, 1, 4, 3][answer] for answer in answers]
+    with th.no_grad():
+        scores = theirs.policy(th.as_tensor(observations)).numpy()
+    np.testing.assert_allclose([ours.scores(observation) for observation in observations], scores, rtol=1e-4, atol=1e-4)
 
 
 def test_the_pretrained_prey_is_shown_three_predators():
