@@ -50,7 +50,7 @@ class PretrainedPrey:
     def scores(self, observation: NDArray[np.float32]) -> Layer:
         """The network's five outputs, (5,), in its own order of actions, for an observation of three predators."""
         scale, offset = self._normalise
-        hidden = scale @ observation + offset
+        hidden = scale * observation + offset
         for weight, bias in self._layers[:-1]:
             hidden = np.maximum(weight @ hidden + bias, 0)
         weight, bias = self._layers[-1]
@@ -91,7 +91,7 @@ def _layers(path: Path) -> list[tuple[Layer, Layer]]:
         if scale.shape != (INPUTS,) or policy["fc3.bias"].shape != (len(PUT_RIGHT),):
             raise ValueError(f"{scale.shape} inputs, {policy['fc3.bias'].shape} actions")
         offset = policy["in_fn.bias"] - policy["in_fn.running_mean"] * scale
-        return [(np.diag(scale), offset), *((policy[f"fc{k}.weight"], policy[f"fc{k}.bias"]) for k in (1, 2, 3))]
+        return [(scale, offset), *((policy[f"fc{k}.weight"], policy[f"fc{k}.bias"]) for k in (1, 2, 3))]
     except (
         RuntimeError,
         KeyError,
