@@ -50,7 +50,7 @@ def row(name: str, scale: str, reference: Team, episodes: int, **options: Any) -
         start = time.perf_counter()
         values = aggregate(returns(env, team, episodes), axis=1)
         line[label] = f"{values.mean():.1f} ± {values.std(ddof=1) / np.sqrt(episodes):.1f}"
-        line["steps/s"] = round(episodes * env.max_cycles / (time.perf_counter() - start), -1)
+        line["steps/s"] = int(episodes * env.max_cycles / (time.perf_counter() - start) / 10) * 10
     return line
 
 
@@ -82,7 +82,7 @@ def main() -> None:
     for n in (3, 6):
         for suffix, script in (("", cover), ("-maptf", own)):
             rows.append(row(f"CooperativeNavigation-{n}{suffix}", "sum of agents", script, episodes))
-    print(pd.DataFrame(rows).fillna("").to_string(index=False))
+    print(pd.DataFrame(rows).astype(object).fillna("").to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The paper's discrete environments as PettingZoo ParallelEnvs (section V.A), with exact models where they exist.
 
 ``make("Navigation-10")`` gives an environment; ``grid_spec`` and ``digital_mdp`` give what the fast learner needs.
+Predator-prey and cooperative navigation on mpe2 have names too: ``make("PredatorPrey-6", prey="flee")``.
 """
 
 from marl_pr_common.envs.mdp import FiniteMDP, digital_mdp, navigation_mdp, optimal_q, random_mdp

@@ -51,7 +51,8 @@ class CooperativeNavigation(ParticleTeam):
         continuous_actions: bool = False,
         render_mode: str | None = None,
     ) -> None:
-        limit = LIMITS.get(variant, 1) if max_cycles is None else max_cycles
+        ratio = _local_ratio(variant, local_ratio)
+        limit = LIMITS[variant] if max_cycles is None else max_cycles
         check_particle_arguments("CooperativeNavigation", n_agents, limit, render_mode)
         arguments = {
             "n_agents": int(n_agents),
@@ -63,7 +64,7 @@ class CooperativeNavigation(ParticleTeam):
         }
         raw = simple_spread_v3.raw_env(
             N=int(n_agents),
-            local_ratio=_local_ratio(variant, local_ratio),
+            local_ratio=ratio,
             max_cycles=int(limit),
             continuous_actions=bool(continuous_actions),
             render_mode=render_mode,

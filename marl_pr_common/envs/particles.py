@@ -43,6 +43,7 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
         self._raw = raw
         self._script_rng: np.random.Generator
         self.render_mode: str | None = raw.render_mode
+        raw.render_mode = None  # in "human" mode mpe2 would draw and wait after every single agent's move
         self.continuous_actions: bool = raw.continuous_actions
         self.possible_agents = list(raw.possible_agents[:n_agents])
         self.agents: list[str] = []
@@ -104,6 +105,8 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
             self._raw.step(action)
         late = self._raw.steps >= self.max_cycles
         self.agents = [] if late else team
+        if self.render_mode == "human":
+            self.render()
         rewards = {agent: float(self._raw.rewards[agent]) for agent in team}
         infos: dict[str, dict[str, Any]] = {agent: {"TimeLimit.truncated": True} if late else {} for agent in team}
         return self._observe(), rewards, dict.fromkeys(team, False), dict.fromkeys(team, late), infos
@@ -116,7 +119,9 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
         """A frame, (700, 700, 3), in "rgb_array" mode, which needs no display; None in "human" mode."""
         if self.render_mode is None:
             raise ValueError("render() needs a render mode. Make the environment with render_mode='rgb_array'.")
+        self._raw.render_mode = self.render_mode
         frame: NDArray[np.uint8] | None = self._raw.render()
+        self._raw.render_mode = None
         return frame
 
     def close(self) -> None:

@@ -1,4 +1,8 @@
-"""EPyMARL's pretrained prey, read from the user's own checkout: nothing of it is part of this package."""
+"""EPyMARL's pretrained prey, read from the user's own checkout: nothing of it is part of this package.
+
+torch only reads the file. The network (batch normalisation by its running statistics, three linear layers with ReLU
+between them) is evaluated by NumPy: faster for one observation, and at ease in forked workers.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch as th
 from numpy.typing import NDArray
-from torch import nn
 
 from marl_pr_common.envs.prey import OBSTACLES
 
@@ -18,8 +21,10 @@ N_PREDATORS = 3
 """The number of predators that it was trained against."""
 PUT_RIGHT = (0, 2, 1, 4, 3)
 """Its outputs are in the action order of the original MPE, where 1 means right and 3 means up; mpe2 swaps both."""
-LAYERS = {"in_fn": "0", "fc1": "1", "fc2": "3", "fc3": "5"}
-"""Names in the file, and places in the network below."""
+INPUTS = 4 + 2 * OBSTACLES + 2 * N_PREDATORS
+BATCH_NORM_EPS = 1e-5
+"""torch's default, which the network was made with."""
+Layer = NDArray[np.float32]
 
 
 class PretrainedPrey:
@@ -35,14 +40,21 @@ class PretrainedPrey:
     """
 
     def __init__(self, checkout: str | Path | None = None, as_shipped: bool = False) -> None:
-        self.network = _network(find_parameters(checkout))
+        self._normalise, *self._layers = _layers(find_parameters(checkout))
         self._meaning = tuple(range(len(PUT_RIGHT))) if as_shipped else PUT_RIGHT
 
     def __call__(self, observation: NDArray[np.float32], rng: np.random.Generator) -> int:
         """The greedy action for simple_tag's observation of the prey, (8 + 2 * number of predators,)."""
-        with th.no_grad():
-            scores = self.network(th.as_tensor(three_predators(observation))[None])
-        return self._meaning[int(scores.argmax())]
+        return self._meaning[int(np.argmax(self.scores(three_predators(observation))))]
+
+    def scores(self, observation: NDArray[np.float32]) -> Layer:
+        """The network's five outputs, (5,), in its own order of actions, for an observation of three predators."""
+        scale, offset = self._normalise
+        hidden = scale * observation + offset
+        for weight, bias in self._layers[:-1]:
+            hidden = np.maximum(weight @ hidden + bias, 0)
+        weight, bias = self._layers[-1]
+        return np.asarray(weight @ hidden + bias)
 
 
 def find_parameters(checkout: str | Path | None = None) -> Path:
@@ -70,24 +82,16 @@ def three_predators(observation: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([head, predators[shown].ravel()])
 
 
-def _network(path: Path) -> nn.Sequential:
-    """Batch normalisation with its running statistics, then three linear layers, sized as the file says."""
+def _layers(path: Path) -> list[tuple[Layer, Layer]]:
+    """Scale and offset of the batch normalisation in evaluation, then weights and biases of the three layers."""
     try:
         agents = th.load(path, map_location="cpu", weights_only=True)["agent_params"]
-        weights = {
-            f"{LAYERS[layer]}.{name}": value
-            for (layer, name), value in ((key.split("."), value) for key, value in agents[-1]["policy"].items())
-        }
-        width, inputs = weights["1.weight"].shape
-        network = nn.Sequential(
-            nn.BatchNorm1d(inputs),
-            nn.Linear(inputs, width),
-            nn.ReLU(),
-            nn.Linear(width, width),
-            nn.ReLU(),
-            nn.Linear(width, len(PUT_RIGHT)),
-        )
-        network.load_state_dict(weights)
+        policy = {key: value.numpy().astype(np.float32) for key, value in agents[-1]["policy"].items()}
+        scale = policy["in_fn.weight"] / np.sqrt(policy["in_fn.running_var"] + BATCH_NORM_EPS)
+        if scale.shape != (INPUTS,) or policy["fc3.bias"].shape != (len(PUT_RIGHT),):
+            raise ValueError(f"{scale.shape} inputs, {policy['fc3.bias'].shape} actions")
+        offset = policy["in_fn.bias"] - policy["in_fn.running_mean"] * scale
+        return [(scale, offset), *((policy[f"fc{k}.weight"], policy[f"fc{k}.bias"]) for k in (1, 2, 3))]
     except (
         RuntimeError,
         KeyError,
@@ -101,4 +105,3 @@ def _network(path: Path) -> nn.Sequential:
         raise ValueError(
             f"{path} does not hold EPyMARL's pretrained prey. Restore it with `git checkout {PARAMETERS}` there."
         ) from None
-    return network.eval()

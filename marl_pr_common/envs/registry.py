@@ -1,4 +1,4 @@
-"""The paper's discrete environments by name, and a registry that users can add their own to."""
+"""The environments by name, and a registry that users can add their own to."""
 
 from __future__ import annotations
 
@@ -145,8 +145,8 @@ def make(name: str, **options: Any) -> ParallelEnv:
 
 
 def _make_particles(name: str, **options: Any) -> ParallelEnv:
-    match = re.fullmatch(r"(PredatorPrey|CooperativeNavigation)-([2-9])((?<=n-[2-9])-maptf)?", name)
-    if match is None:
+    match = re.fullmatch(r"(PredatorPrey|CooperativeNavigation)-([2-9])(-maptf)?", name)
+    if match is None or (match[3] and match[1] == "PredatorPrey"):
         raise ValueError(
             f"Unknown environment {name!r}. Expected PredatorPrey-N, CooperativeNavigation-N or "
             "CooperativeNavigation-N-maptf with N from 2 to 9."

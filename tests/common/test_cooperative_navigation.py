@@ -11,41 +11,15 @@ from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 from marl_pr_common.envs import make
 from marl_pr_common.envs.reference import cover, own
+from tests.common.teams import play, random_actions, returns
 
 IDS = ["CooperativeNavigation-3", "CooperativeNavigation-6"]
 BOTH = [name + end for name in IDS for end in ("", "-maptf")]
 
 
-def random_actions(env, rng):
-    if env.continuous_actions:
-        return {agent: rng.random(5).astype(np.float32) for agent in env.agents}
-    return {agent: int(rng.integers(5)) for agent in env.agents}
-
-
-def play(env, steps, seed=3):
-    """All observations and rewards of random agents, over episodes, as one vector."""
-    rng = np.random.default_rng(seed)
-    seen = []
-    for _ in range(steps):
-        if not env.agents:
-            seen.extend(env.reset()[0].values())
-        observations, rewards, *_ = env.step(random_actions(env, rng))
-        seen.extend(observations.values())
-        seen.append(list(rewards.values()))
-    return np.concatenate(seen)
-
-
 def mean_return(name, team, episodes):
     """Summed over agents."""
-    env = make(name)
-    env.seed(0)
-    total = 0.0
-    for _ in range(episodes):
-        observations, _ = env.reset()
-        while env.agents:
-            observations, rewards, *_ = env.step(team(observations))
-            total += sum(rewards.values())
-    return total / episodes
+    return returns(make(name), team, episodes).sum(axis=1).mean()
 
 
 @pytest.mark.parametrize("continuous", [False, True])

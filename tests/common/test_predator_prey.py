@@ -10,50 +10,11 @@ from mpe2 import simple_tag_v3
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 from marl_pr_common.envs import make
-from marl_pr_common.envs import prey as scripts
-from marl_pr_common.envs.pretrained_prey import PARAMETERS, PretrainedPrey, find_parameters, three_predators
 from marl_pr_common.envs.reference import chase
+from tests.common.teams import needs_checkout, play, random_actions
 
 IDS = ["PredatorPrey-3", "PredatorPrey-4", "PredatorPrey-6"]
-try:
-    find_parameters()
-    NO_CHECKOUT = False
-except FileNotFoundError:
-    NO_CHECKOUT = True
-needs_checkout = pytest.mark.skipif(NO_CHECKOUT, reason="no EPyMARL checkout at $EPYMARL_HOME or ~/epymarl")
 PREYS = ["flee", "random", "frozen", pytest.param("pretrained", marks=needs_checkout)]
-
-
-def random_actions(env, rng):
-    if env.continuous_actions:
-        return {agent: rng.random(5).astype(np.float32) for agent in env.agents}
-    return {agent: int(rng.integers(5)) for agent in env.agents}
-
-
-def play(env, steps, seed=3):
-    """All observations, rewards and ends of random predators, over episodes, as one vector."""
-    rng = np.random.default_rng(seed)
-    seen = []
-    for _ in range(steps):
-        if not env.agents:
-            seen.extend(env.reset()[0].values())
-        observations, rewards, terminated, truncated, _ = env.step(random_actions(env, rng))
-        seen.extend(observations.values())
-        seen.append([*rewards.values(), *terminated.values(), *truncated.values()])
-    return np.concatenate(seen)
-
-
-def mean_return(n_agents, episodes, **options):
-    """Of one chasing predator; all are paid the same."""
-    env = make(f"PredatorPrey-{n_agents}", **options)
-    env.seed(0)
-    total = 0.0
-    for _ in range(episodes):
-        observations, _ = env.reset()
-        while env.agents:
-            observations, rewards, *_ = env.step(chase(observations))
-            total += rewards["adversary_0"]
-    return total / episodes
 
 
 @pytest.mark.parametrize("prey", PREYS)
@@ -113,51 +74,6 @@ def test_rewards_are_shared_and_the_last_one_is_kept():
             assert rewards["adversary_0"] % 10 == 0
         last.append(rewards["adversary_0"])
     assert max(last) > 0
-
-
-# Wide windows round the means of benchmarks/environments.py; docs/environments.md has the table.
-@pytest.mark.parametrize(
-    ("prey", "n_agents", "low", "high"),
-    [
-        ("random", 3, 30, 56),
-        ("random", 6, 64, 96),
-        ("frozen", 3, 58, 82),
-        ("flee", 3, 1, 9),
-        ("flee", 6, 4, 17),
-        pytest.param("pretrained", 3, 0.5, 12, marks=needs_checkout),
-        pytest.param("pretrained", 6, 3, 17, marks=needs_checkout),
-    ],
-)
-def test_chasing_predators_earn_what_the_prey_lets_them(prey, n_agents, low, high):
-    assert low < mean_return(n_agents, 60, prey=prey) < high
-
-
-def test_the_fleeing_prey_stays_in_the_arena():
-    env = make("PredatorPrey-6", prey="flee")
-    env.seed(0)
-    reach = []
-    for _ in range(40):
-        observations, _ = env.reset()
-        while env.agents:
-            observations, *_ = env.step(chase(observations))
-            reach.append(np.abs(env.get_state()["positions"][6]).max())
-    assert np.mean(np.array(reach) > 1) < 0.1
-    assert max(reach) < 1.6
-
-
-def test_the_fleeing_prey_runs_from_a_predator_and_turns_at_the_wall():
-    rng = np.random.default_rng(0)
-
-    def flee_from(own, *predators):
-        far_obstacles = [3, 3, 3, 3]
-        relative = np.array(predators) - own
-        return scripts.flee(np.concatenate([[0, 0], own, far_obstacles, relative.ravel()]).astype(np.float32), rng)
-
-    assert flee_from((0, 0), (-0.2, 0)) == 2  # right
-    assert flee_from((0, 0), (0.2, 0)) == 1
-    assert flee_from((0, 0), (0, -0.2)) == 4  # up
-    assert flee_from((0, 0), (0, 0.2)) == 3
-    assert flee_from((0.98, 0), (0.7, 0)) in (3, 4)  # along the wall, not through it
 
 
 @pytest.mark.parametrize("prey", PREYS)
@@ -222,52 +138,19 @@ def test_frames_need_no_display(monkeypatch):
     env.close()
 
 
-@needs_checkout
-def test_the_pretrained_prey_is_inverted_as_shipped():
-    env = make("PredatorPrey-3", prey="frozen")
-    returns = {}
-    for as_shipped in (True, False):
-        env._prey = PretrainedPrey(as_shipped=as_shipped)
-        env.seed(0)
-        total = 0
-        for _ in range(60):
-            observations, _ = env.reset()
-            while env.agents:
-                observations, rewards, *_ = env.step(chase(observations))
-                total += rewards["adversary_0"] / 60
-        returns[as_shipped] = total
-    assert returns[True] > 35
-    assert returns[False] < 12
-
-
-@needs_checkout
-def test_the_pretrained_prey_answers_one_state_alike_in_any_company():
-    """Batch normalisation uses its running statistics: an answer depends on one observation only."""
-    prey, rng = PretrainedPrey(), np.random.default_rng(0)
-    observations = rng.normal(size=(50, 14)).astype(np.float32)
-    answers = [prey(observation, rng) for observation in observations]
-    assert len(set(answers)) > 1
-    assert [prey(observation, rng) for observation in observations[::-1]] == answers[::-1]
-
-
-def test_the_pretrained_prey_is_shown_three_predators():
-    head = np.arange(8, dtype=np.float32)
-    five = np.array([[3, 0], [0.1, 0], [5, 5], [0, 0.2], [-1, 0]], dtype=np.float32)
-    np.testing.assert_array_equal(three_predators(np.append(head, five)), np.append(head, five[[1, 3, 4]]))
-    np.testing.assert_array_equal(three_predators(np.append(head, five[:3])), np.append(head, five[:3]))
-    np.testing.assert_array_equal(three_predators(np.append(head, five[:2])), np.append(head, five[[0, 1, 1]]))
-
-
-def test_without_a_checkout_the_pretrained_prey_says_what_to_do(tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match=f"{tmp_path}.*git clone.*EPYMARL_HOME.*flee"):
-        make("PredatorPrey-3", prey="pretrained", checkout=tmp_path)
-    monkeypatch.setenv("EPYMARL_HOME", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=str(tmp_path)):
-        make("PredatorPrey-3", prey="pretrained")
-    (tmp_path / PARAMETERS).parent.mkdir(parents=True)
-    (tmp_path / PARAMETERS).write_bytes(b"not a network")
-    with pytest.raises(ValueError, match="does not hold EPyMARL's pretrained prey"):
-        make("PredatorPrey-3", prey="pretrained")
+def test_a_window_is_drawn_once_per_step_and_its_end_is_no_other_environments_end(monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    window, frames = make("PredatorPrey-3", render_mode="human"), make("PredatorPrey-3", render_mode="rgb_array")
+    drawn = []
+    monkeypatch.setattr(window._raw, "draw", lambda: drawn.append(1))
+    window.reset(seed=0)
+    frames.reset(seed=0)
+    play(window, 3)
+    assert len(drawn) == 3
+    window.close()
+    window.close()
+    assert frames.render().shape == (700, 700, 3)
+    play(make("PredatorPrey-3", render_mode="rgb_array"), 2)
 
 
 @pytest.mark.parametrize(

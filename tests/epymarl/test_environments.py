@@ -134,9 +134,9 @@ def limit_cases():
     return dict(zip(cases, host("fork", list(cases.values())), strict=True))
 
 
-def expected_rewards(seed, steps, episodes=2):
+def expected_rewards(seed, steps, name="PredatorPrey-6", episodes=2, **options):
     """Mean rewards of chasing predators, (episodes, steps), straight from the ParallelEnv."""
-    env = make("PredatorPrey-6", prey="frozen")
+    env = make(name, **(options or {"prey": "frozen"}))
     env.seed(seed)
     rewards = np.zeros((episodes, steps))
     for episode in rewards:
@@ -171,20 +171,14 @@ def test_epymarl_keeps_the_last_reward_and_stores_no_time_out_as_terminal(order,
 @needs_checkout
 @pytest.mark.parametrize("start_method", ["fork", "spawn", "forkserver"])
 def test_workers_of_every_kind_follow_their_seeds(start_method):
-    def case(key, **options):
-        return {"seed": 7, "episodes": 2, "workers": 2, "env_args": {"key": key, "time_limit": 25, **options}}
-
-    pursuit, _ = host(start_method, [case("epymarl_pr:pp-3-v0", prey="random"), case("epymarl_pr:pp-2-v0")])
-    assert (pursuit["info"]["obs_shape"], pursuit["info"]["state_shape"]) == (16, 48)
-    for worker in range(2):
-        env = make("PredatorPrey-3", prey="random")
-        env.seed(7 + worker)
-        for episode in range(2):
-            observations, _ = env.reset()
-            for t in range(25):
-                observations, paid, *_ = env.step(chase(observations))
-                assert pursuit["reward"][episode][worker][t] == pytest.approx(np.mean(list(paid.values())), rel=1e-6)
-    assert np.any(pursuit["reward"])
+    preys = ["random", "pretrained"]
+    env_args = {"key": "epymarl_pr:pp-3-v0", "time_limit": 25, "checkout": str(CHECKOUT)}
+    cases = [{"seed": 7, "episodes": 2, "workers": 2, "env_args": {**env_args, "prey": prey}} for prey in preys]
+    for prey, played in zip(preys, host(start_method, cases), strict=True):
+        for worker in range(2):
+            expected = expected_rewards(7 + worker, 25, "PredatorPrey-3", prey=prey, checkout=CHECKOUT)
+            np.testing.assert_allclose(np.array(played["reward"])[:, worker, :25], expected, rtol=1e-6)
+        assert np.any(played["reward"])
 
 
 @needs_checkout
