@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from epymarl_pr.errors import UsageError
@@ -30,7 +30,9 @@ class Options:
     One key each for the fields of :class:`~marl_pr_common.config.ReciprocityConfig` and for those below.
     """
 
-    reciprocity: ReciprocityConfig = field(default_factory=ReciprocityConfig)
+    reciprocity: ReciprocityConfig = ReciprocityConfig(estimator="one_state")
+    """Options of eq. 12. Other than elsewhere, ``estimator`` is "one_state" by default: EPyMARL's updates are short,
+    and asking every peer about every adjacent state would take longer than the rest of them."""
     z: Value = "auto"
     """What is reciprocal, Z of eq. 12: the bootstrap value of the learner (auto), which is Q for qmix, vdn, iql and
     maddpg and V for the on-policy learners; or, for those, the advantage of the actor's gradient (A)."""
@@ -76,7 +78,7 @@ def parse(keys: Mapping[str, Any], where: str = "configuration") -> Options:
     own = _own_fields()
     reciprocity = {key: value for key, value in given.items() if key not in own}
     try:
-        config = from_mapping(ReciprocityConfig, reciprocity, where)
+        config = from_mapping(ReciprocityConfig, {**_changed_defaults(), **reciprocity}, where)
         rest = {key: value for key, value in given.items() if key in own}
         return from_mapping(Options, {"reciprocity": config, **rest}, where)
     except ValueError as error:
@@ -115,6 +117,11 @@ def check_learner(options: Options, args: Any) -> None:
 
 def _own_fields() -> list[str]:
     return [item.name for item in fields(Options) if item.name != "reciprocity"]
+
+
+def _changed_defaults() -> dict[str, Any]:
+    ours, common = asdict(Options().reciprocity), asdict(ReciprocityConfig())
+    return {key: value for key, value in ours.items() if value != common[key]}
 
 
 def _prefixed(message: str, given: Mapping[str, Any]) -> str:

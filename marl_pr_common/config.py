@@ -17,7 +17,7 @@ Weights = Literal["exponential", "uniform"]
 Peers = Literal["complete", "ring", "random", "matrix"]
 Normalize = Literal["mean", "sum"]
 MinOver = Literal["peer", "mixture"]
-Estimator = Literal["full", "sampled"]
+Estimator = Literal["full", "one_state", "sampled"]
 
 ConfigT = TypeVar("ConfigT")
 
@@ -65,8 +65,9 @@ class ReciprocityConfig:
     """Clipped double Q: take the minimum over the critics inside each agent, then mix (peer), or mix each critic
     and take the minimum last (mixture)."""
     estimator: Estimator = "full"
-    """Evaluate every peer on every adjacent state (full), or one random peer and one random adjacent state per row
-    of the batch: unbiased, and cheaper (sampled)."""
+    """Evaluate every peer on every adjacent state (full); every peer on one adjacent state, drawn with its weight
+    (one_state); or one random peer on one random adjacent state per row of the batch (sampled). The draws are
+    unbiased, and cheaper. With adjacency "same", full and one_state are one and the same."""
     sync_interval: int = 1
     """Gradient steps between two snapshots of the peers' target networks; 1 reads the live target networks."""
     in_actor: bool = False

@@ -108,8 +108,8 @@ class Reciprocity:
     ) -> th.Tensor:
         """Z* of eq. 12 where all agents value one state that they share, as centralised critics do.
 
-        The adjacency space belongs to the state, so that one pass serves every agent. The estimator "sampled" draws
-        one adjacent state per row and asks every peer, which costs no more than asking one.
+        The adjacency space belongs to the state, so that one pass serves every agent. The estimators "one_state" and
+        "sampled" draw one adjacent state per row and ask every peer, which costs no more than asking one.
 
         :param own: Z_i(s, a), (n_critics, n_agents, batch)
         :param states: s, (batch, dim)
@@ -118,12 +118,10 @@ class Reciprocity:
         :return: as from :meth:`value`
         """
         adjacent = self._adjacent(states.detach()[None])
-        chosen, weights = adjacent.states[:, 0], adjacent.weights.transpose(0, 1).to(own.dtype)
-        if self.config.estimator == "sampled" and len(chosen) > 1:
-            chosen, at_states = choose_one(adjacent, self.generator(states.device)), None
-            # with literal sums the drawn state stands for all of S#
-            scale = len(adjacent.states) if self.config.normalize == "sum" else 1
-            weights = weights.new_full((1, 1, weights.shape[-1]), scale)
+        weights = self._state_weights(adjacent, own)
+        chosen = adjacent.states[:, 0]
+        if self._draws(adjacent):
+            chosen, at_states = self._chosen(adjacent, 0), None
         holds_itself = self.config.adjacency == "same" or self.config.include_self  # and then s comes first
         if at_states is not None and holds_itself:
             asked = [] if len(chosen) == 1 else [evaluate(chosen[1:])]
@@ -161,21 +159,44 @@ class Reciprocity:
         record: bool,
         pass_size: int,
     ) -> th.Tensor:
-        """Every peer on every adjacent state: values (n_critics, i, j, n_adjacent, batch)."""
+        """Every peer on every adjacent state, or on one of them: values (n_critics, i, j, n_states, batch)."""
         n, batch = states.shape[:2]
         agent = th.arange(n, device=states.device)
+        weights = self._state_weights(adjacent, own)
         peers = [((agent + shift) % n)[:, None].expand(n, batch) for shift in self.shifts]
-        asked = [(peer, a) for peer in peers for a in range(len(adjacent.states))]
+        asked = [(peer, a) for peer in peers for a in range(weights.shape[1])]
         answers: list[th.Tensor] = []
         for start in range(0, len(asked), max(1, pass_size // batch)):
             part = asked[start : start + max(1, pass_size // batch)]
-            views = [self._view(adjacent.states[a], states, peer) for peer, a in part]
+            views = [self._view(self._chosen(adjacent, a), states, peer) for peer, a in part]
+            if len(part) == 1:
+                answers.append(evaluate(views[0], part[0][0]))
+                continue
             found = evaluate(th.cat(views, 1), th.cat([peer for peer, _ in part], 1))
             answers.extend(found.split(batch, dim=-1))
-        values = answers[0].new_zeros(len(answers[0]), n, n, len(adjacent.states), batch)
+        values = answers[0].new_zeros(len(answers[0]), n, n, weights.shape[1], batch)
         for found, (peer, a) in zip(answers, asked, strict=True):
             values[:, agent, peer[:, 0], a] = found
-        return self._mix(own, values, adjacent.weights.transpose(0, 1).to(own.dtype), record)
+        return self._mix(own, values, weights, record)
+
+    def _draws(self, adjacent: AdjacentStates) -> bool:
+        """Whether one adjacent state stands for all of them."""
+        return self.config.estimator != "full" and len(adjacent.states) > 1
+
+    def _chosen(self, adjacent: AdjacentStates, a: int) -> th.Tensor:
+        """The a-th adjacent states, or freshly drawn ones: (n_agents, batch, dim)."""
+        if self._draws(adjacent):
+            return choose_one(adjacent, self.generator(adjacent.states.device))
+        return adjacent.states[a]
+
+    def _state_weights(self, adjacent: AdjacentStates, own: th.Tensor) -> th.Tensor:
+        """w_s# of the states that are asked about: (n_agents, n_states, batch)."""
+        weights = adjacent.weights.transpose(0, 1).to(own.dtype)
+        if not self._draws(adjacent):
+            return weights
+        # with literal sums the drawn state stands for all of S#
+        scale = len(adjacent.states) if self.config.normalize == "sum" else 1
+        return weights.new_full((len(weights), 1, weights.shape[-1]), scale)
 
     def _mix(self, own: th.Tensor, values: th.Tensor, adjacent_weights: th.Tensor, record: bool) -> th.Tensor:
         own, values = self._minimum(own), self._minimum(values)

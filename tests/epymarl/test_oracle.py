@@ -17,7 +17,7 @@ N = hosts.N_AGENTS
 
 def prepared(checkout: Any, name: str, **changes: Any) -> tuple[Any, Any, Reciprocity]:
     """A learner and a batch in float64, and its reciprocity as it was before the first question."""
-    options = {"pr_kappa": 0.6, "pr_rho": 2, "pr_n_adjacent": 2, **changes}
+    options = {"pr_kappa": 0.6, "pr_rho": 2, "pr_n_adjacent": 2, "pr_estimator": "full", **changes}
     made = hosts.double(hosts.learner(checkout, f"{name}_pr", **options))
     sample = hosts.double_batch(hosts.batch(made))
     # targets that differ from the live networks, and agents that differ from one another
