@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-ALGORITHMS = ("qmix_ns", "mappo_ns", "maddpg_ns")
+ALGORITHMS = ("qmix_ns", "mappo_ns", "maddpg_ns", "qmix", "mappo", "maddpg")
 GOAL = {3: 1.10, 6: 1.25}
 
 
@@ -40,11 +40,11 @@ def main() -> None:
     parser.add_argument("--agents", type=int, nargs="+", default=[3, 6])
     parser.add_argument("--algorithms", nargs="+", default=ALGORITHMS)
     parser.add_argument("--adjacency", default="resample")
-    parser.add_argument("--estimator", default="full")
     parser.add_argument("--set", nargs="*", default=[], help="settings for both arms, such as use_rnn=True")
+    parser.add_argument("--pr", nargs="*", default=[], help="more settings of PR, such as pr_estimator=full")
     given = parser.parse_args()
     # four adjacent states, the state itself among them
-    pr = [f"pr_adjacency={given.adjacency}", "pr_n_adjacent=3", f"pr_estimator={given.estimator}", "pr_kappa=0.5"]
+    pr = [f"pr_adjacency={given.adjacency}", "pr_n_adjacent=3", "pr_kappa=0.5", *given.pr]
     for n_agents in given.agents:
         for algorithm in given.algorithms:
             times: list[tuple[float, float]] = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch as th
 
-from epymarl_pr.learners.shadow import PASS_SIZE, filled_rows, replace_rows, rows
+from epymarl_pr.learners.shadow import filled_rows, pass_size, replace_rows, rows
 from marl_pr_common.delegate import Delegate
 from marl_pr_common.grouping import by_peer
 from marl_pr_common.reciprocity import Evaluate, Reciprocity
@@ -74,7 +74,7 @@ class ReciprocalActionCritic(Delegate):
         states = rows(inputs[..., : self.dim], index)
         evaluate = self._evaluator(rows(inputs[..., self.dim :], index), rows(actions, index))
         values = rows(own, index).permute(2, 0, 1)
-        return replace_rows(own, index, self.reciprocity.value(values, states, evaluate, record, pass_size=PASS_SIZE))
+        return replace_rows(own, index, self.reciprocity.value(values, states, evaluate, record, pass_size(states)))
 
     def _evaluator(self, rest: th.Tensor, actions: th.Tensor) -> Evaluate:
         """Peers look at what an agent saw and at its joint action; ``rest`` and ``actions`` are (n_agents, row, ...)."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch as th
 
-from epymarl_pr.learners.shadow import PASS_SIZE, EpisodeBatch, filled_rows, replace_rows, rows, shadow
+from epymarl_pr.learners.shadow import EpisodeBatch, filled_rows, pass_size, replace_rows, rows, shadow
 from epymarl_pr.learners.units import Units
 from epymarl_pr.options import CRITICS_OF_OBSERVATIONS
 from marl_pr_common.delegate import Delegate
@@ -72,7 +72,8 @@ class ReciprocalCritic(Delegate):
             return self.units.raw(groups.put(values), peer)[None]
 
         raw = self.units.raw(rows(own, index).permute(2, 0, 1), agent)
-        mixed = self.reciprocity.value(raw, rows(batch["obs"], index), evaluate, pass_size=PASS_SIZE)
+        states = rows(batch["obs"], index)
+        mixed = self.reciprocity.value(raw, states, evaluate, pass_size=pass_size(states))
         return replace_rows(own, index, self.units.standardised(mixed, agent))
 
     def _by_state(self, batch: EpisodeBatch, own: th.Tensor) -> th.Tensor:

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch as th
 
-from epymarl_pr.learners.shadow import PASS_SIZE, EpisodeBatch, filled_rows, last_actions, replace_rows, rows, shadow
+from epymarl_pr.learners.shadow import EpisodeBatch, filled_rows, last_actions, pass_size, replace_rows, rows, shadow
 from epymarl_pr.learners.units import Units
 from marl_pr_common.delegate import Delegate
 from marl_pr_common.grouping import by_peer
@@ -90,7 +90,8 @@ class ReciprocalMac(Delegate):
             return self._leave_out_never_had(found, peer)
 
         own = self.units.raw(rows(own_values, index).permute(2, 0, 1), agent)
-        mixed = self.reciprocity.value(own, rows(batch["obs"], index), evaluate, pass_size=PASS_SIZE)
+        states = rows(batch["obs"], index)
+        mixed = self.reciprocity.value(own, states, evaluate, pass_size=pass_size(states))
         return replace_rows(own_values, index, self.units.standardised(mixed, agent))
 
     def _remember(self, batch: EpisodeBatch) -> tuple[Memory | None, th.Tensor]:

@@ -6,13 +6,15 @@ network is taken apart: identity columns, parameter sharing and separate network
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 from typing import Any
 
 import torch as th
 
-PASS_SIZE = int(__import__("os").environ.get("PS","2048"))
-"""Rows per agent in one pass."""
+ROWS_PER_PASS = 2048
+"""Rows of all agents in one forward pass on a CPU. Activations of more of them fall out of its caches: with 6 agents a
+question about 5,000 rows takes 1.2 ms, two in one pass 3.7 ms. A GPU gets all questions at once."""
 
 EpisodeBatch = Any
 """EPyMARL's ``components.episode_buffer.EpisodeBatch``; data of a key is (batch, time, ...)."""
@@ -26,6 +28,11 @@ def shadow(batch: EpisodeBatch, n_rows: int, n_steps: int, **data: th.Tensor) ->
     """
     content = SimpleNamespace(transition_data=data, episode_data={})
     return type(batch)(batch.scheme, batch.groups, n_rows, n_steps, data=content, device=batch.device)
+
+
+def pass_size(states: th.Tensor) -> int:
+    """Rows per agent in one pass, for states (n_agents, row, dim); see :data:`ROWS_PER_PASS`."""
+    return ROWS_PER_PASS // len(states) if states.device.type == "cpu" else sys.maxsize
 
 
 def last_actions(batch: EpisodeBatch) -> th.Tensor:
