@@ -21,15 +21,12 @@ from marl_pr_common.checkpoint.errors import CheckpointError
 from marl_pr_common.checkpoint.rng import generator_state, set_generator_state
 from marl_pr_common.config import ReciprocityConfig
 from marl_pr_common.moments import RunningMoments
-from marl_pr_common.target import peer_statistics, reciprocal_value, sampled_reciprocal_value
+from marl_pr_common.peer_statistics import PeerStatistics
+from marl_pr_common.target import reciprocal_value, sampled_reciprocal_value
 
 Evaluate = Callable[[th.Tensor, th.Tensor], th.Tensor]
 """(states (n_agents, batch, dim), peer (n_agents, batch)) -> values (n_critics, n_agents, batch): agent i's row b,
 valued by the critics of agent ``peer[i, b]``, with agent i's own actions."""
-
-
-RECORD_EVERY = 10
-"""Batches between two that count in the statistics: measuring every one would cost as much as forming the target."""
 
 
 class Reciprocity:
@@ -54,9 +51,7 @@ class Reciprocity:
         self._generator_state: tuple[str, th.Tensor] | None = None  # device type and state, while unpickled
         self._moments: RunningMoments | None = None
         self.peer_weights = peers.peer_matrix(config, n_agents, self.rng)
-        self._masked: int | th.Tensor = 0
-        self._batches = 0
-        self._statistics: list[tuple[th.Tensor, ...]] = []
+        self._statistics = PeerStatistics()
 
     @property
     def active(self) -> bool:
@@ -124,7 +119,8 @@ class Reciprocity:
         peer_weights = th.as_tensor(self.peer_weights, dtype=own.dtype, device=own.device)
         adjacent_weights = adjacent.weights.transpose(0, 1).to(own.dtype)
         if record:
-            self._record(own, values, peer_weights, adjacent_weights)
+            asked = th.arange(n, device=values.device)[:, None, None].expand(values.shape[1:])
+            self._statistics.record(own, values, peer_weights, adjacent_weights, asked)
         return reciprocal_value(own, values, peer_weights, adjacent_weights, self.config)
 
     def _sampled(
@@ -138,7 +134,8 @@ class Reciprocity:
         scale = th.as_tensor(self.peer_weights.sum(1, keepdims=True), dtype=own.dtype, device=own.device)
         if record:
             listens = (scale > 0).to(own.dtype)
-            self._record(own, values[:, :, None, None], listens, own.new_ones(self.n_agents, 1, values.shape[-1]))
+            alone = own.new_ones(self.n_agents, 1, values.shape[-1])
+            self._statistics.record(own, values[:, :, None, None], listens, alone, peer[:, None, None])
         if self.config.normalize == "sum":
             scale = scale * len(adjacent.states)
         return sampled_reciprocal_value(own, values, scale, self.config)
@@ -158,36 +155,18 @@ class Reciprocity:
     def _mask_tensor(self, device: th.device) -> th.Tensor:
         return th.as_tensor(self.masks, dtype=th.bool, device=device)
 
-    def _record(self, own: th.Tensor, values: th.Tensor, peer_weights: th.Tensor, adjacent_weights: th.Tensor) -> None:
-        with th.no_grad():
-            self._masked = self._masked + (~th.isfinite(values)).sum()
-            if self._batches % RECORD_EVERY == 0:
-                peer, gap, disagreement = peer_statistics(own, values, peer_weights, adjacent_weights)
-                self._statistics.append(tuple(t.mean(0) for t in (own.mean(-1), peer, gap, disagreement)))
-        self._batches += 1
-
     def record_own(self, own: th.Tensor) -> None:
         """Count a batch in which the peers were not asked: own values (n_critics, n_agents, batch)."""
-        if self._batches % RECORD_EVERY == 0:
-            nothing = th.full_like(own[0, :, 0], th.nan)
-            self._statistics.append((own.amin(0).mean(-1), nothing, nothing, nothing))
-        self._batches += 1
+        self._statistics.record_own(own)
 
     def pop_statistics(self) -> dict[str, np.ndarray]:
-        """Means over the batches recorded since the last call, every tenth: own_value, peer_value, value_gap and
-        critic_disagreement, each (n_agents,); NaN where no peer was asked. Empty if there was none."""
-        if not self._statistics:
-            return {}
-        device = self._statistics[-1][0].device  # those of a checkpoint come from the CPU
-        batches = th.stack([th.stack(batch).to(device) for batch in self._statistics]).double().cpu().numpy()
-        self._statistics = []
-        names = ("own_value", "peer_value", "value_gap", "critic_disagreement")
-        return dict(zip(names, batches.mean(0), strict=True))
+        """Means over the batches recorded since the last call; see :meth:`PeerStatistics.pop`."""
+        return self._statistics.pop()
 
     @property
     def masked_peer_values(self) -> int:
         """Non-finite peer values that were kept out of targets so far."""
-        return int(self._masked)
+        return self._statistics.masked
 
     def generator(self, device: th.device) -> th.Generator:
         """PR's own generator, made on the device of the first states."""
@@ -211,9 +190,7 @@ class Reciprocity:
             "generator": state,
             "moments": None if moments is None else (moments.count, moments.mean, moments.squares),
             "peer_weights": self.peer_weights,
-            "masked": self.masked_peer_values,
-            "batches": self._batches,
-            "statistics": self._statistics,
+            "statistics": self._statistics.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -227,8 +204,8 @@ class Reciprocity:
         set_generator_state(self.rng, state["rng"])
         self._seed, self._generator, self._generator_state = state["seed"], None, state["generator"]
         self._moments = RunningMoments.restored(*state["moments"]) if state["moments"] is not None else None
-        self.peer_weights, self._masked, self._batches = state["peer_weights"], state["masked"], state["batches"]
-        self._statistics = list(state["statistics"])
+        self.peer_weights = state["peer_weights"]
+        self._statistics.load_state_dict(state["statistics"])
 
     def __getstate__(self) -> dict[str, Any]:
         """Plain picklable state: the generator as its state, tensors on the CPU."""
@@ -236,8 +213,7 @@ class Reciprocity:
         if self._generator is not None:
             state["_generator_state"] = (self._generator.device.type, self._generator.get_state())
         state["_generator"] = None
-        state["_statistics"] = []
-        state["_masked"] = self.masked_peer_values
+        state["_statistics"] = self._statistics.without_batches()
         if self._moments is not None:
             state["_moments"] = self._moments.to("cpu")
         return state
