@@ -26,7 +26,9 @@ def cpu_seconds(algorithm: str, n_agents: int, steps: int, extra: list[str]) -> 
     command = [sys.executable, "-m", "epymarl_pr", f"--config={algorithm}", "--env-config=gymma", "with", *settings]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stderr[-3000:]}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

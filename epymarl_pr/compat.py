@@ -156,7 +156,7 @@ def _tensorboard_logger() -> ModuleType:
     def configure(directory: str) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        writers[:] = [SummaryWriter(directory)]  # type: ignore[no-untyped-call]
+        writers[:] = [SummaryWriter(directory)]
         atexit.register(writers[0].close)  # its thread dies with the interpreter, and what it has not written
 
     def log_value(name: str, value: float, step: int) -> None:

@@ -113,13 +113,12 @@ def take(arguments: list[str], flag: str) -> str | None:
 
 def updates(arguments: Sequence[str]) -> dict[str, Any]:
     """The ``key=value`` pairs after ``with``, read as sacred reads them."""
-    from sacred.arg_parser import get_config_updates
-    from sacred.utils import iterate_flattened
+    from sacred import arg_parser, utils
 
     if "with" not in arguments:
         return {}
-    changes, _ = get_config_updates(list(arguments)[list(arguments).index("with") + 1 :])
-    return dict(iterate_flattened(changes))
+    changes, _ = arg_parser.get_config_updates(list(arguments)[list(arguments).index("with") + 1 :])  # type: ignore[no-untyped-call]
+    return dict(utils.iterate_flattened(changes))  # type: ignore[no-untyped-call]
 
 
 def start_method(name: str | None) -> None:
@@ -133,4 +132,3 @@ def start_method(name: str | None) -> None:
     if name not in known:
         raise UsageError(f"--start-method={name}: expected one of {', '.join(known)}.")
     multiprocessing.set_start_method(name, force=True)
-

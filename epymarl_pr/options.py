@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from typing import Any, Literal
 
 from epymarl_pr.errors import UsageError
@@ -30,7 +31,7 @@ class Options:
     One key each for the fields of :class:`~marl_pr_common.config.ReciprocityConfig` and for those below.
     """
 
-    reciprocity: ReciprocityConfig = ReciprocityConfig(estimator="one_state")
+    reciprocity: ReciprocityConfig = field(default_factory=partial(ReciprocityConfig, estimator="one_state"))
     """Options of eq. 12. Other than elsewhere, ``estimator`` is "one_state" by default: EPyMARL's updates are short,
     and asking every peer about every adjacent state would take longer than the rest of them."""
     z: Value = "auto"

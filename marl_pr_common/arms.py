@@ -53,7 +53,7 @@ def cell_config(shared: TrainConfig, name: str, seed: int) -> TrainConfig:
     """The settings of one arm and seed; everything that an arm does not fix is as in ``shared``."""
     arm = ARMS[name]
     pr = shared.pr if arm.reciprocity else replace(shared.pr, kappa=0.0)
-    return replace(shared, algo=arm.algo, seed=seed, shared_replay=arm.shared_replay, pr=pr)
+    return replace(shared, algo=arm.algo, seed=seed, shared_replay=arm.shared_replay, pr=pr, final_checkpoint=False)
 
 
 def arm_labels(results: pd.DataFrame) -> dict[str, str]:

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from marl_pr_common.configs import read_yaml
 from marl_pr_common.display import Display
+from marl_pr_common.files import read_json
 from marl_pr_common.provenance import RUN
 from marl_pr_common.run_guard import PARENT, RunInUseError, exclusive
-from marl_pr_common.runs import INCOMPLETE, RESULTS
+from marl_pr_common.runs import CHECKPOINTS, INCOMPLETE, RESULTS
 from marl_pr_common.status import read_status
 
 POLL_SECONDS = 0.5
@@ -70,8 +72,10 @@ class _Processes:
         with exclusive(cell.directory), self._lock:
             if self._stopped or is_complete(cell.directory):
                 return None
-            set_aside(cell.directory)
-            process = subprocess.Popen(command(cell), stdout=log, stderr=log, env=_environment(cell.threads))
+            resumed = can_resume(cell)
+            if not resumed:
+                set_aside(cell.directory)
+            process = subprocess.Popen(command(cell, resumed), stdout=log, stderr=log, env=_environment(cell.threads))
             self._running.add(process)
         return process
 
@@ -82,9 +86,11 @@ class _Processes:
                 process.terminate()
 
 
-def command(cell: Cell) -> list[str]:
-    """The command line of a cell; it can be given by hand just as well."""
+def command(cell: Cell, resumed: bool = False) -> list[str]:
+    """The command line of a cell, begun or resumed; it can be given by hand just as well."""
     module = [sys.executable, "-m", "marl_pr_common.cli", "train"]
+    if resumed:
+        return [*module, "--resume", str(cell.directory)]
     return [*module, "--config", str(cell.config), "--arm", cell.arm, "--out", str(cell.directory)]
 
 
@@ -94,6 +100,18 @@ def is_complete(directory: Path) -> bool:
     if status is None or status.state != "complete":
         return False
     return all((directory / name).is_file() for name in _LEFT_BY_A_RUN)
+
+
+def can_resume(cell: Cell) -> bool:
+    """Whether a cell was interrupted, not failed, with a checkpoint of the settings that are wanted now."""
+    status = read_status(cell.directory)
+    if status is None or status.state not in ("running", "stopped") or not (cell.directory / RUN).is_file():
+        return False
+    then = read_json(cell.directory / RUN).get("config")
+    wanted = read_yaml(cell.config)
+    if not isinstance(then, dict) or any(then.get(key) != value for key, value in wanted.items()):
+        return False
+    return any((cell.directory / CHECKPOINTS).glob("*/manifest.json"))
 
 
 def set_aside(directory: Path) -> None:

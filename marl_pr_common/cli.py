@@ -84,7 +84,7 @@ def _command(name: str, options: Sequence[str]) -> Any:
     path = early.parse_known_args(options)[0].config
     default = tyro.MISSING_NONPROP
     if path is not None and hasattr(command, "defaults"):
-        default = command(out=tyro.MISSING, **command.defaults(path))
+        default = command(**{"out": tyro.MISSING, **command.defaults(path)})
     return tyro.cli(command, prog=f"marl-pr {name}", args=options, default=default, config=(tyro.conf.OmitArgPrefixes,))
 
 

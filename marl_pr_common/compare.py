@@ -35,7 +35,7 @@ FIGURE = "learning_curves"
 BOOTSTRAP_SEED = 0
 """Seed of the resamples: the same results give the same intervals."""
 _LOCK = ".lock"
-_SET_BY_CELL = ("algo", "seed", "shared_replay")
+_SET_BY_CELL = ("algo", "seed", "shared_replay", "final_checkpoint", "checkpoint_every")
 
 
 @dataclass(frozen=True)

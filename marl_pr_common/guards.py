@@ -1,10 +1,20 @@
-"""Finite checks on what environments return: a NaN is named where it enters, not found hours later in a network."""
+"""Finite checks: a NaN is named where it enters, not found hours later in a network; and a bound for the values."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
+import torch as th
+
+LOGGER = logging.getLogger("marl_pr")
+SLACK = 2.0
+"""The alarm rings at this many times the bound, plus 1: critics overshoot while they learn."""
+
+
+class NonFiniteError(ValueError):
+    """Something that training depends on is NaN or infinite; the message names the agent, the tensor and the step."""
 
 
 def require_finite(values: Any, what: str, where: str, agent: int | None = None) -> None:
@@ -13,7 +23,7 @@ def require_finite(values: Any, what: str, where: str, agent: int | None = None)
     :param values: (n_agents, ...) array or dictionary of arrays; (...) if ``agent`` is given
     :param what: its name, for the message: "reward", "observation"
     :param where: when it came, for the message: "at step 1200"
-    :raises ValueError: naming the agent, the position and the value
+    :raises NonFiniteError: naming the agent, the position and the value
     """
     if isinstance(values, dict):
         for key, part in values.items():
@@ -27,8 +37,68 @@ def require_finite(values: Any, what: str, where: str, agent: int | None = None)
     if agent is None:
         agent, position = position[0], position[1:]
     place = f", coordinate {position if len(position) > 1 else position[0]}" if position else ""
-    raise ValueError(
+    raise NonFiniteError(
         f"non-finite {what} of agent {agent}{place} {where}: {value}. The transition was not stored, and no network "
         "was updated with it. Check the environment (VecCheckNan finds the step that causes it); what was saved before "
         "is unchanged."
     )
+
+
+def bad_agents(tensor: th.Tensor, n_agents: int) -> list[int]:
+    """The agents with NaN or infinity in their part of ``tensor``.
+
+    :param tensor: (n_agents, ...); any shape if there is one agent
+    """
+    finite = th.isfinite(tensor.detach()).reshape(n_agents, -1).all(1)
+    return [agent for agent in range(n_agents) if not finite[agent]]
+
+
+def all_finite(tensors: list[th.Tensor]) -> bool:
+    """Whether no tensor holds NaN or infinity; one pass over the memory."""
+    if not tensors:
+        return True
+    total = th.stack([tensor.detach().sum(dtype=th.float32) for tensor in tensors]).sum()
+    # a sum of finite values may overflow: only then they are looked at one by one
+    return bool(th.isfinite(total)) or all(bool(th.isfinite(tensor).all()) for tensor in tensors)
+
+
+class ValueAlarm:
+    """Watches |Q| against the largest value that rewards allow, r_max / (1 - gamma)."""
+
+    def __init__(self) -> None:
+        self.largest_reward = 0.0
+        """r_max: the largest |reward| seen."""
+        self.ringing: list[int] = []
+        """Agents whose values are beyond the bound."""
+
+    def see(self, rewards: np.ndarray) -> None:
+        """Take in rewards of any shape."""
+        self.largest_reward = max(self.largest_reward, float(np.abs(rewards).max()))
+
+    def bound(self, gamma: float) -> float:
+        """No policy's value is larger; infinite if gamma is 1 or no reward was seen."""
+        return self.largest_reward / (1 - gamma) if gamma < 1 and self.largest_reward > 0 else np.inf
+
+    def check(self, values: np.ndarray, gamma: float, update: int) -> None:
+        """Warn of every agent whose value is beyond the bound and was not before.
+
+        :param values: mean Q of each agent's batch, (n_agents,)
+        """
+        bound = self.bound(gamma)
+        beyond = [int(agent) for agent in np.flatnonzero(np.abs(values) > SLACK * bound + 1)]
+        for agent in beyond:
+            if agent not in self.ringing:
+                LOGGER.warning(
+                    "agent %d diverges: its mean Q is %.4g at update %d, but rewards up to %.4g with gamma %g allow "
+                    "|Q| <= %.4g. A smaller learning_rate, tau or kappa may help; the last checkpoint is unchanged.",
+                    *(agent, values[agent], update, self.largest_reward, gamma, bound),
+                )
+        self.ringing = beyond
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything, for a checkpoint."""
+        return {"largest_reward": self.largest_reward, "ringing": list(self.ringing)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`."""
+        self.largest_reward, self.ringing = state["largest_reward"], list(state["ringing"])

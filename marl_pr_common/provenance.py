@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from marl_pr_common.files import write_json
+from marl_pr_common.files import read_json, write_json
 
 RUN = "run.json"
 PACKAGES = (
@@ -26,6 +26,7 @@ PACKAGES = (
     "matplotlib",
     "tyro",
     "torch",
+    "safetensors",
     "stable-baselines3",
     "gymnasium",
     "mujoco",
@@ -97,6 +98,15 @@ def describe(config: object, seed: int, **extra: Any) -> dict[str, Any]:
 def record(directory: Path, config: object, seed: int, **extra: Any) -> None:
     """Write :func:`describe` to ``run.json`` in the run directory."""
     write_json(directory / RUN, describe(config, seed, **extra))
+
+
+def record_resume(directory: Path, step: int, checkpoint: str) -> None:
+    """Add to ``run.json`` that the run went on from a checkpoint: when, on what, with which versions."""
+    content = read_json(directory / RUN)
+    described = describe({}, 0)
+    now = {key: value for key, value in described.items() if key not in ("config", "seed")}
+    content["resumed"] = [*content.get("resumed", []), {"step": step, "checkpoint": checkpoint, **now}]
+    write_json(directory / RUN, content)
 
 
 def as_plain(config: object) -> Any:

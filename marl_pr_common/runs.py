@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 from marl_pr_common.files import replacing
 
 RESULTS = "results.parquet"
+CHECKPOINTS = "checkpoints"
+"""Directory of a run's checkpoints, in the run directory."""
 INCOMPLETE = ".incomplete-"
 """In the name of a directory, before a number: what an interrupted run left, kept but no result."""
 TEAM = -1
@@ -83,6 +85,22 @@ class ResultsWriter:
         self.path = directory / RESULTS
         self.identity = identity
         self._rows: list[dict[str, Any]] = _read_table(self.path).to_pylist() if self.path.exists() else []
+
+    @property
+    def n_rows(self) -> int:
+        """Rows so far, written or not."""
+        return len(self._rows)
+
+    def cut(self, n_rows: int) -> None:
+        """Drop what was written after a checkpoint that knew ``n_rows`` rows.
+
+        :raises ValueError: if there are fewer
+        """
+        if len(self._rows) < n_rows:
+            raise ValueError(
+                f"{self.path} has {len(self._rows)} rows, but the checkpoint knew {n_rows}: it was altered."
+            )
+        del self._rows[n_rows:]
 
     def append(self, clock: Clock, values: Mapping[str, float], agent: int = TEAM) -> None:
         """Add one row per metric, in memory; :meth:`flush` writes them.

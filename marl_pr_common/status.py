@@ -10,12 +10,12 @@ from typing import Literal
 from marl_pr_common.files import read_json, write_json
 
 STATUS = "status.json"
-State = Literal["running", "complete", "failed"]
+State = Literal["running", "stopped", "complete", "failed"]
 
 
 @dataclass(frozen=True)
 class Status:
-    """State of a run. A run that was killed stays "running"."""
+    """State of a run. One that was asked to end and has saved is "stopped"; one that was killed stays "running"."""
 
     state: State
     total_env_steps: int
@@ -69,6 +69,10 @@ class StatusReporter:
     def complete(self) -> None:
         """Tell that the run ended as it should and that all its files are there."""
         self._write("complete")
+
+    def stopped(self) -> None:
+        """Tell that the run was asked to end, and can go on from its checkpoint."""
+        self._write("stopped")
 
     def failed(self, error: BaseException) -> None:
         """Tell what ended the run."""

@@ -10,15 +10,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sb3_pr.callbacks import AgentEvalCallback, evaluate_agents
     from sb3_pr.ddpg import DDPGPR
+    from sb3_pr.resume import CheckpointCallback, load_checkpoint, save_checkpoint
     from sb3_pr.td3 import TD3PR
 
-__all__ = ["DDPGPR", "TD3PR", "AgentEvalCallback", "evaluate_agents"]
+__all__ = [
+    "DDPGPR",
+    "TD3PR",
+    "AgentEvalCallback",
+    "CheckpointCallback",
+    "evaluate_agents",
+    "load_checkpoint",
+    "save_checkpoint",
+]
 
 _HOMES = {
     "AgentEvalCallback": "sb3_pr.callbacks",
+    "CheckpointCallback": "sb3_pr.resume",
     "DDPGPR": "sb3_pr.ddpg",
     "TD3PR": "sb3_pr.td3",
     "evaluate_agents": "sb3_pr.callbacks",
+    "load_checkpoint": "sb3_pr.resume",
+    "save_checkpoint": "sb3_pr.resume",
 }
 
 

@@ -21,16 +21,18 @@ from marl_pr_common.config import ReciprocityConfig, from_mapping
 from marl_pr_common.guards import require_finite
 from marl_pr_common.reciprocity import Reciprocity
 from sb3_pr import checks
-from sb3_pr.buffers import as_agent_major
 from sb3_pr.extraction import lone_agent
-from sb3_pr.fast import fast_matmul, store_float32
+from sb3_pr.fast import fast_matmul
+from sb3_pr.guards import Watch
 from sb3_pr.logs import best_agent, record_episodes, record_reciprocity
+from sb3_pr.persistence import Persistence
 from sb3_pr.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
 from sb3_pr.reciprocal import ActorObjective, ReciprocalTarget, snapshot_of
+from sb3_pr.resume.logs import restore_logger
 from sb3_pr.vec_env import check_action_space, is_parallel_env, make_columns, parallel_to_vec_env
 
 
-class MultiAgent(TD3):
+class MultiAgent(Persistence):
     """Mixin in front of ``TD3`` or ``DDPG``; see :class:`sb3_pr.TD3PR` for the parameters."""
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -53,6 +55,7 @@ class MultiAgent(TD3):
         observation_masks: Any = None,
         leader: int | None = None,
         fast: bool = False,
+        guards: bool = True,
         **kwargs: Any,
     ):
         kwargs = checks.named(args, kwargs, self.upstream)
@@ -62,6 +65,7 @@ class MultiAgent(TD3):
         self.observation_masks = observation_masks
         self.n_agents = n_agents or 1
         self.fast = fast
+        self.guards = guards
         self._leader = leader
         self._agent_episodes: list[deque[dict[str, float]]] = []
         setup = kwargs.pop("_init_setup_model", True)
@@ -94,6 +98,7 @@ class MultiAgent(TD3):
         self.policy_kwargs = given
         if self.n_agents > 1:
             self._take_columns()
+        self.watch = Watch(self.n_agents, getattr(self, "guards", True))
 
     def _policy_kwargs(self) -> dict[str, Any]:
         """The user's, with ``n_agents`` and masks for the policy to know; a lone agent needs none."""
@@ -132,8 +137,8 @@ class MultiAgent(TD3):
         """SB3's update, of all agents at once; ``batch_size`` is per agent."""
         with fast_matmul(self.fast and self.n_agents > 1):
             super().train(gradient_steps, batch_size)
-        if self.n_agents > 1:
-            record_reciprocity(self.logger, self.reciprocity)
+        values = record_reciprocity(self.logger, self.reciprocity) if self.n_agents > 1 else None
+        self.watch.after_updates(self, values)
 
     def collect_rollouts(self, *args: Any, **kwargs: Any) -> RolloutReturn:
         """SB3's; with ``gradient_steps=-1`` every *agent* then gets as many updates as it took steps."""
@@ -144,7 +149,9 @@ class MultiAgent(TD3):
         self, replay_buffer: ReplayBuffer, buffer_action: Any, new_obs: Any, reward: Any, dones: Any, infos: Any
     ) -> None:
         """SB3's, after a look at what the environment returned: a NaN in the buffer would poison all later updates."""
-        checks.transition(new_obs, reward, infos, f"at step {self.num_timesteps}")
+        if self.guards:
+            checks.transition(new_obs, reward, infos, f"at step {self.num_timesteps}")
+            self.watch.alarm.see(reward)
         super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
 
     def _setup_learn(
@@ -158,7 +165,11 @@ class MultiAgent(TD3):
         result = super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
         if not self._agent_episodes or reset_num_timesteps:
             self._agent_episodes = [deque(maxlen=self._stats_window_size) for _ in range(self.n_agents)]
-        require_finite(self._last_obs, "observation", "after reset")
+        self.watch.attach(self)
+        if self.guards:
+            require_finite(self._last_obs, "observation", "after reset")
+        if (logged := self.__dict__.pop("_resumed_logger", None)) is not None:
+            restore_logger(self.logger, logged, self.num_timesteps)
         return result
 
     def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
@@ -217,33 +228,3 @@ class MultiAgent(TD3):
         """
         checks.leader(index, self.n_agents, name="index")
         return lone_agent(self, index)
-
-    @classmethod
-    def load(cls, path: Any, env: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """SB3's ``load``. Keyword arguments may also be options of PR: ``load(path, kappa=0.2)``.
-
-        :raises UnknownOption: for a keyword that is only nearly one
-        """
-        checks.load_options(kwargs, cls.upstream)
-        return super().load(path, env, *args, **kwargs)
-
-    def load_replay_buffer(self, path: Any, truncate_last_traj: bool = True) -> None:
-        super().load_replay_buffer(path, truncate_last_traj)
-        if self.n_agents > 1:
-            self._take_columns()
-
-    def _take_columns(self) -> None:
-        """Let every agent draw from its own column of the replay buffer."""
-        assert self.replay_buffer is not None
-        self.replay_buffer = as_agent_major(self.replay_buffer, self.shared_replay)
-        if self.fast:
-            store_float32(self.replay_buffer)
-
-    def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "peer_critics"]
-
-    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
-        state_dicts, variables = super()._get_torch_save_params()
-        if getattr(self, "peer_critics", None) is not None:
-            state_dicts = [*state_dicts, "peer_critics"]
-        return state_dicts, variables

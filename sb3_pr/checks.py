@@ -66,7 +66,7 @@ def load_options(kwargs: dict[str, Any], upstream: type[TD3]) -> None:
     :raises UnknownOption: for a keyword that resembles an option but is none
     """
     loading = inspect.signature(upstream.load).parameters
-    own = ("n_agents", "shared_replay", "observation_masks", "leader", "fast")
+    own = ("n_agents", "shared_replay", "observation_masks", "leader", "fast", "guards", "trust")
     known = [*inspect.signature(upstream.__init__).parameters, *loading, *PR_OPTIONS, *own]
     for name in kwargs:
         close = difflib.get_close_matches(name, known, n=1)

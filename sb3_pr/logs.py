@@ -29,8 +29,11 @@ def record_episodes(logger: Logger, episodes: Episodes) -> None:
             logger.record(f"rollout/agent_{agent}/ep_len_mean", safe_mean([episode["l"] for episode in played]))
 
 
-def record_reciprocity(logger: Logger, reciprocity: Reciprocity) -> None:
-    """Own and peer value, their gap and disagreement, per agent (``train/agent_i/...``) and as mean (``train/...``)."""
+def record_reciprocity(logger: Logger, reciprocity: Reciprocity) -> np.ndarray | None:
+    """Own and peer value, their gap and disagreement, per agent (``train/agent_i/...``) and as mean (``train/...``).
+
+    :return: the own values, (n_agents,), if there are new ones
+    """
     statistics = reciprocity.pop_statistics()
     for name, values in statistics.items():
         for agent, value in enumerate(values):
@@ -40,3 +43,4 @@ def record_reciprocity(logger: Logger, reciprocity: Reciprocity) -> None:
             logger.record(f"train/{name}", float(np.nanmean(values)))
     if statistics and reciprocity.active:
         logger.record("train/masked_peer_values", reciprocity.masked_peer_values)
+    return statistics.get("own_value")

@@ -12,8 +12,9 @@ from stable_baselines3.common.policies import ContinuousCritic
 from stable_baselines3.common.type_aliases import PyTorchObs
 
 from marl_pr_common.delegate import Delegate
+from marl_pr_common.estimators import Evaluate
 from marl_pr_common.grouping import by_peer
-from marl_pr_common.reciprocity import Evaluate, Reciprocity
+from marl_pr_common.reciprocity import Reciprocity
 from marl_pr_common.target import without_bad_gradients
 from sb3_pr.mlp import frozen
 from sb3_pr.observations import VectorPart, gather_rows
@@ -57,7 +58,7 @@ class ReciprocalTarget(Delegate):
         return tuple(critic.reshape(-1, 1) for critic in mixed)
 
     def evaluator(self, obs: PyTorchObs, actions: th.Tensor) -> Evaluate:
-        """The peers' view of this batch; see :data:`marl_pr_common.reciprocity.Evaluate`."""
+        """The peers' view of this batch; see :data:`marl_pr_common.estimators.Evaluate`."""
         peers = self.wrapped if self.snapshot is None else self.snapshot
 
         def evaluate(states: th.Tensor, peer: th.Tensor) -> th.Tensor:
@@ -96,7 +97,7 @@ class ActorObjective(Delegate):
     def q1_forward(self, obs: Any, actions: th.Tensor) -> th.Tensor:
         """(n_agents * batch, 1): the first critic's value, or eq. 12 for it; differentiable in ``actions``."""
         with frozen(self.wrapped.q_networks[0]):
-            own = self.wrapped.q1_forward(obs, actions)
+            own: th.Tensor = self.wrapped.q1_forward(obs, actions)
         reciprocity = self.target.reciprocity
         if not (reciprocity.active and reciprocity.config.in_actor):
             return own

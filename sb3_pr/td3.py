@@ -30,6 +30,8 @@ class TD3PR(MultiAgent, TD3):
     :param leader: the agent that answers ``predict`` for other than ``n_agents`` rows; None: the best recent return
     :param fast: matrix products by oneDNN where that keeps float32 precision, and observations stored in float32:
         faster, equal up to float32 rounding; only for more than one agent
+    :param guards: name NaN and infinity where they enter (observations, rewards, gradients, losses, peers), and warn of
+        values beyond what the rewards allow; the update itself is the same with and without
     :param args: SB3's positional parameters, from ``learning_rate`` on
     :param kwargs: SB3's parameters, and the options of PR by name: ``kappa``, ``adjacency``, ``peers``, ... (see
         :class:`marl_pr_common.ReciprocityConfig`)

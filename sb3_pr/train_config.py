@@ -62,6 +62,11 @@ class TrainConfig:
     """Steps of each agent between two evaluations; one more comes before the first step and one after the last."""
     eval_episodes: int = 10
     """Episodes per agent and evaluation, without exploration noise, on a task of their own."""
+    checkpoint_every: int = 50_000
+    """Steps of each agent between two checkpoints, from which an interrupted run goes on exactly; 0 saves none in
+    between. A checkpoint holds the replay buffer; the newest two are kept."""
+    final_checkpoint: bool = True
+    """Whether a complete run keeps a last checkpoint, replay included (cells of a comparison do not)."""
     device: str = "auto"
     """torch device: auto, cpu, cuda, cuda:1, mps."""
     threads: int = 1
@@ -109,6 +114,7 @@ _RANGES = {
     "seed": (0, 2**31 - 1, "an integer in [0, 2**31 - 1]"),
     "learning_rate": (0.0, math.inf, "a finite number > 0"),
     "learning_starts": (0, 2**62, "an integer >= 0"),
+    "checkpoint_every": (0, 2**62, "an integer >= 0"),
     "tau": (0.0, 1.0, "a number in (0, 1]"),
     "gamma": (0.0, 1.0, "a number in [0, 1]"),
     "action_noise": (0.0, math.inf, "a finite number >= 0"),

@@ -2,16 +2,17 @@
 
 1. make the tasks and the model; nothing is written if a setting is refused
 2. write ``run.json``; log to ``progress.csv`` as Stable-Baselines3 does
-3. learn; before, during and after it evaluate every agent into ``results.parquet``
+3. learn; before, during and after it evaluate every agent into ``results.parquet``; save checkpoints
 4. save ``model.zip``; ``status.json`` says "complete" only now
+An interrupted run is resumed from its newest checkpoint: files are cut back to it, and go on.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import logging
-import re
-import time
+import shlex
+import shutil
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -21,24 +22,23 @@ import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3 import DDPG, TD3
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.noise import NormalActionNoise
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
+from marl_pr_common.checkpoint import Stopped, StopRequest, catch_signals, checkpoints, latest
+from marl_pr_common.config import from_mapping
 from marl_pr_common.display import Display
-from marl_pr_common.files import require_unused
-from marl_pr_common.provenance import record
-from marl_pr_common.runs import TEAM, Clock, ResultsWriter, RunIdentity
-from marl_pr_common.status import StatusReporter
-from sb3_pr import DDPGPR, TD3PR, evaluate_agents
+from marl_pr_common.files import read_json, require_unused
+from marl_pr_common.provenance import RUN, record, record_resume
+from marl_pr_common.runs import CHECKPOINTS, ResultsWriter, RunIdentity
+from marl_pr_common.status import StatusReporter, read_status
+from sb3_pr import DDPGPR, TD3PR
+from sb3_pr.recorder import EVALUATION_SEED, Recorder
+from sb3_pr.resume import CheckpointCallback, load_checkpoint
 from sb3_pr.train_config import TrainConfig
-
-EVALUATION_SEED = 10_000
-"""Added to the run's seed: evaluation episodes differ from training episodes and are equal in all arms."""
 
 logger = logging.getLogger("marl_pr")
 ENGINE = f"stable-baselines3 {importlib.metadata.version('stable-baselines3')}"
@@ -47,38 +47,124 @@ ENGINE = f"stable-baselines3 {importlib.metadata.version('stable-baselines3')}"
 def train(config: TrainConfig, out: Path, arm: str | None = None, display: Display | None = None) -> None:
     """Run ``config`` and leave model, results, log and provenance in the directory ``out``.
 
+    SIGTERM and SIGINT save a checkpoint and end the process with a message on how to resume.
+
     :param arm: name under which the run is compared; the algorithm's name by default
     :param display: where to show progress; the logger "marl_pr" by default
     :raises FileExistsError: if ``out`` is not empty; nothing in it is changed
     :raises ValueError: if the task cannot be made or its actions are not continuous, or the model refuses a setting
     """
     require_unused(out)
-    th.set_num_threads(config.threads)
-    arm = arm or config.algo
-    total = config.timesteps_per_agent * config.team_size
     check_task(config.env)
-    # a column per episode: the episodes are the same as one after the other, and predicted together
-    eval_env = make_vec_env(config.env, n_envs=config.eval_episodes, seed=EVALUATION_SEED + config.seed)
-    model = build_model(config, make_vec_env(config.env, n_envs=config.team_size, seed=config.seed))
-    out.mkdir(parents=True, exist_ok=True)
-    record(out, config, config.seed, arm=arm, engine=ENGINE, n_agents=config.team_size, total_env_steps=total)
-    model.set_logger(configure(str(out), ["csv"]))
-    identity = RunIdentity(f"{arm}-seed{config.seed}", arm, config.env, ENGINE, config.seed)
-    status = StatusReporter(out, total)
-    recorder = Recorder(config, eval_env, ResultsWriter(out, identity), status, display)
-    try:
-        with display or nullcontext():
-            model.learn(total, callback=recorder)
-        model.dump_logs()  # else progress.csv lacks what came after the last report
-        model.save(out / "model.zip")
-        status.complete()
-    except BaseException as error:
-        status.failed(error)
-        raise
-    finally:
-        model.logger.close()
-        model.get_env().close()
-        eval_env.close()
+    with catch_signals() as stop:
+        run = _Run(config, out, arm or config.algo, display, stop)
+        out.mkdir(parents=True, exist_ok=True)
+        n_agents = config.team_size
+        extra = {"arm": run.arm, "engine": ENGINE, "n_agents": n_agents, "total_env_steps": run.total}
+        record(out, config, config.seed, **extra)
+        run.begin()
+        run.to_the_end()
+
+
+def resume(out: Path, display: Display | None = None) -> None:
+    """Go on with the run in ``out`` from its newest checkpoint, with its own settings; nothing if it is complete.
+
+    :raises FileNotFoundError: if there is no run, or it has no checkpoint
+    :raises ValueError: if its files are not what a run leaves
+    """
+    described, status = _described(out), read_status(out)
+    if status is not None and status.state == "complete":
+        _say(display, f"{out} is complete: {status.total_env_steps} steps. Nothing was changed.")
+        return
+    root = out / CHECKPOINTS
+    if latest(root) is None:
+        raise FileNotFoundError(
+            f"{out} has no complete checkpoint in {CHECKPOINTS}/, so there is nothing to resume from. Start the run "
+            "again with another --out; checkpoint_every says how often one is saved."
+        )
+    config = from_mapping(TrainConfig, described["config"], where=f"{out / RUN}: config")
+    with catch_signals() as stop:
+        run = _Run(config, out, described["arm"], display, stop)
+        run.begin()
+        found = load_checkpoint(root, run.model, run.callbacks)
+        record_resume(out, found.manifest.step, found.path.name)
+        _say(display, f"{out}: resumed at step {found.manifest.step} of {run.total} from {found.path.name}.")
+        run.to_the_end()
+
+
+def _described(out: Path) -> dict[str, Any]:
+    if not (out / RUN).is_file():
+        raise FileNotFoundError(f"{out} holds no {RUN}: it is not the directory of a run. Give the --out of one.")
+    described = read_json(out / RUN)
+    if not isinstance(described.get("config"), dict) or not isinstance(described.get("arm"), str):
+        raise ValueError(f"{out / RUN} has no config or arm: it was not written by `marl-pr train`, or was altered.")
+    return described
+
+
+class _Run:
+    """The parts of one run; making them writes nothing."""
+
+    def __init__(self, config: TrainConfig, out: Path, arm: str, display: Display | None, stop: StopRequest) -> None:
+        th.set_num_threads(config.threads)
+        self.config, self.out, self.arm, self.display, self.stop = config, out, arm, display, stop
+        self.total = config.timesteps_per_agent * config.team_size
+        # a column per episode: the episodes are the same as one after the other, and predicted together
+        self.eval_env = make_vec_env(config.env, n_envs=config.eval_episodes, seed=EVALUATION_SEED + config.seed)
+        self.model = build_model(config, make_vec_env(config.env, n_envs=config.team_size, seed=config.seed))
+        self.status = StatusReporter(out, self.total)
+        self.callbacks: list[Any] = []
+
+    def begin(self) -> None:
+        """Open the files that the run writes."""
+        config = self.config
+        self.model.set_logger(configure(str(self.out), ["csv"]))
+        identity = RunIdentity(f"{self.arm}-seed{config.seed}", self.arm, config.env, ENGINE, config.seed)
+        writer = ResultsWriter(self.out, identity)
+        saver = CheckpointCallback(
+            config.checkpoint_every,
+            self.out / CHECKPOINTS,
+            stop=self.stop,
+            advice=f"resume with: marl-pr train --resume {shlex.quote(str(self.out))}",
+            at_end=config.final_checkpoint,
+        )
+        self.callbacks = [Recorder(config, self.eval_env, writer, self.status, self.display), saver]
+
+    def to_the_end(self) -> None:
+        """Learn what remains, and leave a complete run."""
+        model = self.model
+        try:
+            remaining = self.total - model.num_timesteps
+            with self.display or nullcontext():
+                if remaining > 0:
+                    model.learn(remaining, callback=self.callbacks, reset_num_timesteps=model.num_timesteps == 0)
+            model.dump_logs()  # else progress.csv lacks what came after the last report
+            model.save(self.out / "model.zip")
+            self.status.running(model.num_timesteps)
+            self.status.complete()
+            self._tidy()
+        except Stopped:
+            self.status.stopped()
+            raise
+        except BaseException as error:
+            self.status.failed(error)
+            raise
+        finally:
+            model.logger.close()
+            model.get_env().close()
+            self.eval_env.close()
+
+    def _tidy(self) -> None:
+        """A complete run needs its last checkpoint at most."""
+        found = checkpoints(self.out / CHECKPOINTS)
+        for path in found[:-1] if self.config.final_checkpoint else found:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _say(display: Display | None, text: str) -> None:
+    if display is None:
+        logger.info(text)
+    else:
+        display.line(text)
 
 
 def check_task(env_id: str) -> None:
@@ -122,102 +208,6 @@ def build_model(config: TrainConfig, env: VecEnv) -> Any:
     if config.reciprocal:
         arguments |= {"shared_replay": config.shared_replay, "fast": config.fast, **vars(config.pr)}
     return _CLASSES[config.algo](_policy_name(env.observation_space), env, **arguments)
-
-
-class Recorder(BaseCallback):
-    """Evaluates every agent at step 0, every ``eval_every`` steps per agent and after the last update.
-
-    Rows of agent i: ``eval/return``, the mean return of its episodes. What the algorithm logs under ``train/``
-    is kept too, by agent where the key names one (``train/agent_0/...``). Time spent here is not training time.
-    """
-
-    model: OffPolicyAlgorithm
-
-    def __init__(
-        self,
-        config: TrainConfig,
-        eval_env: VecEnv,
-        writer: ResultsWriter,
-        status: StatusReporter,
-        display: Display | None = None,
-    ) -> None:
-        super().__init__()
-        self.config = config
-        self.eval_env = eval_env
-        self.writer = writer
-        self.status = status
-        self.display = display
-        self._due = config.eval_every
-        self._wall = self._cpu = 0.0
-
-    def _on_training_start(self) -> None:
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
-        self._evaluate()
-
-    def _on_step(self) -> bool:
-        self._tell_progress()
-        steps = self.num_timesteps // self.config.team_size
-        if self._due <= steps < self.config.timesteps_per_agent:
-            self._evaluate()
-            self._due += self.config.eval_every
-        return True
-
-    def _on_training_end(self) -> None:
-        self._tell_progress(last=True)
-        self._evaluate()
-
-    def _tell_progress(self, last: bool = False) -> None:
-        if (self.status.running(self.num_timesteps) or last) and self.display is not None:
-            self.display.update(self.writer.identity.run, self.num_timesteps, self.status.of_total_env_steps)
-
-    def _evaluate(self) -> None:
-        wall, cpu = time.perf_counter(), time.process_time()
-        clock = Clock(
-            env_steps_per_agent=self.num_timesteps // self.config.team_size,
-            total_env_steps=self.num_timesteps,
-            updates=self.model._n_updates,
-            wall_time=wall - self._wall,
-            cpu_time=cpu - self._cpu,
-        )
-        returns = [
-            float(np.mean(episodes))
-            for episodes in evaluate_agents(
-                self.model, self.eval_env, self.config.eval_episodes, seed=EVALUATION_SEED + self.config.seed
-            )
-        ]
-        for agent, value in enumerate(returns):
-            self.writer.append(clock, {"eval/return": value}, agent)
-        for agent, values in self._logged().items():
-            self.writer.append(clock, values, agent)
-        self.writer.flush()
-        agents = ", ".join(f"{value:.1f}" for value in returns)
-        self._say(
-            f"{self.writer.identity.run}: {clock.env_steps_per_agent} of {self.config.timesteps_per_agent} steps per "
-            f"agent, return {np.mean(returns):.1f} (agents: {agents})"
-        )
-        self._wall += time.perf_counter() - wall
-        self._cpu += time.process_time() - cpu
-
-    def _say(self, text: str) -> None:
-        if self.display is None:
-            logger.info(text)
-        else:
-            self.display.line(text)
-
-    def _logged(self) -> dict[int, dict[str, float]]:
-        """What the algorithm logged since its last report: agent, or TEAM -> metric -> value."""
-        values: dict[int, dict[str, float]] = {}
-        for key, value in self.logger.name_to_value.items():
-            if (
-                not key.startswith("train/")
-                or key == "train/n_updates"
-                or not isinstance(value, (int, float, np.number))
-            ):
-                continue
-            agent = re.match(r"train/agent_(\d+)/", key)
-            metric = f"train/{key[agent.end() :]}" if agent else key
-            values.setdefault(int(agent[1]) if agent else TEAM, {})[metric] = float(value)
-        return values
 
 
 def _policy_name(space: spaces.Space[Any]) -> str:

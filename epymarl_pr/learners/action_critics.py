@@ -12,8 +12,9 @@ import torch as th
 
 from epymarl_pr.learners.shadow import filled_rows, pass_size, replace_rows, rows
 from marl_pr_common.delegate import Delegate
+from marl_pr_common.estimators import Evaluate
 from marl_pr_common.grouping import by_peer
-from marl_pr_common.reciprocity import Evaluate, Reciprocity
+from marl_pr_common.reciprocity import Reciprocity
 from marl_pr_common.target import without_bad_gradients
 
 
@@ -77,7 +78,7 @@ class ReciprocalActionCritic(Delegate):
         return replace_rows(own, index, self.reciprocity.value(values, states, evaluate, record, pass_size(states)))
 
     def _evaluator(self, rest: th.Tensor, actions: th.Tensor) -> Evaluate:
-        """Peers look at what an agent saw and at its joint action; ``rest`` and ``actions`` are (n_agents, row, ...)."""
+        """Peers look at what an agent saw and at its joint action; both arguments are (n_agents, row, ...)."""
         n, batch = rest.shape[:2]
         identity = th.eye(n, dtype=rest.dtype, device=rest.device)[:, : self.n_identity]
 

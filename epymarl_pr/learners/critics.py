@@ -19,7 +19,6 @@ from marl_pr_common.grouping import by_peer
 from marl_pr_common.reciprocity import Reciprocity
 
 
-
 class ReciprocalCritic(Delegate):
     """Stands in for ``target_critic``.
 

@@ -20,6 +20,7 @@ from epymarl_pr.learners.shadow import EpisodeBatch, filled_rows, last_actions, 
 from epymarl_pr.learners.units import Units
 from marl_pr_common.delegate import Delegate
 from marl_pr_common.grouping import by_peer
+from marl_pr_common.peer_statistics import NO_VALUE
 from marl_pr_common.reciprocity import Reciprocity
 
 FEED_FORWARD = ("rnn", "rnn_ns")
@@ -60,7 +61,6 @@ class ReciprocalMac(Delegate):
         self.units = units
         self.recurrent = bool(mac.args.use_rnn) or mac.args.agent not in FEED_FORWARD
         self.had = th.zeros(mac.args.n_agents, mac.args.n_actions, dtype=th.bool)  # actions each agent ever had
-        self.never_had = 0  # peer values left out because the peer never had the action
         self._sequence: tuple[EpisodeBatch, th.Tensor] | None = None
 
     def init_hidden(self, batch_size: int) -> None:
@@ -105,12 +105,10 @@ class ReciprocalMac(Delegate):
         return memory, values
 
     def _leave_out_never_had(self, values: th.Tensor, peer: th.Tensor) -> th.Tensor:
-        """Values (n_actions, n_agents, k) of actions that the peer never had mean nothing: NaN, so not counted."""
+        """Values (n_actions, n_agents, k) of actions that the peer never had mean nothing."""
         if bool(self.had.all()):
             return values
-        unknown = ~self.had[peer].permute(2, 0, 1)
-        self.never_had += int((unknown & values.isfinite()).sum())
-        return values.masked_fill(unknown, th.nan)
+        return values.masked_fill(~self.had[peer].permute(2, 0, 1), NO_VALUE)
 
 
 def ask(

@@ -14,6 +14,9 @@ from epymarl_pr.learners.shadow import EpisodeBatch
 class PRMADDPGLearner(ReciprocalLearner, MADDPGLearner):
     """``MADDPGLearner`` with reciprocity; constructor and methods are the host's."""
 
+    critic: Any
+    target_critic: Any
+
     def __init__(self, mac: Any, scheme: Any, logger: Any, args: Any):
         super().__init__(mac, scheme, logger, args)
         self.set_up_reciprocity(args)

@@ -84,7 +84,8 @@ class _OnPolicy(ReciprocalLearner):
         returns = self.nstep_returns(kappa * total * rewards, mask, theirs, self.args.q_nstep)  # type: ignore[attr-defined]
         agent = th.arange(len(total), device=own.device)
         gained = (returns - theirs[:, :-1]) / units.std(returns, agent)
-        return (1 - kappa) * advantages + gained * mask
+        result: th.Tensor = (1 - kappa) * advantages + gained * mask
+        return result
 
 
 class PRPPOLearner(_OnPolicy, PPOLearner):

@@ -20,6 +20,8 @@ from epymarl_pr.learners.units import Units
 class PRQLearner(ReciprocalLearner, QLearner):
     """``QLearner`` with reciprocity; constructor and methods are the host's."""
 
+    target_mac: Any
+
     def __init__(self, mac: Any, scheme: Any, logger: Any, args: Any):
         super().__init__(mac, scheme, logger, args)
         self.set_up_reciprocity(args)
@@ -34,11 +36,6 @@ class PRQLearner(ReciprocalLearner, QLearner):
             self._compare_action_sets(batch)
         self.synchronise(lambda: self.pr_peers.load_state(self.target_mac))
         super().train(batch, t_env, episode_num)
-
-    @property
-    def masked_peer_values(self) -> int:
-        """Non-finite peer values that were kept out; values of actions that a peer never had do not count."""
-        return self.reciprocity.masked_peer_values - int(self.target_mac.never_had)
 
     def _compare_action_sets(self, batch: EpisodeBatch) -> None:
         """Agents whose available actions never change but are not the same ones are of different kinds."""

@@ -62,7 +62,9 @@ class ReciprocalLearner:
             return None
         masks = np.asarray(given, dtype=bool)
         if masks.ndim != 2 or len(masks) != args.n_agents:
-            raise UsageError(f"pr_observation_masks has shape {masks.shape}: expected (n_agents={args.n_agents}, obs_dim).")
+            raise UsageError(
+                f"pr_observation_masks has shape {masks.shape}: expected (n_agents={args.n_agents}, obs_dim)."
+            )
         return masks
 
     def peers_of(self, target: Any) -> Any:
@@ -88,9 +90,4 @@ class ReciprocalLearner:
             for name, value in self.reciprocity.pop_statistics().items():
                 if np.isfinite(value).any():
                     self.logger.log_stat(STATISTICS[name], float(np.nanmean(value)), t_env)
-            self.logger.log_stat("pr_masked_peer_values", self.masked_peer_values, t_env)
-
-    @property
-    def masked_peer_values(self) -> int:
-        """Non-finite peer values that were kept out of targets so far."""
-        return self.reciprocity.masked_peer_values
+            self.logger.log_stat("pr_masked_peer_values", self.reciprocity.masked_peer_values, t_env)

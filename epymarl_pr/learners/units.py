@@ -22,13 +22,15 @@ class Units:
         """Values in raw units; ``agent`` says whose they are, indices that broadcast with ``values``."""
         if self.moments is None:
             return values
-        return values * self.std(values, agent) + self.moments().mean[agent].to(values.dtype)
+        result: th.Tensor = values * self.std(values, agent) + self.moments().mean[agent].to(values.dtype)
+        return result
 
     def standardised(self, values: th.Tensor, agent: th.Tensor) -> th.Tensor:
         """Raw values in the units of ``agent``."""
         if self.moments is None:
             return values
-        return (values - self.moments().mean[agent].to(values.dtype)) / self.std(values, agent)
+        result: th.Tensor = (values - self.moments().mean[agent].to(values.dtype)) / self.std(values, agent)
+        return result
 
     def std(self, values: th.Tensor, agent: th.Tensor) -> th.Tensor:
         """Standard deviation of each agent's returns; 1 where values are raw."""

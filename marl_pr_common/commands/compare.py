@@ -21,6 +21,7 @@ class SharedSettings(TrainConfig):
     algo: Annotated[Algorithm, Suppress] = "td3_pr"
     seed: Annotated[int, Suppress] = 0
     shared_replay: Annotated[bool, Suppress] = False
+    final_checkpoint: Annotated[bool, Suppress] = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,95 @@
+"""What is measured while the peers are asked: how their values stand to the own ones, and which peers are broken."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+from typing import Any
+
+import numpy as np
+import torch as th
+
+from marl_pr_common.target import peer_statistics
+
+LOGGER = logging.getLogger("marl_pr")
+RECORD_EVERY = 10
+"""Batches between two that count in the statistics: measuring every one would cost as much as forming the target."""
+NO_VALUE = -math.inf
+"""What a peer answers where it has no value, for instance of an action that it never had. Such an answer is left out
+of the mixture like a non-finite one, and is nobody's fault."""
+
+
+class PeerStatistics:
+    """Counts and means over batches; peers with a non-finite value are named when it is first seen."""
+
+    def __init__(self) -> None:
+        self.broken: set[int] = set()
+        """Agents whose values were not finite when they were last asked."""
+        self._masked = 0
+        self._batches = 0
+        self._recorded: list[tuple[th.Tensor, ...]] = []
+
+    @th.no_grad()
+    def record(
+        self, own: th.Tensor, values: th.Tensor, peer_weights: th.Tensor, adjacent_weights: th.Tensor, peers: th.Tensor
+    ) -> None:
+        """Count one batch; the arguments of :func:`marl_pr_common.target.peer_statistics`.
+
+        :param peers: the agent that each value comes from, (n_agents, n_peers, n_adjacent, batch) or what expands to it
+        """
+        if self.broken or not th.isfinite(values.sum()):  # one pass over the values where nothing is wrong
+            self._name(~th.isfinite(values) & (values != NO_VALUE), peers)
+        if self._batches % RECORD_EVERY == 0:
+            peer, gap, disagreement = peer_statistics(own, values, peer_weights, adjacent_weights)
+            self._recorded.append(tuple(t.mean(0) for t in (own.mean(-1), peer, gap, disagreement)))
+        self._batches += 1
+
+    def record_own(self, own: th.Tensor) -> None:
+        """Count a batch in which the peers were not asked: own values (n_critics, n_agents, batch)."""
+        if self._batches % RECORD_EVERY == 0:
+            nothing = th.full_like(own[0, :, 0], th.nan)
+            self._recorded.append((own.amin(0).mean(-1), nothing, nothing, nothing))
+        self._batches += 1
+
+    def pop(self) -> dict[str, np.ndarray]:
+        """Means over the batches recorded since the last call, every tenth: own_value, peer_value, value_gap and
+        critic_disagreement, each (n_agents,); NaN where no peer was asked. Empty if there was none."""
+        if not self._recorded:
+            return {}
+        device = self._recorded[-1][0].device  # those of a checkpoint come from the CPU
+        batches = th.stack([th.stack(batch).to(device) for batch in self._recorded]).double().cpu().numpy()
+        self._recorded = []
+        names = ("own_value", "peer_value", "value_gap", "critic_disagreement")
+        return dict(zip(names, batches.mean(0), strict=True))
+
+    @property
+    def masked(self) -> int:
+        """Non-finite peer values that were kept out of targets so far."""
+        return self._masked
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything, for a checkpoint."""
+        return {"masked": self._masked, "batches": self._batches, "recorded": list(self._recorded)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`."""
+        self._masked, self._batches, self._recorded = state["masked"], state["batches"], list(state["recorded"])
+
+    def without_batches(self) -> PeerStatistics:
+        """A copy with the counts alone: no tensors, which may be on another device."""
+        other = copy.copy(self)
+        other._recorded = []
+        return other
+
+    def _name(self, bad: th.Tensor, peers: th.Tensor) -> None:
+        self._masked += int(bad.sum())
+        found = set(peers.expand(bad.shape[1:])[bad.any(0)].tolist())
+        for agent in sorted(found - self.broken):
+            LOGGER.warning(
+                "non-finite peer value of agent %d at update %d: it is masked in the targets of its peers, which go "
+                "on. Look for the cause in that agent's critic; a checkpoint from before is unharmed.",
+                agent,
+                self._batches + 1,
+            )
+        self.broken = found

@@ -1,0 +1,173 @@
+"""Guards of TD3PR and DDPGPR: gradients before they are applied, losses, the size of the values.
+
+before an optimiser's step: a non-finite gradient is named and the step is not made
+    in a group whose agent is broken already: that agent stands still, the others go on
+after the updates: losses must be finite; mean |Q| is held against r_max / (1 - gamma)
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch as th
+from torch import nn
+
+from marl_pr_common.guards import NonFiniteError, ValueAlarm, all_finite, bad_agents
+
+LOGGER = logging.getLogger("marl_pr")
+NETWORKS = ("actor", "critic", "actor_target", "critic_target")
+EVERY = 10
+"""Calls of a lone agent's target critic between two whose values are looked at."""
+
+
+class Watch:
+    """Looks at one model's updates.
+
+    :param n_agents: number of agents
+    :param enabled: whether anything is checked
+    """
+
+    def __init__(self, n_agents: int, enabled: bool = True) -> None:
+        self.n_agents = n_agents
+        self.enabled = enabled
+        self.alarm = ValueAlarm()
+        self.broken: set[int] = set()
+        """Agents that stand still because their networks are not finite."""
+        self._calls = 0
+        self._values: list[th.Tensor] = []
+        self._policy: Any = None
+        self._handles: list[Any] = []
+
+    def attach(self, model: Any) -> None:
+        """Watch the model's present networks; a second call for the same ones does nothing."""
+        if not self.enabled or model.policy is self._policy:
+            return
+        for handle in self._handles:
+            handle.remove()
+        policy = self._policy = model.policy
+        self._handles = []
+        for name in ("actor", "critic"):
+            network = getattr(policy, name)
+            parameters = list(network.named_parameters(prefix=name))
+
+            def check(optimizer: Any, *_: Any, parameters: Any = parameters) -> None:
+                self._check_gradients(parameters, model)
+
+            self._handles.append(network.optimizer.register_step_pre_hook(check))
+        if self.n_agents == 1:  # a group's values are known from reciprocity's statistics
+            self._handles.append(policy.critic_target.register_forward_hook(self._see_values))
+
+    def after_updates(self, model: Any, own_values: np.ndarray | None = None) -> None:
+        """Losses and values of the updates that were just made.
+
+        :param own_values: mean Q of each agent, (n_agents,), if there are new ones
+        :raises NonFiniteError: for a loss that is not finite
+        """
+        if not self.enabled:
+            return
+        for name in ("critic_loss", "actor_loss"):
+            loss = model.logger.name_to_value.get(f"train/{name}", 0.0)
+            if not np.isfinite(loss) and not self.broken:
+                raise NonFiniteError(
+                    f"non-finite {name} of agent {self._worst(model, name)} at update {model._n_updates}: {loss}. Its "
+                    "values are too large for float32. Resume from the last checkpoint with a smaller learning_rate."
+                )
+        if self._values:
+            own_values = th.stack(self._values).mean(0, keepdim=True).double().cpu().numpy()
+            self._values = []
+        if own_values is not None:
+            self.alarm.check(own_values, model.gamma, model._n_updates)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything, for a checkpoint."""
+        return {"alarm": self.alarm.state_dict(), "calls": self._calls, "values": list(self._values)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`."""
+        self.alarm.load_state_dict(state["alarm"])
+        self._calls, self._values = state["calls"], list(state["values"])
+
+    def _see_values(self, network: nn.Module, inputs: Any, values: tuple[th.Tensor, ...]) -> None:
+        if self._calls % EVERY == 0:
+            self._values.append(values[0].detach().mean().cpu())
+        self._calls += 1
+
+    def _check_gradients(self, parameters: list[tuple[str, nn.Parameter]], model: Any) -> None:
+        """Before an optimiser's step.
+
+        :raises NonFiniteError: unless a broken agent of a group is the cause; that one's gradient is set to 0
+        """
+        gradients = [parameter.grad for _, parameter in parameters if parameter.grad is not None]
+        if all_finite(gradients):
+            return
+        broken = set(broken_agents(model)) if self.n_agents > 1 else set()
+        for name, parameter in parameters:
+            for agent in _bad(name, parameter.grad, self.n_agents):
+                if agent not in broken or len(broken) == self.n_agents:
+                    raise NonFiniteError(
+                        f"non-finite gradient of agent {agent}, tensor {name}, at update {model._n_updates}. The "
+                        "optimiser's step was not made, so every parameter is as it was before. Resume from the last "
+                        "checkpoint with a smaller learning_rate, or look for extreme rewards."
+                    )
+                _agents_part(name, parameter.grad, agent, self.n_agents).zero_()
+        for agent in sorted(broken - self.broken):
+            part = next(name for name, tensor in network_tensors(model) if agent in _bad(name, tensor, self.n_agents))
+            LOGGER.warning(
+                "agent %d is broken: tensor %s is not finite, found at update %d. It stands still; the others go on "
+                "without it. Checkpoints are not written any more: resume from the last one, which is good.",
+                *(agent, part, model._n_updates),
+            )
+        self.broken |= broken
+
+    def _worst(self, model: Any, loss: str) -> int:
+        """The agent with the largest gradient."""
+        parameters = [p for p in getattr(model.policy, loss[:-5]).parameters() if p.grad is not None]
+        if self.n_agents == 1 or not parameters:
+            return 0
+        sizes = [p.grad.detach().abs().reshape(self.n_agents, -1).amax(1) for p in parameters if p.ndim > 1]
+        return int(th.stack(sizes).amax(0).argmax())
+
+
+def network_tensors(model: Any) -> Iterator[tuple[str, th.Tensor]]:
+    """Name and content of every parameter and buffer of actors, critics and their targets."""
+    for name in NETWORKS:
+        for key, tensor in getattr(model.policy, name).state_dict().items():
+            yield f"{name}.{key}", tensor
+
+
+def broken_agents(model: Any) -> list[int]:
+    """Agents with a network that is not finite."""
+    n_agents = getattr(model, "n_agents", 1)
+    found = {agent for name, tensor in network_tensors(model) for agent in _bad(name, tensor, n_agents)}
+    return sorted(found)
+
+
+def broken_parts(model: Any) -> list[str]:
+    """What is not finite in a model, "tensor actor.mu.0.weight of agent 1": networks, then optimisers."""
+    n_agents = getattr(model, "n_agents", 1)
+    named = list(network_tensors(model))
+    for name in ("actor", "critic"):
+        for index, moments in getattr(model.policy, name).optimizer.state_dict()["state"].items():
+            named += [(f"{name}.optimizer[{index}].{key}", value) for key, value in moments.items()]
+    tensors = [(name, tensor) for name, tensor in named if isinstance(tensor, th.Tensor)]
+    return [f"tensor {name} of agent {agent}" for name, tensor in tensors for agent in _bad(name, tensor, n_agents)]
+
+
+def _bad(name: str, tensor: th.Tensor | None, n_agents: int) -> list[int]:
+    """Agents whose part of a tensor is not finite."""
+    if tensor is None or not tensor.is_floating_point() or bool(th.isfinite(tensor).all()):
+        return []
+    alone = re.search(r"\.agents\.(\d+)\.", name)  # PerAgent keeps a module for each
+    if alone:
+        return [int(alone[1])]
+    stacked = n_agents > 1 and tensor.ndim > 0 and len(tensor) == n_agents
+    return bad_agents(tensor, n_agents) if stacked else [0]
+
+
+def _agents_part(name: str, tensor: th.Tensor | None, agent: int, n_agents: int) -> th.Tensor:
+    assert tensor is not None
+    return tensor if ".agents." in name or n_agents == 1 else tensor[agent]

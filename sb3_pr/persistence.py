@@ -1,0 +1,71 @@
+"""Saving and loading in SB3's own formats, for interchange: zip files and pickled replay buffers.
+
+Both hold pickles, which can run code. They are loaded only if every class in them is one that SB3 and this package
+write; for a file with others, which may be harmless, the caller says ``trust=True``. Checkpoints
+(:mod:`sb3_pr.resume`) hold data only.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+from stable_baselines3 import TD3
+
+from sb3_pr import checks
+from sb3_pr.buffers import as_agent_major
+from sb3_pr.fast import store_float32
+from sb3_pr.pickles import UntrustedFileError, require_harmless_pickle, require_harmless_zip
+
+
+class Persistence(TD3):
+    """Mixin of :class:`sb3_pr.agents.MultiAgent`: what differs from SB3 when files are written and read."""
+
+    n_agents: int
+    shared_replay: bool
+    fast: bool
+
+    @classmethod
+    def load(cls, path: Any, env: Any = None, *args: Any, trust: bool = False, **kwargs: Any) -> Any:
+        """SB3's ``load``. Keyword arguments may also be options of PR: ``load(path, kappa=0.2)``.
+
+        :param trust: load the file even if it holds other classes than SB3 and this package write (your own policy
+            class, a schedule that is a lambda). Such a file can run any code: only for files that you made
+        :raises UnknownOption: for a keyword that is only nearly one
+        :raises UntrustedFileError: if the file could run code and ``trust`` is False; nothing of it is executed
+        """
+        checks.load_options(kwargs, cls.upstream)  # type: ignore[attr-defined]
+        if not trust:
+            require_harmless_zip(path, (kwargs.get("custom_objects") or {}).keys())
+        try:
+            return super().load(path, env, *args, **kwargs)
+        except pickle.UnpicklingError as error:  # torch's reader of weights, which knows tensors only
+            raise UntrustedFileError(f"{path} was not loaded: its weights are not plain tensors: {error}") from error
+
+    def load_replay_buffer(self, path: Any, truncate_last_traj: bool = True, trust: bool = False) -> None:
+        """SB3's, which reads a pickle.
+
+        :param trust: see :meth:`load`
+        :raises UntrustedFileError: if the file could run code and ``trust`` is False; nothing of it is executed
+        """
+        if not trust:
+            require_harmless_pickle(path)
+        super().load_replay_buffer(path, truncate_last_traj)
+        if self.n_agents > 1:
+            self._take_columns()
+
+    def _take_columns(self) -> None:
+        """Let every agent draw from its own column of the replay buffer."""
+        assert self.replay_buffer is not None
+        self.replay_buffer = as_agent_major(self.replay_buffer, self.shared_replay)
+        if self.fast:
+            store_float32(self.replay_buffer)
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "peer_critics", "watch", "_resumed_logger"]
+
+    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
+        state_dicts, variables = super()._get_torch_save_params()
+        if getattr(self, "peer_critics", None) is not None:
+            state_dicts = [*state_dicts, "peer_critics"]
+        return state_dicts, variables
