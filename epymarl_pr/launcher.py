@@ -49,15 +49,15 @@ def main(argv: Sequence[str], namespace: dict[str, Any]) -> None:
         return
     try:
         with tempfile.TemporaryDirectory(prefix="epymarl_pr_") as folder:
-            checkout, arguments = prepare(argv, Path(folder))
-            run_main(checkout, arguments, namespace)
+            checkout, arguments, full_checkpoint = prepare(argv, Path(folder))
+            run_main(checkout, arguments, namespace, full_checkpoint)
     except UsageError as error:
         sys.stderr.write(f"epymarl_pr: {error}\n")
         raise SystemExit(2) from None
 
 
-def prepare(argv: Sequence[str], folder: Path) -> tuple[locate.Checkout, list[str]]:
-    """Everything up to running ``main.py``: the checkout, and the arguments that ``main.py`` gets.
+def prepare(argv: Sequence[str], folder: Path) -> tuple[locate.Checkout, list[str], bool]:
+    """Everything up to running ``main.py``: the checkout, the arguments that ``main.py`` gets, ``pr_full_checkpoint``.
 
     :param folder: where derived configurations are written
     :raises UsageError: for a mistake of the user's
@@ -71,6 +71,7 @@ def prepare(argv: Sequence[str], folder: Path) -> tuple[locate.Checkout, list[st
     os.environ[locate.ENVIRONMENT_VARIABLE] = str(checkout.root)  # for worker processes
     compat.install(checkout.src)
     given = updates(arguments)
+    full_checkpoint = False
     for flag, build in (("--config", derive.algorithm), ("--env-config", derive.environment)):
         name = take(arguments, flag)
         if not name:
@@ -78,13 +79,17 @@ def prepare(argv: Sequence[str], folder: Path) -> tuple[locate.Checkout, list[st
         config = build(checkout, name, given)
         if config is not None:
             name = derive.write(config, folder, name)
+            full_checkpoint |= bool({**config, **given}.get("pr_full_checkpoint"))
         arguments.insert(0, f"{flag}={name}")
-    return checkout, arguments
+    return checkout, arguments, full_checkpoint
 
 
-def run_main(checkout: locate.Checkout, arguments: Sequence[str], namespace: dict[str, Any]) -> None:
+def run_main(
+    checkout: locate.Checkout, arguments: Sequence[str], namespace: dict[str, Any], full_checkpoint: bool
+) -> None:
     """Run the checkout's own ``main.py`` as ``__main__`` with the reciprocal learners registered."""
-    from epymarl_pr import register
+    from epymarl_pr import register, resume
+    from marl_pr_common.checkpoint import catch_signals
 
     register.learners()
     file = checkout.src / "main.py"
@@ -92,7 +97,13 @@ def run_main(checkout: locate.Checkout, arguments: Sequence[str], namespace: dic
     # `__spec__` stays that of this package's own __main__: workers started by spawn or forkserver import that module
     # anew, and would die on EPyMARL's main.py, which trains when imported as the main module.
     namespace["__file__"] = str(file)
-    exec(compile(file.read_text(), str(file), "exec"), namespace)
+    program = compile(file.read_text(), str(file), "exec")
+    if not full_checkpoint:
+        exec(program, namespace)
+        return
+    with catch_signals() as stop:
+        resume.install(checkout.src, stop)
+        exec(program, namespace)
 
 
 def take(arguments: list[str], flag: str) -> str | None:

@@ -36,6 +36,18 @@ class RunningMoments:
         self.squares = self.squares + squares + delta.square() * (self.count * batch / total)
         self.count = total
 
+    @classmethod
+    def updated(cls, moments: RunningMoments | None, states: th.Tensor) -> RunningMoments:
+        """``moments`` (new ones if None) on the device of ``states``, (n_agents, batch, dim), which they take in."""
+        found = cls(len(states), states.shape[-1]) if moments is None else moments
+        found = found.to(states.device)
+        found.update(states)
+        return found
+
+    def state(self) -> tuple[int, th.Tensor, th.Tensor]:
+        """Arguments of :meth:`restored`."""
+        return self.count, self.mean, self.squares
+
     @property
     def std(self) -> th.Tensor:
         """Standard deviation, (n_agents, dim); 0 for a coordinate that has never varied."""

@@ -44,7 +44,8 @@ class Reciprocity(Estimators):
         self._seed = int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))
         self._generator: th.Generator | None = None
         self._generator_state: tuple[str, th.Tensor] | None = None  # device type and state, while unpickled
-        self._moments: RunningMoments | None = None
+        self._moments: RunningMoments | None = None  # of each agent's states
+        self._joint_moments: RunningMoments | None = None  # of states that all agents share
         self.peer_weights = peers.peer_matrix(config, n_agents, self.rng)
         self._statistics = PeerStatistics()
 
@@ -104,19 +105,19 @@ class Reciprocity(Estimators):
         :param at_states: every agent's value of s itself, like ``own``, if it is at hand: s is then not asked for
         :return: as from :meth:`value`
         """
-        return self._joint(own, self._adjacent(states.detach()[None]), evaluate, at_states, record)
+        return self._joint(own, self._adjacent(states.detach()[None], joint=True), evaluate, at_states, record)
 
-    def _adjacent(self, states: th.Tensor) -> AdjacentStates:
+    def _adjacent(self, states: th.Tensor, joint: bool = False) -> AdjacentStates:
         if self.config.adjacency == "same" and self.masks is None:
             return AdjacentStates(states[None], states.new_ones(1, *states.shape[:2]))
-        if self._moments is None:
-            self._moments = RunningMoments(len(states), states.shape[-1])
-        self._moments = self._moments.to(states.device)
-        self._moments.update(states)
-        changeable = self._moments.squares > 0
+        if joint:
+            moments = self._joint_moments = RunningMoments.updated(self._joint_moments, states)
+        else:
+            moments = self._moments = RunningMoments.updated(self._moments, states)
+        changeable = moments.squares > 0
         if self.masks is not None:
             changeable = changeable & self._mask_tensor(states.device)
-        return adjacent_states(self.config, states, self._moments, changeable, self.generator(states.device))
+        return adjacent_states(self.config, states, moments, changeable, self.generator(states.device))
 
     def _view(self, state: th.Tensor, states: th.Tensor, peer: th.Tensor) -> th.Tensor:
         """The state as the peer sees it; the state itself where every agent sees everything."""
@@ -155,14 +156,15 @@ class Reciprocity(Estimators):
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes while training, for a checkpoint; the options are not in it."""
-        moments, state = self._moments, self._generator_state
+        state = self._generator_state
         if self._generator is not None:
             state = (self._generator.device.type, self._generator.get_state())
         return {
             "rng": generator_state(self.rng),
             "seed": self._seed,
             "generator": state,
-            "moments": None if moments is None else (moments.count, moments.mean, moments.squares),
+            "moments": self._moments and self._moments.state(),
+            "joint_moments": self._joint_moments and self._joint_moments.state(),
             "peer_weights": self.peer_weights,
             "statistics": self._statistics.state_dict(),
         }
@@ -177,7 +179,9 @@ class Reciprocity(Estimators):
             raise CheckpointError("the state is that of {} agents, these are {}.".format(*sizes))
         set_generator_state(self.rng, state["rng"])
         self._seed, self._generator, self._generator_state = state["seed"], None, state["generator"]
-        self._moments = RunningMoments.restored(*state["moments"]) if state["moments"] is not None else None
+        for name in ("moments", "joint_moments"):
+            saved = state.get(name)
+            setattr(self, f"_{name}", RunningMoments.restored(*saved) if saved is not None else None)
         self.peer_weights = state["peer_weights"]
         self._statistics.load_state_dict(state["statistics"])
 
@@ -188,6 +192,6 @@ class Reciprocity(Estimators):
             state["_generator_state"] = (self._generator.device.type, self._generator.get_state())
         state["_generator"] = None
         state["_statistics"] = self._statistics.without_batches()
-        if self._moments is not None:
-            state["_moments"] = self._moments.to("cpu")
+        for name in ("_moments", "_joint_moments"):
+            state[name] = None if state[name] is None else state[name].to("cpu")
         return state

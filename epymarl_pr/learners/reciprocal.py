@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sacred.utils import SacredError
 
 from epymarl_pr import options
-from epymarl_pr.errors import UsageError
+from epymarl_pr.errors import UsageError, refused
 from epymarl_pr.learners.shadow import EpisodeBatch
+from epymarl_pr.resume.session import loop_variables, publish, session, stage
 from marl_pr_common import adjacency
 from marl_pr_common.reciprocity import Reciprocity
 from marl_pr_common.target import check_gain
@@ -53,7 +53,7 @@ class ReciprocalLearner:
             widest = float(self.reciprocity.peer_weights.sum(1).max())
             check_gain(config, args.gamma, widest, adjacency.size(config))
         except (UsageError, ValueError) as error:
-            raise SacredError(f"epymarl_pr: {error}", print_traceback=False) from error
+            raise refused(str(error)) from error
         self.pr_updates = 0
 
     def _masks(self, args: Any) -> np.ndarray | None:
@@ -81,6 +81,25 @@ class ReciprocalLearner:
             if self.reciprocity.config.sync_interval > 1:
                 renew()
         self.pr_updates += 1
+
+    def save_models(self, path: str) -> None:
+        """The host's files, as upstream reads them; with ``pr_full_checkpoint`` everything else beside them."""
+        running, loop = session(), loop_variables()
+        if not self.pr_options.full_checkpoint or running is None or loop is None:
+            super().save_models(path)  # type: ignore[misc]
+            return
+        staged = stage(path)
+        super().save_models(staged)  # type: ignore[misc]
+        publish(staged, path)
+        running.save(self, path, loop)
+
+    def load_models(self, path: str) -> None:
+        """The host's networks; with ``pr_full_checkpoint``, everything, unless the run only evaluates."""
+        running, loop = session(), loop_variables()
+        if running is None or loop is None or running.found is None:
+            super().load_models(path)  # type: ignore[misc]
+        else:
+            running.load(self, loop)
 
     def train(self, batch: EpisodeBatch, t_env: int, episode_num: int) -> None:
         """The host's ``train``, and PR's statistics whenever the host logs its own."""

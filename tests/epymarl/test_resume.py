@@ -1,0 +1,146 @@
+"""A run that was killed and goes on ends where the uninterrupted one does: weights, optimisers, buffer, random states,
+counters and logs."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch as th
+
+from epymarl_pr.locate import Checkout
+from marl_pr_common import checkpoint
+from tests.epymarl import runs
+from tests.epymarl.test_identical import same
+
+LBF = "lbforaging:Foraging-5x5-2p-1f-v3"
+FULL = ["pr_full_checkpoint=True", "save_model=True", "save_model_interval=150", "pr_adjacency=resample"]
+CASES = [
+    pytest.param("qmix_ns_pr", LBF, ["use_rnn=True", "pr_sync_interval=3"], id="qmix"),
+    pytest.param("mappo_ns_pr", LBF, ["batch_size_run=2", "buffer_size=4", "standardise_returns=True"], id="mappo"),
+    pytest.param("maddpg_ns_pr", "epymarl_pr:spread-3-v0", ["pr_in_actor=True"], id="maddpg"),
+    pytest.param("maddpg_pr", "pz-mpe-simple-spread-v3", [], id="maddpg-pz", marks=pytest.mark.slow),
+    pytest.param("iql_pr", "epymarl_pr:pp-3-v0", ["env_args.prey=random"], id="iql-pp", marks=pytest.mark.slow),
+    pytest.param("ia2c_pr", LBF, ["batch_size_run=2", "buffer_size=2", "batch_size=2", "pr_z=A"], id="ia2c",
+                 marks=pytest.mark.slow),
+]  # fmt: skip
+
+
+def folders(where: Path) -> list[Path]:
+    """The folders of models below a run's folder, oldest first."""
+    return sorted((where / "results" / "models").glob("*"), key=lambda path: path.stat().st_mtime)
+
+
+def kill(command: list[str], where: Path, number: int, when: Any) -> subprocess.Popen[str]:
+    """Start a run and send it a signal as soon as ``when()`` holds."""
+    where.mkdir(parents=True)
+    log = (where / "log.txt").open("w")
+    process = subprocess.Popen(command, cwd=where, env=runs.variables(), text=True, stdout=log, stderr=log)
+    begun = time.monotonic()
+    while process.poll() is None and not when():
+        assert time.monotonic() - begun < 300
+        time.sleep(0.01)
+    assert process.poll() is None, (where / "log.txt").read_text()[-3000:]
+    os.kill(process.pid, number)
+    process.wait(60)
+    return process
+
+
+def saved(where: Path, step: int) -> bool:
+    """Whether the run has a whole checkpoint of this many steps or more."""
+    found = [path for models in folders(where) for path in checkpoint.checkpoints(models / "full")]
+    return any(int(path.name.rpartition("-")[2]) >= step for path in found)
+
+
+@pytest.mark.parametrize("algorithm, key, settings", CASES)
+def test_killed_and_resumed_is_uninterrupted(
+    checkout: Checkout, tmp_path: Path, algorithm: str, key: str, settings: list[str]
+) -> None:
+    root = runs.clone(checkout, tmp_path / "epymarl")
+    command = runs.command(root, algorithm, key, *FULL, *settings)
+    runs.run(command, tmp_path / "whole")
+    kill(command, tmp_path / "killed", signal.SIGKILL, lambda: saved(tmp_path / "killed", 300))
+    models = folders(tmp_path / "killed")[-1]
+    printed = runs.run([*command, f"checkpoint_path={models}"], tmp_path / "resumed")
+    assert "Resumed everything" in printed
+    whole, resumed = (checkpoint.load(folders(tmp_path / name)[-1] / "full") for name in ("whole", "resumed"))
+    assert whole.manifest.exact
+    assert resumed.manifest.exact
+    assert whole.manifest.step == resumed.manifest.step > 300
+    assert set(whole.tree) == set(resumed.tree)
+    for tree in (whole.tree, resumed.tree):
+        for environment in tree["environments"]:
+            # a forked process seeds Python's generator from the system: no two runs of EPyMARL agree in it
+            (environment["global"] or {}).pop("python", None)
+    for part, value in whole.tree.items():
+        assert same(value, resumed.tree[part]), part
+
+
+def test_sigterm_saves_once_and_says_how_to_resume(checkout: Checkout, tmp_path: Path) -> None:
+    root = runs.clone(checkout, tmp_path / "epymarl")
+    never = ["save_model_interval=1000000", "t_max=100000"]
+    command = runs.command(root, "mappo_ns_pr", LBF, *FULL, "batch_size_run=2", *never)
+    process = kill(command, tmp_path / "run", signal.SIGTERM, lambda: saved(tmp_path / "run", 1))
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "Resume with the same command and checkpoint_path=" in (tmp_path / "run" / "log.txt").read_text()
+    first, last = checkpoint.checkpoints(folders(tmp_path / "run")[-1] / "full")
+    assert checkpoint.verify(last).step > checkpoint.verify(first).step
+
+
+@pytest.mark.slow
+def test_random_kills_leave_something_to_resume_from(checkout: Checkout, tmp_path: Path) -> None:
+    root = runs.clone(checkout, tmp_path / "epymarl")
+    command = runs.command(root, "qmix_ns_pr", LBF, *FULL, "save_model_interval=25", "t_max=100000")
+    models, chance, reached = "", random.Random(3), 0
+    for attempt in range(6):
+        where, end = tmp_path / str(attempt), time.monotonic() + 12 + 3 * chance.random()
+        going = [*command, f"checkpoint_path={models}"] if models else command
+        kill(going, where, signal.SIGKILL, lambda where=where, end=end: saved(where, 1) and time.monotonic() > end)
+        models = str(folders(where)[-1])
+        step = checkpoint.load(Path(models) / "full").manifest.step
+        assert step > reached
+        reached = step
+
+
+def test_upstream_reads_what_a_full_checkpoint_run_saves(checkout: Checkout, tmp_path: Path) -> None:
+    root = runs.clone(checkout, tmp_path / "epymarl")
+    runs.run(runs.command(root, "qmix_pr", LBF, *FULL, "t_max=200"), tmp_path / "run")
+    (models,) = folders(tmp_path / "run")
+    steps = sorted(int(path.name) for path in models.iterdir() if path.name.isdigit())
+    assert {file.name for file in (models / str(steps[-1])).iterdir()} == {"agent.th", "mixer.th", "opt.th"}
+    evaluate = [f"checkpoint_path={models}", "evaluate=True"]
+    printed = [
+        runs.run(runs.command(root, name, LBF, *evaluate, *more), tmp_path / name)
+        for name, more in (("qmix_pr", ["pr_full_checkpoint=True"]), ("qmix", []))
+    ]
+    ours, upstream = (
+        [line.split("test_return_mean:")[1].split()[0] for line in text.splitlines() if "test_return_mean:" in line]
+        for text in printed
+    )
+    assert ours == upstream != []
+
+
+@pytest.mark.parametrize("given", ["checkpoint_path={folder}", "checkpoint_path={models} load_step=7"])
+def test_nothing_to_resume_from(checkout: Checkout, tmp_path: Path, given: str) -> None:
+    root = runs.clone(checkout, tmp_path / "epymarl")
+    (tmp_path / "empty" / "25").mkdir(parents=True)
+    models = tmp_path / "empty"
+    checkpoint.save(models / "full", {"a": 1}, step=25, kind="epymarl_pr")
+    settings = given.format(folder=tmp_path / "empty" / "25", models=models).split()
+    printed = runs.run(runs.command(root, "qmix_pr", LBF, *FULL, *settings), tmp_path / "run", expect=1)
+    assert "Traceback" not in printed
+    assert "epymarl_pr: " in printed
+    assert str(tmp_path / "empty") in printed
+
+
+def test_buffers_and_tensors_are_really_compared() -> None:
+    assert same({"a": [th.ones(2), np.ones(2)]}, {"a": [th.ones(2), np.ones(2)]})
+    assert not same({"a": th.ones(2)}, {"a": th.zeros(2)})
+    assert not same({"a": 1}, {"b": 1})
