@@ -73,8 +73,8 @@ def choose_one(adjacent: AdjacentStates, generator: th.Generator) -> th.Tensor:
     edges = adjacent.weights.cumsum(0)
     draw = th.rand(edges.shape[1:], generator=generator, device=edges.device, dtype=edges.dtype)
     choice = (draw * edges[-1] >= edges[:-1]).sum(0)  # (n_agents, batch)
-    index = choice[None, ..., None].expand(1, *adjacent.states.shape[1:])
-    return adjacent.states.gather(0, index)[0]
+    agent, row = (th.arange(size, device=edges.device) for size in choice.shape)
+    return adjacent.states[choice, agent[:, None], row]
 
 
 def fill_unseen(

@@ -80,7 +80,8 @@ class ReciprocalMac(Delegate):
     def values(self, batch: EpisodeBatch) -> th.Tensor:
         """Q* of a whole batch, (batch, time, n_agents, n_actions); padded steps keep the agents' own values."""
         index = filled_rows(batch["filled"])
-        self.had = self.had.to(index.device) | rows(batch["avail_actions"], index).bool().any(1)
+        if not bool(self.had.all()):
+            self.had = self.had.to(index.device) | rows(batch["avail_actions"], index).bool().any(1)
         memory, own_values = self._remember(batch)
         agent = th.arange(len(self.had), device=index.device)[:, None]
 
@@ -128,14 +129,9 @@ def ask(
     if mac.args.obs_last_action:
         last = groups.take(rows(last_actions(batch), row))[:, None].expand(-1, 2, -1, -1)
     # two equal steps, of which the second is asked for: there the host reads the first one's action as the last
-    steps = shadow(
-        batch,
-        n_rows,
-        2,
-        obs=obs[:, None].expand(-1, 2, -1, -1),
-        actions_onehot=last,
-        avail_actions=th.ones_like(last, dtype=th.int),
-    )
+    available = last.new_ones(1, 1, 1, 1, dtype=th.int).expand(last.shape)
+    obs = obs[:, None].expand(-1, 2, -1, -1)
+    steps = shadow(batch, n_rows, 2, obs=obs, actions_onehot=last, avail_actions=available)
     kept = mac.hidden_states
     mac.init_hidden(n_rows)
     if memory is not None:

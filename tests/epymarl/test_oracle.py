@@ -12,6 +12,15 @@ from marl_pr_common.reciprocity import Reciprocity
 from tests.epymarl import hosts
 
 STRATEGIES = ["same", "noise", "resample", "drop", "neighbours"]
+UNEVEN = {"pr_peers": "matrix", "pr_peer_matrix": [[0.0, 2.0, 1.0], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0]]}
+"""A graph with weights, in which agent 1 listens to nobody."""
+VARIANTS = [
+    *({"pr_adjacency": strategy} for strategy in STRATEGIES),
+    {"pr_adjacency": "resample", **UNEVEN},
+    {"pr_adjacency": "resample", "pr_sync_interval": 5},
+    {"pr_adjacency": "noise", "pr_normalize": "sum", "pr_kappa": 0.1, "gamma": 0.5},
+    {"pr_adjacency": "resample", "pr_include_self": False},
+]
 N = hosts.N_AGENTS
 
 
@@ -22,9 +31,8 @@ def prepared(checkout: Any, name: str, **changes: Any) -> tuple[Any, Any, Recipr
     sample = hosts.double_batch(hosts.batch(made))
     # targets that differ from the live networks, and agents that differ from one another
     generator = th.Generator().manual_seed(1)
-    for network in (made.pr_peers,):
-        for parameter in network.parameters():
-            parameter.data += 0.3 * th.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+    for parameter in made.pr_peers.parameters():
+        parameter.data += 0.3 * th.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
     return made, sample, copy.deepcopy(made.reciprocity)
 
 
@@ -38,6 +46,8 @@ def mixed(reciprocity: Reciprocity, own: float, values: dict[tuple[int, int], th
     if not graph[i].any():
         return own
     total = sum(graph[i, j] * weights[a] * value for (j, a), value in values.items() if graph[i, j])
+    if reciprocity.config.normalize == "sum":
+        total = total * len(weights)  # the literal sum: every adjacent state counts 1
     return (1 - kappa) * own + kappa * total
 
 
@@ -66,19 +76,19 @@ class Utilities:
         return self.network(j)(self.inputs(j, obs, b, t, i), hidden)[0][0]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("recurrent", [False, True])
 @pytest.mark.parametrize("name", ["qmix", "qmix_ns"])
-def test_utilities(checkout: Any, name: str, recurrent: bool, strategy: str) -> None:
+def test_utilities(checkout: Any, name: str, recurrent: bool, variant: dict[str, Any]) -> None:
     made, sample, before = prepared(
-        checkout, name, pr_adjacency=strategy, use_rnn=recurrent, obs_last_action=recurrent, obs_agent_id=True
+        checkout, name, **variant, use_rnn=recurrent, obs_last_action=recurrent, obs_agent_id=True
     )
     made.target_mac.init_hidden(sample.batch_size)
     found = th.stack([made.target_mac.forward(sample, t) for t in range(sample.max_seq_length)], 1)
     places = filled(sample)
     states = th.stack([sample["obs"][b, t] for b, t in places], 1)
     adjacent = before._adjacent(states)
-    oracle = Utilities(made.target_mac.wrapped, sample)
+    alone, oracle = Utilities(made.target_mac.wrapped, sample), Utilities(made.pr_peers, sample)
     with th.no_grad():
         for row, (b, t) in enumerate(places):
             for i in range(N):
@@ -87,7 +97,7 @@ def test_utilities(checkout: Any, name: str, recurrent: bool, strategy: str) -> 
                     for j in range(N)
                     for a in range(len(adjacent.states))
                 }
-                own = oracle.at(i, i, b, t, sample["obs"][b, t, i])
+                own = alone.at(i, i, b, t, sample["obs"][b, t, i])
                 want = mixed(before, own, values, i, adjacent.weights[:, i, row])
                 assert (found[b, t, i] - want).abs().max() <= 1e-10
 
@@ -102,16 +112,16 @@ def state_value(critic: Any, j: int, state: th.Tensor) -> th.Tensor:
 
 
 @pytest.mark.parametrize("standardised", [False, True])
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", ["mappo", "mappo_ns", "ippo", "ippo_ns", "ia2c", "maa2c_ns"])
-def test_state_values(checkout: Any, name: str, strategy: str, standardised: bool) -> None:
-    made, sample, before = prepared(checkout, name, pr_adjacency=strategy, standardise_returns=standardised)
+def test_state_values(checkout: Any, name: str, variant: dict[str, Any], standardised: bool) -> None:
+    made, sample, before = prepared(checkout, name, **variant, standardise_returns=standardised)
     mean, std = th.zeros(N, dtype=th.float64), th.ones(N, dtype=th.float64)
     if standardised:
         made.ret_ms.mean, made.ret_ms.var = th.tensor([1.0, -2.0, 0.5]), th.tensor([4.0, 0.25, 9.0])
         mean, std = made.ret_ms.mean.double(), made.ret_ms.var.double().sqrt()
     found = made.target_critic(sample)[..., 0]
-    critic, places = made.target_critic.wrapped, filled(sample)
+    critic, peers, places = made.target_critic.wrapped, made.pr_peers, filled(sample)
     joint = made.args.critic_type.startswith("cv")
     seen = sample["state"][:, :, None].expand(-1, -1, N, -1) if joint else sample["obs"]
     states = th.stack([seen[b, t] for b, t in places], 1)
@@ -121,7 +131,7 @@ def test_state_values(checkout: Any, name: str, strategy: str, standardised: boo
             for i in range(N):
                 k = 0 if joint else i
                 values = {
-                    (j, a): state_value(critic, j, adjacent.states[a, k, row]) * std[j] + mean[j]
+                    (j, a): state_value(peers, j, adjacent.states[a, k, row]) * std[j] + mean[j]
                     for j in range(N)
                     for a in range(len(adjacent.states))
                 }
@@ -140,13 +150,11 @@ def action_value(critic: Any, j: int, state: th.Tensor, last: th.Tensor | None, 
     return critic.fc3(th.relu(critic.fc2(hidden)))[0, 0]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("own_view", [False, True])
 @pytest.mark.parametrize("name", ["maddpg", "maddpg_ns"])
-def test_action_values(checkout: Any, name: str, own_view: bool, strategy: str) -> None:
-    made, sample, before = prepared(
-        checkout, name, pr_adjacency=strategy, obs_individual_obs=own_view, obs_last_action=own_view
-    )
+def test_action_values(checkout: Any, name: str, own_view: bool, variant: dict[str, Any]) -> None:
+    made, sample, before = prepared(checkout, name, **variant, obs_individual_obs=own_view, obs_last_action=own_view)
     inputs, actions, last = maddpg_inputs(made, sample, own_view)
     made.target_critic.filled = sample["filled"][:, 1:]
     found = made.target_critic(inputs, actions)[..., 0]
@@ -160,7 +168,7 @@ def test_action_values(checkout: Any, name: str, own_view: bool, strategy: str) 
             for i in range(N):
                 k, acted = (i, last[b, t, i]) if own_view else (0, None)
                 values = {
-                    (j, a): action_value(critic, j, adjacent.states[a, k, row], acted, actions[b, t, i])
+                    (j, a): action_value(made.pr_peers, j, adjacent.states[a, k, row], acted, actions[b, t, i])
                     for j in range(N)
                     for a in range(len(adjacent.states))
                 }
