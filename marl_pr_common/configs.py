@@ -1,4 +1,4 @@
-"""The YAML files of ``configs/``: found by name in a checkout or in the installed package, read with ``safe_load``."""
+"""The YAML files of ``configs/``: found by name in a checkout or in the installed package, read as data only."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from marl_pr_common.config import from_mapping
+from marl_pr_common.safe_yaml import load_mapping
 
 ConfigT = TypeVar("ConfigT")
 
@@ -56,18 +55,16 @@ def find_config(name: str) -> Path:
 
 
 def read_yaml(path: Path) -> Mapping[str, Any]:
-    """The mapping in a YAML file, read with ``yaml.safe_load``.
+    """The mapping in a YAML file, read as data only.
 
     :raises FileNotFoundError: if there is no such file
-    :raises ValueError: if it is not YAML or not a mapping
+    :raises ValueError: if it is not YAML, not a mapping, or beyond the limits of :mod:`marl_pr_common.safe_yaml`
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds {type(content).__name__}, expected one `key: value` per line.")
-    return {str(key): value for key, value in content.items()}
+    return load_mapping(text, str(path))
 
 
 def load_config(cls: type[ConfigT], name: str) -> ConfigT:

@@ -8,8 +8,9 @@ from marl_pr_common.tabular.adjacency import adjacency, adjacency_from_features
 from marl_pr_common.tabular.config import TabularConfig, decision, faithful, iql, shared_table
 from marl_pr_common.tabular.digital import DigitalRun
 from marl_pr_common.tabular.learner import TabularPR
-from marl_pr_common.tabular.parallel import Evaluation, ParallelTrainer, train_parallel
+from marl_pr_common.tabular.parallel import ParallelTrainer, train_parallel
 from marl_pr_common.tabular.reciprocity import Reciprocity, mixing
+from marl_pr_common.tabular.resume import Evaluation
 from marl_pr_common.tabular.schedules import Constant, Power, Shrink, TheoryWarning
 from marl_pr_common.tabular.worlds import WorldTrainer
 

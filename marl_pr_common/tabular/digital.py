@@ -9,15 +9,17 @@ seed differ by kappa alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from marl_pr_common.checkpoint.rng import generator_state
 from marl_pr_common.envs.jit import HAS_NUMBA
 from marl_pr_common.envs.mdp import FiniteMDP
 from marl_pr_common.tabular import digital_kernels as kernels
 from marl_pr_common.tabular.reciprocity import Reciprocity
+from marl_pr_common.tabular.resume import copy_arrays, restore_generators
 from marl_pr_common.tabular.schedules import (
     Schedule,
     Step,
@@ -110,6 +112,23 @@ class DigitalRun:
             for step in range(self.steps, self.steps + steps):
                 self._step(step)
         self.steps += steps
+
+    def state_dict(self) -> dict[str, Any]:
+        """Values, chains and generators, for :func:`marl_pr_common.checkpoint.save`."""
+        return {"arrays": self._arrays(), "steps": self.steps, "rngs": [generator_state(rng) for rng in self.rngs]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on, bit for bit, from :meth:`state_dict` of a run that was constructed the same way.
+
+        :raises CheckpointError: if shapes or generators differ
+        """
+        copy_arrays(self._arrays(), state["arrays"])
+        restore_generators(self.rngs, state["rngs"])
+        self.steps = state["steps"]
+
+    def _arrays(self) -> dict[str, Any]:
+        arrays = {"values": self.values, "visits": self.visits, "means": self.means, "state": self._state}
+        return arrays | {"frozen_values": self._frozen[0], "frozen_means": self._frozen[1]}
 
     def snapshots(self, at: Sequence[int]) -> Iterator[tuple[int, Floats]]:
         """Train up to each number of steps in ``at``, increasing, and yield (steps, copy of q (B, N, S, A))."""

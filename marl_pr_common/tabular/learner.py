@@ -9,7 +9,7 @@ every step, for all agents at once:
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from marl_pr_common.envs.jit import HAS_NUMBA
 from marl_pr_common.tabular import kernels, vectorised
 from marl_pr_common.tabular.config import TabularConfig
 from marl_pr_common.tabular.reciprocity import Reciprocity
+from marl_pr_common.tabular.resume import copy_arrays
 from marl_pr_common.tabular.schedules import Constant, check_steps, pull_schedule, theory_messages, warn_theory
 from marl_pr_common.tabular.structs import NEAR_SUM, NEAR_WEIGHT, SUM, TOTAL, WEIGHT, Links, Rules, Tables
 
@@ -172,6 +173,21 @@ class TabularPR:
         """Views of one seed's tables, or of their snapshot."""
         q, n, pool = self.frozen if frozen else self.tables
         return Tables(q[seed], n[seed], pool[seed])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tables, snapshot and steps, for a checkpoint."""
+        frozen = None if self.frozen is self.tables else self.frozen._asdict()
+        return {"tables": self.tables._asdict(), "frozen": frozen, "steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict` of a learner that was constructed the same way.
+
+        :raises CheckpointError: if its tables have other shapes
+        """
+        copy_arrays(self.tables._asdict(), state["tables"])
+        if state["frozen"] is not None:
+            copy_arrays(self.frozen._asdict(), state["frozen"])
+        self.steps = state["steps"]
 
     def _class_visits(self, seed: int) -> Ints:
         visits = np.zeros(self.q.shape[1:], dtype=np.int64)

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from marl_pr_common.checkpoint.environments import env_state, restore_env
+from marl_pr_common.checkpoint.rng import generator_state
 from marl_pr_common.envs.spaces import ObsSpace
 from marl_pr_common.tabular.config import TabularConfig
 from marl_pr_common.tabular.learner import TabularPR
+from marl_pr_common.tabular.resume import Evaluation, restore_generators, resumable
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Greedy episodes after some training."""
-
-    steps: int
-    """Environment steps per agent so far."""
-    total_steps: int
-    """Environment steps of all agents together, not counting agents that had left."""
-    returns: Floats
-    """(episodes, n_agents): undiscounted returns."""
 
 
 def observed_spaces(env: Any, ordinal: bool = False) -> list[ObsSpace]:
@@ -141,6 +132,31 @@ class ParallelTrainer:
                     returns[episode, self._agents[agent]] += value
         return Evaluation(self.learner.steps, self.total_steps, returns)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Learner, both environments and generators, for :func:`marl_pr_common.checkpoint.save`.
+
+        :raises NotSaveable: if the state of the environment is not known; with ``state_dict()`` and
+            ``load_state_dict(state)`` of its own it is
+        """
+        return {
+            "learner": self.learner.state_dict(),
+            "total_steps": self.total_steps,
+            "envs": [env_state(self.env), env_state(self._test_env)],
+            "rngs": [generator_state(self._rng), generator_state(self._test_rng)],
+            "observations": dict(self._observations),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on, bit for bit, from :meth:`state_dict` of a trainer that was constructed the same way.
+
+        :raises CheckpointError: if environment, shapes or generators differ
+        """
+        self.learner.load_state_dict(state["learner"])
+        for env, saved in zip((self.env, self._test_env), state["envs"], strict=True):
+            restore_env(env, saved)
+        restore_generators((self._rng, self._test_rng), state["rngs"])
+        self.total_steps, self._observations = state["total_steps"], state["observations"]
+
     def _states(self, observations: dict[str, Any]) -> tuple[NDArray[np.bool_], Ints]:
         """Which agents have an observation, and the state indices, (1, n_agents) each."""
         active = np.zeros((1, len(self._agents)), dtype=np.bool_)
@@ -161,16 +177,22 @@ def train_parallel(
     steps: int = 20_000,
     every: int = 1_000,
     episodes: int = 20,
+    checkpoints: Path | str | None = None,
     **options: Any,
 ) -> tuple[TabularPR, list[Evaluation]]:
     """Train on a ParallelEnv and evaluate before, every ``every`` steps per agent, and at the end.
 
+    :param checkpoints: directory for a checkpoint after every evaluation; if it holds one, training goes on from it,
+        bit for bit. SIGTERM and SIGINT then save once and end the process
     :param options: further arguments of :class:`ParallelTrainer`, such as ``seed`` and ``gamma``
     :returns: the learner, and the evaluations in order
     """
     trainer = ParallelTrainer(make_env, config, **options)
-    evaluations = [trainer.evaluate(episodes)]
-    while trainer.learner.steps < steps:
-        trainer.train(min(every, steps - trainer.learner.steps))
-        evaluations.append(trainer.evaluate(episodes))
+    with resumable(trainer, checkpoints) as (evaluations, save):
+        if not evaluations:
+            evaluations.append(trainer.evaluate(episodes))
+        while trainer.learner.steps < steps:
+            trainer.train(min(every, steps - trainer.learner.steps))
+            evaluations.append(trainer.evaluate(episodes))
+            save()
     return trainer.learner, evaluations

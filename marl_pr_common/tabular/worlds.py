@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from marl_pr_common.checkpoint.rng import generator_state
 from marl_pr_common.envs import kernels as env_kernels
 from marl_pr_common.envs.jit import jit
 from marl_pr_common.envs.kernels import World, reset_world, state_of, step_world
 from marl_pr_common.envs.registry import GridSpec
 from marl_pr_common.tabular.kernels import act, update
 from marl_pr_common.tabular.learner import TabularPR
+from marl_pr_common.tabular.resume import copy_arrays, restore_generators
 from marl_pr_common.tabular.structs import Links, Rules, Tables
 
 Floats = NDArray[np.float64]
@@ -150,6 +153,26 @@ class WorldTrainer:
             tables = learner.seed_tables(b)
             evaluate_world(self.spec.world, tables, learner.links, learner.rules, returns[b], learner.steps, rng)
         return returns
+
+    def state_dict(self) -> dict[str, Any]:
+        """Learner, worlds and generators, for :func:`marl_pr_common.checkpoint.save`."""
+        return {
+            "learner": self.learner.state_dict(),
+            "worlds": self._worlds(),
+            "rngs": [generator_state(rng) for rng in self.rngs],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on, bit for bit, from :meth:`state_dict` of a trainer that was constructed the same way.
+
+        :raises CheckpointError: if shapes or generators differ
+        """
+        self.learner.load_state_dict(state["learner"])
+        copy_arrays(self._worlds(), state["worlds"])
+        restore_generators(self.rngs, state["rngs"])
+
+    def _worlds(self) -> dict[str, Any]:
+        return {"pos": self._pos, "goal": self._goal, "active": self._active, "clock": self._clock}
 
     def _train_vectorised(self, steps: int) -> None:
         world, learner = self.spec.world, self.learner

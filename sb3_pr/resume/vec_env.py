@@ -11,7 +11,17 @@ from marl_pr_common.checkpoint import CheckpointError
 from marl_pr_common.checkpoint.attributes import attributes, restore_attributes
 from marl_pr_common.checkpoint.environments import NotSaveable, env_state, restore_env
 
-_OF_BASE = ("envs", "actions", "render_mode", "keys", "waiting", "num_envs", "observation_space", "action_space")
+_OF_BASE = (
+    "envs",
+    "actions",
+    "buf_infos",
+    "render_mode",
+    "keys",
+    "waiting",
+    "num_envs",
+    "observation_space",
+    "action_space",
+)
 _OF_WRAPPER = ("observation_space", "action_space", "num_envs", "render_mode", "obs_spaces", "training", "norm_reward")
 _HOSTS = ("stable_baselines3.", "sb3_pr.")
 

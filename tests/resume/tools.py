@@ -1,0 +1,101 @@
+"""Runs that are killed for real, and everything of a checkpoint as one dictionary of hashes."""
+
+import csv
+import hashlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import torch as th
+
+from marl_pr_common import checkpoint
+
+TIMES = ("time/fps", "time/time_elapsed")
+"""Columns of a log that tell how long something took: no two runs agree on them."""
+CLOCK = {*TIMES, "t", "t_start", "elapsed", "episode_times"}
+"""The same in a checkpoint: Monitor's clocks, and the recorder's."""
+
+
+def hashes(path):
+    """Every leaf of a checkpoint's tree -> its hash; times of the clock are left out, and logs read by column."""
+    found = {}
+    _collect(checkpoint.load(path).tree, "", found)
+    return found
+
+
+def _collect(value, where, found):
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key not in CLOCK:
+                text = key == "text" and "/files/" in where
+                _collect(log_content(item) if text else item, f"{where}/{key}", found)
+    elif where.endswith(".csv/keys"):
+        found[where] = repr(sorted(value))
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            _collect(item, f"{where}/{index}", found)
+    else:
+        found[where] = hashlib.sha256(_bytes(value)).hexdigest()
+
+
+def _bytes(value):
+    if isinstance(value, th.Tensor):
+        return (
+            f"{value.dtype}{tuple(value.shape)}".encode()
+            + value.contiguous().flatten().view(th.uint8).numpy().tobytes()
+        )
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype}{value.shape}".encode() + value.tobytes()
+    return repr(value).encode()
+
+
+def log_content(text):
+    """The rows of a CSV log by column name, without times; SB3 orders columns differently in every process."""
+    rows = [sorted((k, v) for k, v in row.items() if k not in TIMES) for row in csv.DictReader(io.StringIO(text))]
+    return repr(rows)
+
+
+def assert_equal(one, other):
+    assert one.keys() == other.keys()
+    different = [key for key in one if one[key] != other[key]]
+    assert not different, different
+
+
+def start(script, *arguments):
+    """A Python script in a process of its own."""
+    command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+
+
+def environment():
+    root = str(Path(__file__).resolve().parents[2])
+    return {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "MARL_PR_DEBUG": "1"}
+
+
+def kill_after(process, root, n_checkpoints=1, timeout=120):
+    """SIGKILL as soon as so many checkpoints were published; it must not have ended before."""
+    deadline = time.monotonic() + timeout
+    while serial(root) < n_checkpoints:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+def serial(root):
+    found = checkpoint.checkpoints(root)
+    return int(found[-1].name.split("-")[0]) if found else 0
+
+
+def done(process, timeout=300):
+    out, err = process.communicate(timeout=timeout)
+    assert process.returncode == 0, err
+    return out + err
