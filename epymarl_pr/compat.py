@@ -37,9 +37,10 @@ def install(src: Path) -> None:
         sys.modules["pkg_resources"] = _package_resources()
     if not _imports("smaclite"):
         sys.modules["smaclite"] = _missing_smaclite()
-    if not any(isinstance(finder, _MovedMPE) for finder in sys.meta_path):
-        sys.meta_path.append(_MovedMPE())
-    _register_mpe()
+    if _folder("mpe2") is not None and not _pettingzoo_has_mpe():
+        if not any(isinstance(finder, _MovedMPE) for finder in sys.meta_path):
+            sys.meta_path.insert(0, _MovedMPE())  # before PettingZoo's own module, which only says where it has gone
+        _register_mpe()
     if not _imports("tensorboard_logger"):
         sys.modules["tensorboard_logger"] = _tensorboard_logger()
 
@@ -55,6 +56,24 @@ def _imports(name: str) -> bool:
     except Exception:
         return False
     return True
+
+
+def _folder(package: str) -> Path | None:
+    """Where a package is, without importing it; None if it is not installed."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0])
+
+
+def _environments(folder: Path | None) -> list[Path]:
+    """Modules of a folder that hold one of PettingZoo's environments, such as ``simple_spread_v3.py``."""
+    return [] if folder is None else sorted(folder.glob("*_v?.py"))
+
+
+def _pettingzoo_has_mpe() -> bool:
+    folder = _folder("pettingzoo")
+    return folder is not None and bool(_environments(folder / "mpe"))
 
 
 class _Distribution:
@@ -87,10 +106,10 @@ def _package_resources() -> ModuleType:
     module = ModuleType("pkg_resources")
 
     def resource_filename(package: str, name: str) -> str:
-        spec = importlib.util.find_spec(package)
-        if spec is None or not spec.submodule_search_locations:
+        folder = _folder(package)
+        if folder is None:
             raise ModuleNotFoundError(f"no package {package!r} to read {name!r} from")
-        return str(Path(spec.submodule_search_locations[0]) / name)
+        return str(folder / name)
 
     module.__dict__.update(working_set=_WorkingSet(), resource_filename=resource_filename)
     return module
@@ -135,10 +154,7 @@ def _register_mpe() -> None:
     """Give gymnasium the ``pz-mpe-*`` ids that EPyMARL's wrapper made when PettingZoo still had MPE."""
     import gymnasium as gym
 
-    spec = importlib.util.find_spec("mpe2")
-    if spec is None or not spec.submodule_search_locations:
-        return
-    for file in sorted(Path(spec.submodule_search_locations[0]).glob("*_v?.py")):
+    for file in _environments(_folder("mpe2")):
         name = f"pz-mpe-{file.stem.replace('_', '-')}"
         if name not in gym.registry:
             gym.register(

@@ -7,7 +7,7 @@ of EPyMARL's hyperparameters can go stale here.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 import yaml
 
 from epymarl_pr import options
-from epymarl_pr.environments import env_args
 from epymarl_pr.errors import UsageError
 from epymarl_pr.locate import Checkout
 from marl_pr_common import __version__
@@ -74,6 +73,8 @@ def environment(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict
 
     :raises UsageError: for an unknown name
     """
+    from epymarl_pr.environments import env_args  # needs gymnasium, of which the launcher says if it is missing
+
     folder = checkout.src / "config" / "envs"
     source = folder / f"{name}.yaml"
     if not source.is_file():
@@ -86,6 +87,27 @@ def environment(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict
     # the environment's own limit follows the one that the user gives, as in any other environment of EPyMARL
     limit = given.get("env_args.time_limit", added["time_limit"])
     return {**config, "env_args": {**host_args, **added, "max_cycles": limit}}
+
+
+FLAGS: dict[str, tuple[Callable[[Checkout, str, Mapping[str, Any]], dict[str, Any] | None], str]] = {
+    "--config": (algorithm, "algs"),
+    "--env-config": (environment, "envs"),
+}
+"""Flag of EPyMARL's ``main.py`` -> how its configuration is derived, and the checkout's folder of such files."""
+
+
+def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Configurations over one another as ``main.py`` and sacred lay them; names may be dotted."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            *path, last = name.split(".")
+            place = result
+            for step in path:
+                place = place.setdefault(step, {})
+            nested = isinstance(value, Mapping) and isinstance(place.get(last), Mapping)
+            place[last] = merged(place[last], value) if nested else value
+    return result
 
 
 def read(file: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 find the checkout; put the stand-ins in place                (locate, compat)
 derive X_pr from the checkout's X.yaml, check the pr_* keys  (derive, options)
+build the environment once, to see whether it can be         (checks)
 add the reciprocal learners to EPyMARL's registry            (register)
 run the checkout's own src/main.py
 """
@@ -12,11 +13,13 @@ import multiprocessing
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from epymarl_pr import compat, derive, locate, options
+from epymarl_pr import checks, compat, derive, locate, options
 from epymarl_pr.errors import UsageError
 
 USAGE = """\
@@ -34,6 +37,19 @@ python -m epymarl_pr.search is EPyMARL's search.py with this launcher; python -m
 """
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A run that has passed all checks.
+
+    arguments: what ``main.py`` gets
+    config: what the run's configuration will be, but for what sacred adds
+    """
+
+    checkout: locate.Checkout
+    arguments: list[str]
+    config: dict[str, Any]
+
+
 def main(argv: Sequence[str], namespace: dict[str, Any]) -> None:
     """Run EPyMARL's ``main.py`` in ``namespace``.
 
@@ -47,69 +63,91 @@ def main(argv: Sequence[str], namespace: dict[str, Any]) -> None:
     if "--pr-keys" in argv:
         sys.stdout.write("".join(f"{key}: {value}\n" for key, value in options.defaults().items()))
         return
-    try:
-        with tempfile.TemporaryDirectory(prefix="epymarl_pr_") as folder:
-            checkout, arguments, full_checkpoint = prepare(argv, Path(folder))
-            run_main(checkout, arguments, namespace, full_checkpoint)
-    except UsageError as error:
-        sys.stderr.write(f"epymarl_pr: {error}\n")
-        raise SystemExit(2) from None
+    with one_message("epymarl_pr"), tempfile.TemporaryDirectory(prefix="epymarl_pr_") as folder:
+        prepared = prepare(argv, Path(folder))
+        run_main(prepared, namespace)
 
 
-def prepare(argv: Sequence[str], folder: Path) -> tuple[locate.Checkout, list[str], bool]:
-    """Everything up to running ``main.py``: the checkout, the arguments that ``main.py`` gets, ``pr_full_checkpoint``.
+@contextmanager
+def one_message(program: str) -> Iterator[None]:
+    """A user's mistake ends the program with one message and exit code 2, Ctrl-C without one and 130.
 
-    :param folder: where derived configurations are written
-    :raises UsageError: for a mistake of the user's
+    :param program: the name before the message
     """
-    arguments = list(argv)
+    try:
+        yield
+    except UsageError as error:
+        sys.stderr.write(f"{program}: {error}\n")
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def enter(arguments: list[str]) -> locate.Checkout:
+    """Find the checkout, take ``--epymarl-dir`` out of the arguments, and make EPyMARL importable.
+
+    :raises UsageError: if there is no checkout, or a package that it always needs is missing
+    """
     checkout = locate.find(take(arguments, "--epymarl-dir"))
-    start_method(take(arguments, "--start-method"))
+    checks.packages()
     warning = checkout.warning()
     if warning:
         sys.stderr.write(f"epymarl_pr: warning: {warning}\n")
     os.environ[locate.ENVIRONMENT_VARIABLE] = str(checkout.root)  # for worker processes
     compat.install(checkout.src)
+    return checkout
+
+
+def prepare(argv: Sequence[str], folder: Path) -> Prepared:
+    """Everything up to running ``main.py``.
+
+    :param folder: where derived configurations are written
+    :raises UsageError: for a mistake of the user's
+    """
+    arguments = list(argv)
+    start_method(take(arguments, "--start-method"))
+    checkout = enter(arguments)
+    names = {flag: take(arguments, flag) for flag in derive.FLAGS}
+    checks.separator(arguments)
     given = updates(arguments)
-    full_checkpoint = False
-    for flag, build in (("--config", derive.algorithm), ("--env-config", derive.environment)):
-        name = take(arguments, flag)
+    layers = {}
+    for flag, (derived, folder_name) in derive.FLAGS.items():
+        name = names[flag]
         if not name:
             raise UsageError(f"{flag}=NAME is missing.\n\n{USAGE}")
-        config = build(checkout, name, given)
-        if config is not None:
-            name = derive.write(config, folder, name)
-            full_checkpoint |= bool({**config, **given}.get("pr_full_checkpoint"))
-        arguments.insert(0, f"{flag}={name}")
-    return checkout, arguments, full_checkpoint
+        config = derived(checkout, name, given)
+        layers[flag] = config or derive.read(checkout.src / "config" / folder_name / f"{name}.yaml")
+        arguments.insert(0, f"{flag}={derive.write(config, folder, name) if config else name}")
+    default = derive.read(checkout.src / "config" / "default.yaml")
+    config = derive.merged(default, layers["--env-config"], layers["--config"], given)
+    checks.environment(config)
+    return Prepared(checkout, arguments, config)
 
 
-def run_main(
-    checkout: locate.Checkout, arguments: Sequence[str], namespace: dict[str, Any], full_checkpoint: bool
-) -> None:
+def run_main(prepared: Prepared, namespace: dict[str, Any]) -> None:
     """Run the checkout's own ``main.py`` as ``__main__`` with the reciprocal learners registered."""
     from epymarl_pr import register, resume
     from marl_pr_common.checkpoint import catch_signals
 
     register.learners()
-    file = checkout.src / "main.py"
-    sys.argv = [str(file), *arguments]
+    file = prepared.checkout.src / "main.py"
+    sys.argv = [str(file), *prepared.arguments]
     # `__spec__` stays that of this package's own __main__: workers started by spawn or forkserver import that module
     # anew, and would die on EPyMARL's main.py, which trains when imported as the main module.
     namespace["__file__"] = str(file)
     program = compile(file.read_text(), str(file), "exec")
-    if not full_checkpoint:
+    if not prepared.config.get("pr_full_checkpoint"):
         exec(program, namespace)
         return
     with catch_signals() as stop:
-        resume.install(checkout.src, stop)
+        resume.install(prepared.checkout.src, stop)
         exec(program, namespace)
 
 
 def take(arguments: list[str], flag: str) -> str | None:
-    """Remove ``flag=value`` or ``flag value`` from the arguments before ``with`` and return the value."""
+    """Remove ``flag=value``, or before ``with`` also ``flag value``, from the arguments and return the value."""
     end = arguments.index("with") if "with" in arguments else len(arguments)
-    for index, argument in enumerate(arguments[:end]):
+    for index, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         if name != flag:
             continue
@@ -123,13 +161,21 @@ def take(arguments: list[str], flag: str) -> str | None:
 
 
 def updates(arguments: Sequence[str]) -> dict[str, Any]:
-    """The ``key=value`` pairs after ``with``, read as sacred reads them."""
+    """What stands after ``with``, read as sacred reads it: ``key=value``, and files of settings.
+
+    :return: dotted names and values
+    """
     from sacred import arg_parser, utils
+    from sacred.config import load_config_file
 
     if "with" not in arguments:
         return {}
-    changes, _ = arg_parser.get_config_updates(list(arguments)[list(arguments).index("with") + 1 :])  # type: ignore[no-untyped-call]
-    return dict(utils.iterate_flattened(changes))  # type: ignore[no-untyped-call]
+    changes, files = arg_parser.get_config_updates(list(arguments)[list(arguments).index("with") + 1 :])  # type: ignore[no-untyped-call]
+    found: dict[str, Any] = {}
+    loaded = [load_config_file(name) for name in files if Path(name).is_file()]  # type: ignore[no-untyped-call]
+    for settings in [*loaded, changes]:
+        found.update(utils.iterate_flattened(settings))  # type: ignore[no-untyped-call]
+    return found
 
 
 def start_method(name: str | None) -> None:

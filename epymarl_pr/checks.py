@@ -1,0 +1,122 @@
+"""Is everything there that a run needs? Asked before it starts: EPyMARL's own answer would be a stack trace, or none.
+
+Its parallel runner waits for ever for a worker that died while it built its environment.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from epymarl_pr.errors import UsageError
+
+INSTALL = "pip install 'marl-pr[epymarl]'"
+PACKAGES = ("sacred", "gymnasium", "pettingzoo")
+OPTIONAL = {
+    "smaclite": ("smaclite", "pip install git+https://github.com/uoe-agents/smaclite.git"),
+    "sc2": ("smac", "pip install git+https://github.com/oxwhirl/smac.git"),
+    "sc2v2": ("smacv2", "pip install git+https://github.com/oxwhirl/smacv2.git"),
+}
+"""``env`` of EPyMARL -> the package that it needs, and how to get it."""
+TRIED = ("gymma", "smaclite")
+"""Environments that are built once before the run; the others start a game of their own for it."""
+
+
+def packages() -> None:
+    """Whether the packages are installed that every run needs.
+
+    :raises UsageError: naming the first that is missing
+    """
+    for name in PACKAGES:
+        if importlib.util.find_spec(name) is None:
+            raise UsageError(f"the package {name} is not installed. EPyMARL needs it: {INSTALL}")
+
+
+def separator(arguments: Sequence[str]) -> None:
+    """Whether ``with`` stands before the settings; sacred would take ``lr=0.1`` for the name of a command.
+
+    :raises UsageError: naming the first setting without it
+    """
+    end = arguments.index("with") if "with" in arguments else len(arguments)
+    for before, argument in zip(["", *arguments], arguments[:end], strict=False):
+        if "=" in argument and not argument.startswith("-") and not before.startswith("-"):
+            raise UsageError(f"{argument} stands before `with`. Settings come after it: ... with {argument}")
+
+
+def environment(config: Mapping[str, Any]) -> None:
+    """Build the run's environment once and close it again.
+
+    :param config: the whole configuration of the run
+    :raises UsageError: if it can't be built; the message names ``env_args.key`` and says what to do
+    """
+    name = config.get("env")
+    package, advice = OPTIONAL.get(str(name), ("", ""))
+    if package and not _real(package):
+        raise UsageError(f"env={name}: the package {package} is not installed, or does not import. Run: {advice}")
+    if name in TRIED:
+        with _generators_untouched():
+            built = build(config)
+            built.close()
+
+
+def build(config: Mapping[str, Any]) -> Any:
+    """EPyMARL's own environment object.
+
+    :raises UsageError: if it can't be built
+    """
+    arguments = config.get("env_args") or {}
+    label = "key" if "key" in arguments else "map_name"
+    if arguments.get(label) is None:
+        raise UsageError(f"env_args.{label} is missing: ... with env_args.{label}=ENVIRONMENT")
+    rewards = {key: config[key] for key in ("common_reward", "reward_scalarisation")}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the run will say it again
+            from envs import REGISTRY
+
+            return REGISTRY[config["env"]](**{**arguments, "seed": config.get("seed") or 0, **rewards})
+    except Exception as error:  # whatever a third party's environment raises
+        raise UsageError(_refusal(f"env_args.{label}={arguments[label]}", arguments, error)) from error
+
+
+def _refusal(what: str, arguments: Mapping[str, Any], error: Exception) -> str:
+    from gymnasium.error import NameNotFound, NamespaceNotFound, VersionNotFound
+
+    reason = str(error).strip().rstrip(".") or type(error).__name__
+    if isinstance(error, (NameNotFound, NamespaceNotFound, VersionNotFound)):
+        return (
+            f"{what}: {reason}. Ids that a package registers are written PACKAGE:ID, such as "
+            "env_args.key=lbforaging:Foraging-8x8-2p-3f-v3 or epymarl_pr:pp-3-v0; that package must be installed."
+        )
+    if isinstance(error, ModuleNotFoundError):
+        return f"{what}: {reason}. Install the package that holds this environment, or correct its name."
+    others = ", ".join(f"{key}={value}" for key, value in arguments.items() if key not in ("key", "map_name", "seed"))
+    return f"{what} can't be built with {others}: {reason}. Change that setting: ... with env_args.NAME=VALUE"
+
+
+def _real(package: str) -> bool:
+    """Whether a package is there; the stand-in of :mod:`epymarl_pr.compat` has no file."""
+    module = sys.modules.get(package)
+    if module is not None:
+        return module.__spec__ is not None
+    return importlib.util.find_spec(package) is not None
+
+
+@contextmanager
+def _generators_untouched() -> Iterator[None]:
+    """Environments may seed or use the global generators, from which sacred draws the seed of a run without one."""
+    import numpy as np
+    import torch as th
+
+    states = random.getstate(), np.random.get_state(), th.get_rng_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        th.set_rng_state(states[2])
