@@ -139,6 +139,11 @@ class Reciprocity(Estimators):
         return self._statistics.pop()
 
     @property
+    def broken_peers(self) -> set[int]:
+        """Agents whose values were not finite when they were last asked."""
+        return self._statistics.broken
+
+    @property
     def masked_peer_values(self) -> int:
         """Non-finite peer values that were kept out of targets so far."""
         return self._statistics.masked

@@ -11,6 +11,7 @@ import numpy as np
 
 from epymarl_pr import options
 from epymarl_pr.errors import UsageError, refused
+from epymarl_pr.learners.guards import Guards
 from epymarl_pr.learners.shadow import EpisodeBatch
 from epymarl_pr.resume.session import loop_variables, publish, session, stage
 from marl_pr_common import adjacency
@@ -35,6 +36,7 @@ class ReciprocalLearner:
     reciprocity: Reciprocity
     pr_options: options.Options
     pr_updates: int
+    pr_guards: Guards
 
     def set_up_reciprocity(self, args: Any) -> None:
         """Make the reciprocity that ``args`` ask for. Draws nothing from a global generator.
@@ -55,6 +57,7 @@ class ReciprocalLearner:
         except (UsageError, ValueError) as error:
             raise refused(str(error)) from error
         self.pr_updates = 0
+        self.pr_guards = Guards(self)
 
     def _masks(self, args: Any) -> np.ndarray | None:
         given = self.pr_options.observation_masks
@@ -104,9 +107,15 @@ class ReciprocalLearner:
     def train(self, batch: EpisodeBatch, t_env: int, episode_num: int) -> None:
         """The host's ``train``, and PR's statistics whenever the host logs its own."""
         logged = self.log_stats_t
+        self.pr_guards.check_batch(batch, t_env)
         super().train(batch, t_env, episode_num)  # type: ignore[misc]
         if self.log_stats_t != logged and self.reciprocity.active:
-            for name, value in self.reciprocity.pop_statistics().items():
-                if np.isfinite(value).any():
-                    self.logger.log_stat(STATISTICS[name], float(np.nanmean(value)), t_env)
-            self.logger.log_stat("pr_masked_peer_values", self.reciprocity.masked_peer_values, t_env)
+            self._log_statistics(self.reciprocity.pop_statistics(), t_env)
+
+    def _log_statistics(self, statistics: dict[str, np.ndarray], t_env: int) -> None:
+        if "own_value" in statistics:
+            self.pr_guards.check_values(statistics["own_value"])
+        for name, value in statistics.items():
+            if np.isfinite(value).any():
+                self.logger.log_stat(STATISTICS[name], float(np.nanmean(value)), t_env)
+        self.logger.log_stat("pr_masked_peer_values", self.reciprocity.masked_peer_values, t_env)
