@@ -18,6 +18,7 @@ from typing import Any
 
 from epymarl_pr.errors import refused
 from epymarl_pr.resume import counters
+from epymarl_pr.resume.settings import differences, settings
 from epymarl_pr.resume.state import (
     buffer_state,
     learner_state,
@@ -27,9 +28,11 @@ from epymarl_pr.resume.state import (
     restore_logged,
     restore_runner,
     runner_state,
+    tensors,
 )
 from epymarl_pr.resume.workers import KEY, ResumableFactory, unknown
 from marl_pr_common import checkpoint
+from marl_pr_common.guards import all_finite
 
 FOLDER = "full"
 """Below the run's folder of models; EPyMARL looks at folders with numbers only."""
@@ -85,7 +88,8 @@ class Session:
             "rng": checkpoint.rng_state(),
             **_after(loop),
         }
-        meta = {"name": args.name, "learner": args.learner, "seed": args.seed, "env_args": dict(args.env_args)}
+        if not all_finite([tensor for tensor in tensors(tree["learner"]) if tensor.is_floating_point()]):
+            raise refused(f"no checkpoint was saved at step {runner.t_env}: the learner holds NaN or infinity")
         checkpoint.save(
             root / FOLDER,
             tree,
@@ -93,7 +97,7 @@ class Session:
             exact=not reason,
             reason=reason,
             kind=KIND,
-            meta=meta,
+            meta={"settings": settings(args)},
             separate=("buffer",),
         )
         resume = f"Resume with the same command and checkpoint_path={shlex.quote(str(root))}"
@@ -105,6 +109,10 @@ class Session:
         """Go on from the checkpoint that :meth:`make_runner` found."""
         assert self.found is not None
         tree, manifest = self.found.tree, self.found.manifest
+        changed = differences(manifest.meta.get("settings", {}), settings(loop["args"]))
+        if changed:
+            text = f"{self.found.path} is resumed with other settings: {'; '.join(changed)}."
+            loop["logger"].console_logger.warning(text)
         try:
             restore_learner(learner, tree["learner"])
             restore_buffer(loop["buffer"], tree["buffer"])

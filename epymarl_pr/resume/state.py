@@ -118,6 +118,18 @@ def restore_logged(logger: Any, stats: Mapping[str, list[list[float]]]) -> None:
                 logger._run_obj.log_scalar(name, value, int(step))
 
 
+def tensors(tree: Any) -> Iterator[th.Tensor]:
+    """Every tensor in a tree."""
+    if isinstance(tree, th.Tensor):
+        yield tree
+    elif isinstance(tree, Mapping):
+        for value in tree.values():
+            yield from tensors(value)
+    elif isinstance(tree, (list, tuple)):
+        for value in tree:
+            yield from tensors(value)
+
+
 def plain(value: Any) -> Any:
     """Ordered dictionaries and subclasses of numbers as what a checkpoint keeps."""
     if isinstance(value, Mapping):

@@ -144,3 +144,17 @@ def test_buffers_and_tensors_are_really_compared() -> None:
     assert same({"a": [th.ones(2), np.ones(2)]}, {"a": [th.ones(2), np.ones(2)]})
     assert not same({"a": th.ones(2)}, {"a": th.zeros(2)})
     assert not same({"a": 1}, {"b": 1})
+
+
+def test_other_settings_are_told(checkout: Checkout, tmp_path: Path) -> None:
+    root = runs.clone(checkout, tmp_path / "epymarl")
+    command = runs.command(root, "qmix_pr", LBF, *FULL, "t_max=200")
+    runs.run(command, tmp_path / "run")
+    (models,) = folders(tmp_path / "run")
+    again = [*command, f"checkpoint_path={models}", "t_max=260", "seed=9"]
+    printed = runs.run([*again, "pr_kappa=0.25"], tmp_path / "changed")
+    # what may change without a word: the end, and the seed, since every generator goes on
+    assert "is resumed with other settings: pr_kappa was 0.5 and is now 0.25." in printed
+    refused = runs.run([*again, "hidden_dim=32"], tmp_path / "refused", expect=1)
+    assert "Traceback" not in refused
+    assert "hidden_dim was 64 and is now 32" in refused
