@@ -28,7 +28,7 @@ from sb3_pr.logs import best_agent, record_episodes, record_reciprocity
 from sb3_pr.persistence import Persistence
 from sb3_pr.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
 from sb3_pr.reciprocal import ActorObjective, ReciprocalTarget, snapshot_of
-from sb3_pr.resume.logs import restore_logger
+from sb3_pr.resume.model import continue_learning
 from sb3_pr.vec_env import check_action_space, is_parallel_env, make_columns, parallel_to_vec_env
 
 
@@ -168,8 +168,7 @@ class MultiAgent(Persistence):
         self.watch.attach(self)
         if self.guards:
             require_finite(self._last_obs, "observation", "after reset")
-        if (logged := self.__dict__.pop("_resumed_logger", None)) is not None:
-            restore_logger(self.logger, logged, self.num_timesteps)
+        continue_learning(self)
         return result
 
     def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:

@@ -55,9 +55,12 @@ class AgentEvalCallback(EvalCallback):
     see SB3; ``eval_env`` must be one env, or any number other than ``n_agents``.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.agent_returns: list[np.ndarray] = []
+
     def _init_callback(self) -> None:
         super()._init_callback()
-        self.agent_returns: list[np.ndarray] = []
         n_agents = getattr(self.model, "n_agents", 1)
         if self.eval_env.num_envs == n_agents > 1:
             raise ValueError(

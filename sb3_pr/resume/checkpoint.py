@@ -80,8 +80,8 @@ def load_checkpoint(
     if tree["logger"] is not None:
         if getattr(model, "_logger", None) is not None:
             restore_logger(model.logger, tree["logger"], read.manifest.step)
-        else:
-            model._resumed_logger = tree["logger"]  # learn() makes the logger
+        elif hasattr(model, "watch"):
+            model.__dict__.setdefault("_resumed", {})["logger"] = tree["logger"]  # learn() makes the logger
     if not read.manifest.exact:
         warnings.warn(f"{read.path} continues approximately: {read.manifest.reason}.", RuntimeWarning, stacklevel=2)
     return read

@@ -19,6 +19,7 @@ from marl_pr_common.checkpoint.attributes import (
 )
 from marl_pr_common.provenance import as_plain
 from sb3_pr import checks
+from sb3_pr.resume.logs import restore_logger
 from sb3_pr.resume.replay import replay_state, restore_replay
 from sb3_pr.resume.vec_env import restore_vec_env, vec_env_state
 
@@ -31,7 +32,7 @@ _SETTINGS = (
     *("n_agents", "n_envs", "observation_space", "action_space", "buffer_size", "optimize_memory_usage"),
     *("learning_rate", "learning_starts", "batch_size", "tau", "gamma", "gradient_steps", "policy_delay", "n_steps"),
     *("target_policy_noise", "target_noise_clip", "shared_replay", "fast", "train_freq", "policy_kwargs"),
-    *("observation_masks", "pr"),
+    "observation_masks",
 )
 
 
@@ -45,7 +46,7 @@ def model_state(model: Any) -> tuple[dict[str, Any], list[str]]:
         "buffers": {name: _listed(getattr(model, name)) for name in BUFFERS},
         "spaces": [space_states(model.action_space), space_states(model.observation_space)],
     }
-    state["noise"] = _noise_state(model.action_noise, reasons)
+    state["noise"] = _noise_state(model, reasons)
     state["env"], reason = vec_env_state(model.env)
     reasons += [reason] if reason else []
     try:
@@ -83,11 +84,22 @@ def restore_model(model: Any, state: dict[str, Any]) -> bool:
     return exact
 
 
+def continue_learning(model: Any) -> None:
+    """What ``learn`` does anew when it begins, and a resumed model must not lose; called after that."""
+    resumed = model.__dict__.pop("_resumed", {})
+    if "noise" in resumed:
+        restore_attributes(model.action_noise, resumed["noise"])
+    if "logger" in resumed:
+        restore_logger(model.logger, resumed["logger"], model.num_timesteps)
+
+
 def settings(model: Any) -> dict[str, Any]:
     """What the model was constructed with, as JSON: to tell a checkpoint of another model."""
-    return {"class": type(model).__name__} | {
-        name: _readable(getattr(model, name)) for name in _SETTINGS if hasattr(model, name)
-    }
+    found = {name: _readable(getattr(model, name)) for name in _SETTINGS if hasattr(model, name)}
+    options = vars(model.pr) if hasattr(model, "pr") else {}
+    # kappa is state: callbacks anneal it
+    options = {f"pr.{name}": _readable(value) for name, value in options.items() if name != "kappa"}
+    return {"class": type(model).__name__, **found, **options}
 
 
 def _readable(value: Any) -> Any:
@@ -120,12 +132,15 @@ def _listed(values: Any) -> list[Any] | None:
     return None if values is None else list(values)
 
 
-def _noise_state(noise: Any, reasons: list[str]) -> dict[str, Any] | None:
+def _noise_state(model: Any, reasons: list[str]) -> dict[str, Any] | None:
+    noise = model.action_noise
     if noise is None:
         return None
     found, unknown = attributes(noise)
     if unknown or not of_known_class(noise):
         reasons.append(f"the state of the action noise {type(noise).__qualname__} is not known")
+    if hasattr(getattr(noise, "base_noise", noise), "initial_noise") and not hasattr(model, "watch"):
+        reasons.append("Stable-Baselines3 resets Ornstein-Uhlenbeck noise when learn() begins")
     return {"vectorized": isinstance(noise, VectorizedActionNoise), "attributes": found}
 
 
@@ -135,6 +150,8 @@ def _restore_noise(model: Any, state: dict[str, Any] | None) -> None:
     if state["vectorized"] and not isinstance(model.action_noise, VectorizedActionNoise):
         model.action_noise = VectorizedActionNoise(model.action_noise, model.n_envs)  # as learn() would
     restore_attributes(model.action_noise, state["attributes"])
+    if hasattr(model, "watch"):
+        model.__dict__.setdefault("_resumed", {})["noise"] = state["attributes"]  # learn() resets it first
 
 
 def _group_state(model: Any) -> dict[str, Any]:

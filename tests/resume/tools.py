@@ -62,7 +62,7 @@ def log_content(text):
 
 
 def assert_equal(one, other):
-    assert one.keys() == other.keys()
+    assert not one.keys() ^ other.keys(), sorted(one.keys() ^ other.keys())[:9]
     different = [key for key in one if one[key] != other[key]]
     assert not different, different
 
