@@ -105,8 +105,10 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
             place = result
             for step in path:
                 place = place.setdefault(step, {})
-            nested = isinstance(value, Mapping) and isinstance(place.get(last), Mapping)
-            place[last] = merged(place[last], value) if nested else value
+            below = place.get(last)
+            place[last] = (
+                merged(below if isinstance(below, dict) else {}, value) if isinstance(value, Mapping) else value
+            )
     return result
 
 

@@ -9,6 +9,7 @@ run the checkout's own src/main.py
 
 from __future__ import annotations
 
+import importlib.util
 import multiprocessing
 import os
 import sys
@@ -132,9 +133,8 @@ def run_main(prepared: Prepared, namespace: dict[str, Any]) -> None:
     register.learners()
     file = prepared.checkout.src / "main.py"
     sys.argv = [str(file), *prepared.arguments]
-    # `__spec__` stays that of this package's own __main__: workers started by spawn or forkserver import that module
-    # anew, and would die on EPyMARL's main.py, which trains when imported as the main module.
     namespace["__file__"] = str(file)
+    namespace["__spec__"] = importlib.util.find_spec("epymarl_pr.worker")  # the main module of workers
     program = compile(file.read_text(), str(file), "exec")
     if not prepared.config.get("pr_full_checkpoint"):
         exec(program, namespace)

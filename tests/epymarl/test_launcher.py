@@ -1,0 +1,167 @@
+"""Whole runs of the real EPyMARL, each in a process of its own, in a clone where their results stay."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch as th
+
+from epymarl_pr.locate import Checkout
+from tests.epymarl import runs
+from tests.epymarl.test_identical import same
+
+LBF = "lbforaging:Foraging-5x5-2p-1f-v3"
+SETTINGS = ["t_max=260", "test_interval=100", "save_model=True", "save_model_interval=100", "hidden_dim=16"]
+WORKERS = ["batch_size_run=2", "buffer_size=4"]
+UPSTREAM = [sys.executable, str(Path(__file__).with_name("upstream.py"))]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run leaves behind.
+
+    info: what sacred recorded as curves
+    models: saved networks and optimisers by step and file name
+    folder: where models were saved
+    """
+
+    info: dict[str, Any]
+    models: dict[str, Any]
+    folder: Path | None
+    output: str
+
+
+Play = Callable[..., Run]
+
+
+@pytest.fixture(scope="module")
+def play(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Play:
+    """Runs an algorithm once, however often it is asked for."""
+    pytest.importorskip("lbforaging")
+    root = runs.clone(checkout, tmp_path_factory.mktemp("clone") / "epymarl")
+    known: dict[Any, Run] = {}
+
+    def played(name: str, *settings: str, upstream: bool = False, flags: tuple[str, ...] = ()) -> Run:
+        key = (name, settings, upstream, flags)
+        if key not in known:
+            command = runs.command(root, name, LBF, *SETTINGS, *settings, flags=flags)
+            if upstream:
+                command = [*UPSTREAM, str(root), *(item for item in command[3:] if not item.startswith("--epymarl"))]
+            folder = tmp_path_factory.mktemp("run")
+            output = runs.run(command, folder)
+            known[key] = collected(root, folder, output)
+            shutil.rmtree(root / "results")
+        return known[key]
+
+    return played
+
+
+def collected(root: Path, folder: Path, output: str) -> Run:
+    """What a run has left in the clone and in the folder that it was started in."""
+    (info,) = (root / "results" / "sacred").glob("*/*/*/info.json")
+    found = sorted((folder / "results" / "models").glob("*/*/*.th"))
+    models = {f"{file.parent.name}/{file.name}": th.load(file, weights_only=False) for file in found}
+    return Run(json.loads(info.read_text()), models, found[0].parents[1] if found else None, output)
+
+
+def equal(left: Run, right: Run) -> bool:
+    """Whether two runs logged and saved the same, bit for bit; both must have learned."""
+    assert left.models.keys() == right.models.keys()
+    assert len(left.models) >= 4
+    assert any("loss" in key for key in left.info)
+    return left.info == right.info and all(same(left.models[key], right.models[key]) for key in left.models)
+
+
+CASES = [
+    pytest.param("qmix", [], id="qmix"),
+    pytest.param("mappo_ns", WORKERS, id="mappo_ns"),
+    pytest.param("maddpg", [], id="maddpg", marks=pytest.mark.slow),
+    pytest.param("mappo", WORKERS, id="mappo", marks=pytest.mark.slow),
+    pytest.param("ia2c", WORKERS, id="ia2c", marks=pytest.mark.slow),
+    pytest.param("vdn_ns", ["use_rnn=True"], id="vdn_ns", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("name, settings", CASES)
+def test_kappa_0_is_upstream(play: Play, name: str, settings: list[str]) -> None:
+    assert equal(play(name, *settings, upstream=True), play(f"{name}_pr", *settings, "pr_kappa=0"))
+
+
+@pytest.mark.parametrize("name, settings", [CASES[0], *CASES[2:4]])
+def test_a_plain_algorithm_is_upstream(play: Play, name: str, settings: list[str]) -> None:
+    assert equal(play(name, *settings, upstream=True), play(name, *settings))
+
+
+def test_kappa_is_what_makes_the_difference(play: Play) -> None:
+    upstream, ours = play("mappo_ns", *WORKERS, upstream=True), play("mappo_ns_pr", *WORKERS)
+    assert not any(same(upstream.models[key], ours.models[key]) for key in upstream.models if "critic" in key)
+    assert {key.removesuffix("_T") for key in ours.info.keys() - upstream.info.keys()} == {
+        "pr_own_value", "pr_peer_value", "pr_value_gap", "pr_critic_disagreement", "pr_masked_peer_values",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["spawn", pytest.param("forkserver", marks=pytest.mark.slow)])
+def test_workers_may_start_in_any_way(play: Play, method: str) -> None:
+    forked = play("mappo_ns_pr", *WORKERS, flags=("--start-method=fork",))
+    assert equal(forked, play("mappo_ns_pr", *WORKERS, flags=(f"--start-method={method}",)))
+
+
+def test_upstream_evaluates_our_checkpoint_to_the_same_returns(play: Play) -> None:
+    trained = play("mappo_ns_pr", *WORKERS)
+    assert trained.folder is not None
+    settings = [f"checkpoint_path={trained.folder}", "evaluate=True", "runner=episode", "test_nepisode=6", "seed=5"]
+    ours, upstream = play("mappo_ns_pr", *settings), play("mappo_ns", *settings, upstream=True)
+    assert ours.info == upstream.info
+    assert ours.info["test_return_mean"]
+    assert f"Loading model from {trained.folder}" in upstream.output
+
+
+def test_a_mistake_found_while_workers_wait_ends_the_run(checkout: Checkout, tmp_path: Path) -> None:
+    root = runs.clone(checkout, tmp_path / "epymarl")
+    command = runs.command(root, "mappo_ns_pr", LBF, *WORKERS, "pr_peers=random", "pr_n_peers=5")
+    output = runs.run(command, tmp_path / "run", expect=1)
+    assert "n_peers=5 with n_agents=2" in output.splitlines()[-1]
+    assert "Traceback" not in output
+
+
+def test_ctrl_c_ends_a_run_and_leaves_no_folder_behind(checkout: Checkout, tmp_path: Path) -> None:
+    root = runs.clone(checkout, tmp_path / "epymarl")
+    (tmp_path / "tmp").mkdir()
+    command = runs.command(root, "qmix_pr", LBF, "t_max=1000000")
+    with (tmp_path / "log.txt").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True,
+            env={**runs.variables(), "TMPDIR": str(tmp_path / "tmp")},
+        )  # fmt: skip
+        begun = time.monotonic()
+        while process.poll() is None and "Beginning training" not in (tmp_path / "log.txt").read_text():
+            assert time.monotonic() - begun < 120
+            time.sleep(0.1)
+        assert list((tmp_path / "tmp").glob("epymarl_pr_*"))
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(60) == 130
+    assert not list((tmp_path / "tmp").glob("epymarl_pr_*"))
+    assert "Traceback" not in (tmp_path / "log.txt").read_text()
+
+
+def test_a_run_leaves_no_folder_behind(checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    root = runs.clone(checkout, tmp_path / "epymarl")
+    printed = runs.run(
+        [sys.executable, "-m", "epymarl_pr", "print_config", f"--epymarl-dir={root}", "--config=qmix_pr",
+         "--env-config=gymma", "with", f"env_args.key={LBF}", "pr_rho=3"],
+        tmp_path,
+    )  # fmt: skip
+    assert "pr_rho = 3" in printed
+    assert not list(tmp_path.glob("epymarl_pr_*"))
