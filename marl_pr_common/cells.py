@@ -72,10 +72,12 @@ class _Processes:
         with exclusive(cell.directory), self._lock:
             if self._stopped or is_complete(cell.directory):
                 return None
-            resumed = can_resume(cell)
-            if not resumed:
+            if can_resume(cell):
+                line = resume_command(cell)
+            else:
                 set_aside(cell.directory)
-            process = subprocess.Popen(command(cell, resumed), stdout=log, stderr=log, env=_environment(cell.threads))
+                line = command(cell)
+            process = subprocess.Popen(line, stdout=log, stderr=log, env=_environment(cell.threads))
             self._running.add(process)
         return process
 
@@ -86,11 +88,14 @@ class _Processes:
                 process.terminate()
 
 
-def command(cell: Cell, resumed: bool = False) -> list[str]:
-    """The command line of a cell, begun or resumed; it can be given by hand just as well."""
+def resume_command(cell: Cell) -> list[str]:
+    """The command line that goes on with an interrupted cell."""
+    return [sys.executable, "-m", "marl_pr_common.cli", "train", "--resume", str(cell.directory)]
+
+
+def command(cell: Cell) -> list[str]:
+    """The command line of a cell; it can be given by hand just as well."""
     module = [sys.executable, "-m", "marl_pr_common.cli", "train"]
-    if resumed:
-        return [*module, "--resume", str(cell.directory)]
     return [*module, "--config", str(cell.config), "--arm", cell.arm, "--out", str(cell.directory)]
 
 

@@ -35,6 +35,7 @@ def write_part(directory: Path, name: str, tree: Any) -> list[Path]:
     if encoded.tensors:
         files.append(directory / f"{name}.safetensors")
         safetensors.torch.save_file(encoded.tensors, files[-1])
+        files[-1].chmod(0o644)  # as the other files
     if encoded.arrays:
         files.append(directory / f"{name}.npz")
         np.savez(files[-1], allow_pickle=False, **encoded.arrays)

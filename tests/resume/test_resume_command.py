@@ -1,15 +1,24 @@
 """``marl-pr train --resume``: a killed run goes on as if nothing had happened, by hash over everything."""
 
+import io
 import json
+import signal
 import subprocess
+import time
 
 import pandas as pd
 import pytest
 import yaml
+from rich.console import Console
 
-from marl_pr_common.checkpoint import checkpoints
+from marl_pr_common.checkpoint import checkpoints, latest
+from marl_pr_common.cli import main
+from marl_pr_common.display import Display
+from marl_pr_common.provenance import as_plain
+from sb3_pr import training
+from sb3_pr.train_config import TrainConfig
 from tests.cli.processes import CLI
-from tests.resume.tools import assert_equal, done, environment, hashes, kill_after, log_content
+from tests.resume.tools import assert_equal, done, environment, hashes, kill_after, log_content, serial
 
 SMALL = {
     "timesteps_per_agent": 600,
@@ -79,3 +88,91 @@ def test_killed_and_resumed_is_the_same_run(config, tmp_path):
     assert results(whole) == results(killed)
     assert json.loads((killed / "status.json").read_text())["state"] == "complete"
     assert json.loads((killed / "run.json").read_text())["resumed"][0]["checkpoint"] == first
+
+
+def begun(out):
+    """A run that was interrupted after its second checkpoint, as a process that still runs."""
+    config = out.with_suffix(".yaml")
+    config.write_text(yaml.safe_dump({**SMALL, "algo": "td3_pr", "n_agents": 2, "timesteps_per_agent": 100_000}))
+    return train(config, out)
+
+
+def wait_for(condition, process):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_once_and_says_how_to_resume(number, tmp_path):
+    out = tmp_path / "a run"
+    process = begun(out)
+    wait_for(lambda: serial(out / "checkpoints") >= 1, process)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    newest = checkpoints(out / "checkpoints")[-1]
+    assert f"{number.name} after {newest.name.rpartition('-')[2]} steps. Saved {newest}" in said
+    assert f"resume with: marl-pr train --resume '{out}'" in said
+    assert "Traceback" not in said
+    assert latest(out / "checkpoints") == newest
+    assert json.loads((out / "status.json").read_text())["state"] == "stopped"
+
+
+def test_a_complete_run_is_left_alone(tmp_path):
+    quiet = Display(Console(file=io.StringIO()))
+    out = tmp_path / "run"
+    settings = {**SMALL, "net_arch": (8,), "timesteps_per_agent": 150, "checkpoint_every": 60}
+    training.train(TrainConfig(algo="td3_pr", **settings), out, display=quiet)
+    assert [path.name for path in checkpoints(out / "checkpoints")] == ["000003-step-450"]
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert main(["train", "--resume", str(out)]) == 0
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--resume", "{run}", "--tau", "0.1"], "give it alone"),
+        (["--resume", "{run}", "--out", "x"], "give it alone"),
+        (["--resume", "{run}"], "no complete checkpoint"),
+        (["--resume", "{empty}"], "not the directory of a run"),
+        (["--resume", "{foreign}"], "no config or arm"),
+        (["--resume", "{empty}/absent"], "is no directory"),
+        ([], "give --out DIR for a new run, or --resume DIR"),
+    ],
+)
+def test_what_cannot_be_resumed_is_said_so(arguments, message, tmp_path, capsys):
+    for name, content in (("run", {"config": as_plain(TrainConfig()), "arm": "x"}), ("foreign", {"config": 1})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(json.dumps(content))
+    (tmp_path / "empty").mkdir()
+    places = {name: tmp_path / name for name in ("run", "empty", "foreign")}
+    before = sorted(tmp_path.rglob("*.json"))
+    assert main(["train", *(argument.format(**places) for argument in arguments)]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said
+    assert sorted(tmp_path.rglob("*.json")) == before
+
+
+def test_a_killed_comparison_resumes_its_cells(tmp_path):
+    out = tmp_path / "comparison"
+    options = [*("--timesteps-per-agent", "600"), *("--learning-starts", "100"), *("--batch-size", "16")]
+    options += ["--eval-every", "300", "--eval-episodes", "1", "--net-arch", "16", "--buffer-size", "500"]
+    command = [*CLI, "compare", "--out", str(out), "--arms", "td3_pr", "--seeds", "0", "--jobs", "1", *options]
+    command += ["--checkpoint-every", "100", "--device", "cpu"]
+    cell = out / "cells" / "td3_pr-seed0"
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment())
+    wait_for(lambda: serial(cell / "checkpoints") >= 2, process)
+    process.kill()
+    process.communicate()
+    done(subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()))
+    assert json.loads((cell / "run.json").read_text())["resumed"][0]["step"] >= 600
+    assert sorted(path.name for path in (out / "cells").iterdir() if path.is_dir()) == ["td3_pr-seed0"]
+    assert checkpoints(cell / "checkpoints") == []
+    rows = pd.read_parquet(out / "results.parquet")
+    assert sorted(rows[rows["metric"] == "eval/return"]["env_steps_per_agent"].unique()) == [0, 300, 600]
+    assert not rows.duplicated(["agent", "env_steps_per_agent", "metric"]).any()
