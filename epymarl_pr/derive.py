@@ -105,10 +105,10 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
             place = result
             for step in path:
                 place = place.setdefault(step, {})
-            below = place.get(last)
-            place[last] = (
-                merged(below if isinstance(below, dict) else {}, value) if isinstance(value, Mapping) else value
-            )
+            if isinstance(value, Mapping):
+                below = place.get(last)
+                value = merged(below if isinstance(below, dict) else {}, value)
+            place[last] = value
     return result
 
 

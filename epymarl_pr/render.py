@@ -190,13 +190,13 @@ def number(flag: str, value: str | None) -> float | None:
     """
     if value is None:
         return None
+    whole = flag == "--episodes"
     try:
         found = float(value)
     except ValueError:
         found = 0.0
-    whole = flag != "--episodes" or found.is_integer()
-    if not (0 < found < float("inf") and whole):
-        raise UsageError(f"{flag}={value}: expected a number above 0{', a whole one' if not whole else ''}.")
+    if not 0 < found < float("inf") or (whole and not found.is_integer()):
+        raise UsageError(f"{flag}={value}: expected a {'whole ' * whole}number above 0.")
     return found
 
 

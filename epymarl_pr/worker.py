@@ -1,7 +1,7 @@
 """The main module of worker processes that are not forked: it puts the stand-ins in place, and does nothing else.
 
-A worker that is spawned, or comes from a fork server, imports the main module of its parent. EPyMARL's ``main.py`` would
-train in it, and modules named ``__main__`` are left out; so the launcher names this one.
+A worker that is spawned, or comes from a fork server, imports the main module of its parent anew. EPyMARL's ``main.py``
+would train in it, and multiprocessing leaves modules named ``__main__`` out; so the launcher names this one.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What is installed, what is not, and what to do about it. Nothing optional is imported, nothing is changed."""
+"""What is installed, what is not, and what to do about it. No framework is imported, nothing is changed."""
 
 from __future__ import annotations
 
@@ -30,11 +30,15 @@ HOSTS = {
     "pettingzoo": ("multi-agent tasks", 'pip install "marl-pr[mpe]"'),
     "supersuit": ("PettingZoo tasks in Stable-Baselines3", 'pip install "marl-pr[mpe]"'),
     "mpe2": ("multi-particle environments", 'pip install "marl-pr[mpe]"'),
-    "sacred": ("EPyMARL's own launcher", 'pip install "marl-pr[epymarl]"'),
+    "sacred": ("EPyMARL's runs", 'pip install "marl-pr[epymarl]"'),
+    "click": ("EPyMARL's search", 'pip install "marl-pr[epymarl]"'),
+    "imageio": ("films of EPyMARL's teams", 'pip install "marl-pr[epymarl]"'),
+    "imageio-ffmpeg": ("films as MP4", 'pip install "marl-pr[epymarl]"'),
+    "lbforaging": ("level-based foraging in EPyMARL", "pip install lbforaging"),
     "jaxmarl": ("SMAX", 'pip install "marl-pr[smax]"'),
 }
 """Optional distribution -> what needs it, and how to get it."""
-EPYMARL_ADVICE = "git clone https://github.com/uoe-agents/epymarl, then set EPYMARL_HOME to that folder"
+EPYMARL_ADVICE = "git clone https://github.com/uoe-agents/epymarl; set EPYMARL_HOME to that folder (docs/epymarl.md)"
 
 
 @dataclass(frozen=True)
@@ -51,19 +55,6 @@ class Finding:
 def examine() -> list[Finding]:
     """Everything that the report says, in its order."""
     return [*_core(), *_devices(), *_hosts(), _epymarl(), *_conflicts()]
-
-
-def find_epymarl() -> Path | None:
-    """The EPyMARL checkout: $EPYMARL_HOME, the current folder or one above it, ./epymarl, ../epymarl, ~/epymarl."""
-    here = Path.cwd()
-    home = os.environ.get("EPYMARL_HOME")
-    candidates = [Path(home).expanduser()] if home else []
-    candidates += [here, *here.parents, here / "epymarl", here.parent / "epymarl", Path.home() / "epymarl"]
-    return next((path for path in candidates if _is_epymarl(path)), None)
-
-
-def _is_epymarl(path: Path) -> bool:
-    return (path / "src" / "main.py").is_file() and (path / "src" / "config" / "algs").is_dir()
 
 
 def _core() -> Iterator[Finding]:
@@ -100,7 +91,7 @@ def _devices() -> Iterator[Finding]:
 def _hosts() -> Iterator[Finding]:
     installed = versions()
     for name, (use, advice) in HOSTS.items():
-        version = installed[name]
+        version = installed[name] if name in installed else _installed(name)
         if version is None:
             yield Finding("host", name, "absent", f"needed for: {use}", advice)
         else:
@@ -108,13 +99,24 @@ def _hosts() -> Iterator[Finding]:
 
 
 def _epymarl() -> Finding:
-    home = os.environ.get("EPYMARL_HOME")
-    if home and not _is_epymarl(Path(home).expanduser()):
-        return Finding("host", "EPyMARL", "conflict", f"EPYMARL_HOME={home} is not a checkout", EPYMARL_ADVICE)
-    found = find_epymarl()
-    if found is None:
-        return Finding("host", "EPyMARL", "absent", "needed for: QMIX, VDN, IQL, MAPPO, MADDPG", EPYMARL_ADVICE)
-    return Finding("host", "EPyMARL", "ok", f"checkout at {found}")
+    """The EPyMARL checkout, and whether it is at the commit that the learners were tested with."""
+    try:
+        from epymarl_pr import locate
+        from epymarl_pr.errors import UsageError
+    except Exception as error:  # it registers environments with gymnasium, which may be broken
+        return Finding("host", "EPyMARL", "conflict", f"epymarl_pr: {type(error).__name__}: {error}", EPYMARL_ADVICE)
+    try:
+        checkout = locate.find()
+    except UsageError as error:
+        state: State = "conflict" if os.environ.get(locate.ENVIRONMENT_VARIABLE) else "absent"
+        detail = str(error).split(" (")[0] if state == "conflict" else "needed for: QMIX, VDN, IQL, MAPPO, MADDPG"
+        return Finding("host", "EPyMARL", state, detail, EPYMARL_ADVICE)
+    commit = checkout.commit[:12] if checkout.commit else "unknown"
+    found = f"checkout at {checkout.root}, commit {commit}"
+    if checkout.tested:
+        return Finding("host", "EPyMARL", "ok", found)
+    advice = f"git -C {checkout.root} checkout {locate.TESTED_COMMIT}"
+    return Finding("host", "EPyMARL", "ok", f"{found}; tested with {locate.TESTED_COMMIT}", advice)
 
 
 def _conflicts() -> Iterator[Finding]:

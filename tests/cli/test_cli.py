@@ -131,7 +131,7 @@ def test_doctor_reports_and_passes_here(capsys, tmp_path, monkeypatch):
     assert run("doctor") == 0
     text = capsys.readouterr().out
     assert "stable-baselines3" in text
-    assert "is not a checkout" in text
+    assert "not an EPyMARL checkout" in text
 
 
 def test_doctor_fails_when_the_core_is_broken(capsys, monkeypatch):
@@ -159,9 +159,19 @@ def test_doctor_finds_an_epymarl_checkout(tmp_path, monkeypatch, place):
     (checkout / "src" / "main.py").touch()
     monkeypatch.chdir({"here": checkout, "parent": checkout / "src", "below": checkout.parent}.get(place, tmp_path))
     if place == "home":
-        assert doctor.find_epymarl() is None
+        assert doctor._epymarl().state == "absent"
         monkeypatch.setenv("EPYMARL_HOME", str(checkout))
-    assert doctor.find_epymarl() == checkout
+    found = doctor._epymarl()
+    assert found.state == "ok"
+    assert f"checkout at {checkout}, commit unknown; tested with cbc38c0" in found.detail
+    assert found.advice == f"git -C {checkout} checkout cbc38c0"
+
+
+def test_doctor_goes_on_without_the_parts_of_epymarl(monkeypatch):
+    monkeypatch.setitem(sys.modules, "epymarl_pr", None)
+    assert doctor._epymarl().state == "conflict"
+    hosts = {finding.name: finding for finding in doctor.examine() if finding.group == "host"}
+    assert {"sacred", "click", "imageio", "EPyMARL"} <= hosts.keys()
 
 
 def test_the_command_is_installed_under_its_name():
