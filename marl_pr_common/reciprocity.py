@@ -217,3 +217,9 @@ class Reciprocity:
         if self._moments is not None:
             state["_moments"] = self._moments.to("cpu")
         return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Files from before there was :class:`PeerStatistics` have a list in its place."""
+        if not isinstance(state.get("_statistics"), PeerStatistics):
+            state = {**state, "_statistics": PeerStatistics()}
+        self.__dict__.update(state)
