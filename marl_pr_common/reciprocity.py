@@ -200,3 +200,9 @@ class Reciprocity(Estimators):
         for name in ("_moments", "_joint_moments"):
             state[name] = None if state[name] is None else state[name].to("cpu")
         return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Files from before there was :class:`PeerStatistics` have a list in its place."""
+        if not isinstance(state.get("_statistics"), PeerStatistics):
+            state = {**state, "_statistics": PeerStatistics()}
+        self.__dict__.update(state)

@@ -44,6 +44,7 @@ class MultiAgent(Persistence):
     """SB3's class that this one extends."""
 
     policy: MlpPolicy
+    guards: bool = True  # models saved before there were guards have no value of their own
 
     def __init__(
         self,
@@ -98,7 +99,7 @@ class MultiAgent(Persistence):
         self.policy_kwargs = given
         if self.n_agents > 1:
             self._take_columns()
-        self.watch = Watch(self.n_agents, getattr(self, "guards", True))
+        self.watch = Watch(self.n_agents, self.guards)
 
     def _policy_kwargs(self) -> dict[str, Any]:
         """The user's, with ``n_agents`` and masks for the policy to know; a lone agent needs none."""

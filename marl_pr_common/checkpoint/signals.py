@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
 LOGGER = logging.getLogger("marl_pr")
+SAME_REQUEST = 1.0
+"""Seconds within which further signals count as the first: a dying parent of several threads sends one for each."""
 
 
 class Stopped(SystemExit):
@@ -30,6 +33,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
+        self._since = 0.0
 
     def __bool__(self) -> bool:
         return self.signal_number is not None
@@ -50,14 +54,16 @@ class StopRequest:
         raise Stopped(self.signal_number, message)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self:  # asked twice: the user does not want to wait for the save; it is whole or absent either way
-            raise KeyboardInterrupt
-        self.signal_number = number
+        if self.signal_number is None:
+            self.signal_number, self._since = number, time.monotonic()
+        elif time.monotonic() - self._since > SAME_REQUEST:
+            raise KeyboardInterrupt  # asked again: no time for the save, which is whole or absent either way
 
 
 @contextmanager
 def catch_signals() -> Iterator[StopRequest]:
-    """Within it SIGTERM and SIGINT set the request that is yielded; a second one raises KeyboardInterrupt.
+    """Within it SIGTERM and SIGINT set the request that is yielded; one that comes
+    more than a second later raises KeyboardInterrupt.
 
     Outside the main thread, where Python takes no signals, the request stays False.
     """

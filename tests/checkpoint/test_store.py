@@ -204,12 +204,14 @@ with checkpoint.catch_signals() as stop:
     assert checkpoint.load(tmp_path).manifest.step == 7
 
 
-def test_a_second_signal_does_not_wait():
+def test_a_second_signal_does_not_wait(monkeypatch):
     with checkpoint.catch_signals() as stop:
         assert not stop
         signal.raise_signal(signal.SIGTERM)
         assert stop
         assert stop.name == "SIGTERM"
+        signal.raise_signal(signal.SIGTERM)  # at once: the same request
+        monkeypatch.setattr("marl_pr_common.checkpoint.signals.SAME_REQUEST", 0.0)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
