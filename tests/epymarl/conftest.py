@@ -10,7 +10,7 @@ def _checkout() -> locate.Checkout | str:
     try:
         found = locate.find()
     except UsageError as error:
-        return f"no EPyMARL checkout: {str(error).splitlines()[0]}"
+        return str(error).partition(" Run\n")[0]
     if not found.tested:
         return f"EPyMARL at {found.root} is at commit {found.commit}, the tests need {locate.TESTED_COMMIT}"
     return found

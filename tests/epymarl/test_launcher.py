@@ -59,7 +59,10 @@ def play(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Play:
             if upstream:
                 command = [*UPSTREAM, str(root), *(item for item in command[3:] if not item.startswith("--epymarl"))]
             folder = tmp_path_factory.mktemp("run")
-            output = runs.run(command, folder)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("TMPDIR", str(folder))
+                output = runs.run(command, folder)
+            assert not list(folder.glob("epymarl_pr_*"))  # derived configurations are not left behind
             known[key] = collected(root, folder, output)
             shutil.rmtree(root / "results")
         return known[key]
@@ -137,7 +140,7 @@ def test_a_mistake_found_while_workers_wait_ends_the_run(checkout: Checkout, tmp
     assert "Traceback" not in output
 
 
-def test_ctrl_c_ends_a_run_and_leaves_no_folder_behind(checkout: Checkout, tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_run_and_leaves_nothing_behind(checkout: Checkout, tmp_path: Path) -> None:
     root = runs.clone(checkout, tmp_path / "epymarl")
     (tmp_path / "tmp").mkdir()
     command = runs.command(root, "qmix_pr", LBF, "t_max=1000000")
@@ -155,15 +158,3 @@ def test_ctrl_c_ends_a_run_and_leaves_no_folder_behind(checkout: Checkout, tmp_p
         assert process.wait(60) == 130
     assert not list((tmp_path / "tmp").glob("epymarl_pr_*"))
     assert "Traceback" not in (tmp_path / "log.txt").read_text()
-
-
-def test_a_run_leaves_no_folder_behind(checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    root = runs.clone(checkout, tmp_path / "epymarl")
-    printed = runs.run(
-        [sys.executable, "-m", "epymarl_pr", "print_config", f"--epymarl-dir={root}", "--config=qmix_pr",
-         "--env-config=gymma", "with", f"env_args.key={LBF}", "pr_rho=3"],
-        tmp_path,
-    )  # fmt: skip
-    assert "pr_rho = 3" in printed
-    assert not list(tmp_path.glob("epymarl_pr_*"))
