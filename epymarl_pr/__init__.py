@@ -1,4 +1,4 @@
-"""Policy Reciprocity for EPyMARL, on an untouched checkout. So far its environments; see CHANGELOG.md.
+"""Policy Reciprocity for EPyMARL, on an untouched checkout: ``python -m epymarl_pr``; see docs/epymarl.md.
 
 Importing it registers them with gymnasium, so that ``env_args.key="epymarl_pr:pp-6-v0"`` works in any EPyMARL.
 """

@@ -48,6 +48,19 @@ def separator(arguments: Sequence[str]) -> None:
             raise UsageError(f"{argument} stands before `with`. Settings come after it: ... with {argument}")
 
 
+def full_checkpoint(config: Mapping[str, Any]) -> None:
+    """Whether a run that is to be resumed saves anything.
+
+    :raises UsageError: for ``pr_full_checkpoint=True`` without ``save_model=True``
+    """
+    trains = not (config.get("evaluate") or config.get("save_replay"))
+    if trains and config.get("pr_full_checkpoint") and not config.get("save_model"):
+        raise UsageError(
+            "pr_full_checkpoint=True with save_model=False: nothing would be saved. Add save_model=True, and "
+            "save_model_interval=STEPS for how often."
+        )
+
+
 def environment(config: Mapping[str, Any]) -> None:
     """Build the run's environment once and close it again.
 

@@ -121,6 +121,7 @@ def prepare(argv: Sequence[str], folder: Path) -> Prepared:
         arguments.insert(0, f"{flag}={derive.write(config, folder, name) if config else name}")
     default = derive.read(checkout.src / "config" / "default.yaml")
     config = derive.merged(default, layers["--env-config"], layers["--config"], given)
+    checks.full_checkpoint(config)
     checks.environment(config)
     return Prepared(checkout, arguments, config)
 
@@ -136,7 +137,9 @@ def run_main(prepared: Prepared, namespace: dict[str, Any]) -> None:
     namespace["__file__"] = str(file)
     namespace["__spec__"] = importlib.util.find_spec("epymarl_pr.worker")  # the main module of workers
     program = compile(file.read_text(), str(file), "exec")
-    if not prepared.config.get("pr_full_checkpoint"):
+    config = prepared.config
+    # a run that only evaluates has nothing to save when a signal comes
+    if not config.get("pr_full_checkpoint") or config.get("evaluate") or config.get("save_replay"):
         exec(program, namespace)
         return
     with catch_signals() as stop:

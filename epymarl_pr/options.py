@@ -108,6 +108,11 @@ def check_learner(options: Options, args: Any) -> None:
     critic = getattr(args, "critic_type", None)
     if on_policy and critic not in CRITICS:
         raise UsageError(f"critic_type={critic} has no reciprocity. Critics that have: {', '.join(CRITICS)}.")
+    if critic == "cv_critic_ns" and getattr(args, "obs_individual_obs", False):
+        raise UsageError(
+            "obs_individual_obs=True with critic_type=cv_critic_ns: EPyMARL's critic gives all observations to a layer "
+            "that is made for one. Use obs_individual_obs=False, or the shared cv_critic."
+        )
     own_views = learner == "q_learner" or (on_policy and critic in CRITICS_OF_OBSERVATIONS)
     if options.observation_masks is not None and not own_views:
         raise UsageError(

@@ -58,8 +58,7 @@ def adjacent_states(
     if config.adjacency == "neighbours":
         found, distance = _neighbours(config, states, changeable)
     else:
-        found = _perturbed(config, states, moments, changeable, generator)
-        distance = (found != states).sum(-1).to(states.dtype)  # rho_s#, the l0 norm of Definition 2
+        found, distance = _perturbed(config, states, moments, changeable, generator)
     if config.include_self:
         found = th.cat([states[None], found])
         distance = th.cat([th.zeros_like(distance[:1]), distance])
@@ -73,8 +72,9 @@ def choose_one(adjacent: AdjacentStates, generator: th.Generator) -> th.Tensor:
     edges = adjacent.weights.cumsum(0)
     draw = th.rand(edges.shape[1:], generator=generator, device=edges.device, dtype=edges.dtype)
     choice = (draw * edges[-1] >= edges[:-1]).sum(0)  # (n_agents, batch)
-    agent, row = (th.arange(size, device=edges.device) for size in choice.shape)
-    return adjacent.states[choice, agent[:, None], row]
+    # rows of one long table: several times faster than indexing three axes
+    place = choice * choice.numel() + th.arange(choice.numel(), device=choice.device).view(choice.shape)
+    return adjacent.states.flatten(0, 2).index_select(0, place.flatten()).view(adjacent.states.shape[1:])
 
 
 def fill_unseen(
@@ -118,8 +118,9 @@ def _perturbed(
     moments: RunningMoments,
     changeable: th.Tensor,
     generator: th.Generator,
-) -> th.Tensor:
-    """(n_adjacent, n_agents, batch, dim): s with one to rho of the changeable coordinates replaced."""
+) -> tuple[th.Tensor, th.Tensor]:
+    """s with one to rho of the changeable coordinates replaced, (n_adjacent, n_agents, batch, dim), and how many of them
+    differ now: rho_s#, the l0 norm of Definition 2, (n_adjacent, n_agents, batch)."""
     n_agents, batch, _ = states.shape
     shape = (config.n_adjacent, n_agents, batch)
     chosen = _choose_coordinates(shape, config.rho, changeable, generator)  # (*shape, rho)
@@ -138,7 +139,10 @@ def _perturbed(
     value = th.where(chosen == chosen[..., :1], value[..., :1], value)
     # An agent none of whose coordinates varies has no adjacent state but s itself.
     value = th.where(changeable.any(-1)[None, :, None, None], value, current)
-    return states.expand(config.n_adjacent, -1, -1, -1).clone().scatter_(-1, chosen, value)
+    differs = value != current
+    differs[..., 1:] &= chosen[..., 1:] != chosen[..., :1]  # a repeated place counts once
+    found = states.expand(config.n_adjacent, -1, -1, -1).clone().scatter_(-1, chosen, value)
+    return found, differs.sum(-1).to(states.dtype)
 
 
 def _choose_coordinates(

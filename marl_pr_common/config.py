@@ -60,7 +60,8 @@ class ReciprocityConfig:
     """For peers "matrix": (n_agents, n_agents) weights >= 0, row i says how agent i weights each agent j.
     In Python or a YAML file; not on the command line."""
     normalize: Normalize = "mean"
-    """Whether the weights of the double sum add up to 1 (mean), or are the literal eq. 12, all 1 (sum)."""
+    """Whether the weights of the double sum add up to 1 (mean), or every peer weighs 1 and the adjacent states of a
+    state together as many as they are (sum): with uniform weights the literal eq. 12."""
     min_over: MinOver = "peer"
     """Clipped double Q: take the minimum over the critics inside each agent, then mix (peer), or mix each critic
     and take the minimum last (mixture)."""

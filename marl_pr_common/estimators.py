@@ -67,8 +67,9 @@ class Estimators(ABC):
         peers = [((agent + shift) % n)[:, None].expand(n, batch) for shift in self.shifts]
         asked = [(peer, a) for peer in peers for a in range(weights.shape[1])]
         answers: list[th.Tensor] = []
-        for start in range(0, len(asked), max(1, pass_size // batch)):
-            part = asked[start : start + max(1, pass_size // batch)]
+        at_once = max(1, pass_size // max(1, batch))
+        for start in range(0, len(asked), at_once):
+            part = asked[start : start + at_once]
             views = [self._view(self._chosen(adjacent, a), states, peer) for peer, a in part]
             if len(part) == 1:
                 answers.append(evaluate(views[0], part[0][0]))

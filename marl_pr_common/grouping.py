@@ -21,11 +21,11 @@ class Groups:
 
     def take(self, rows: th.Tensor) -> th.Tensor:
         """(n_agents, batch, ...) rows as (slots, n_agents, ...), by the agent that looks at them."""
-        return rows.flatten(0, 1)[self.index.T]
+        return _rows(rows, self.index.T)
 
     def put(self, answers: th.Tensor) -> th.Tensor:
         """(slots, n_agents, ...) answers as (n_agents, batch, ...), by the agent that asked. Differentiable."""
-        return answers.flatten(0, 1)[self.back]
+        return _rows(answers, self.back)
 
 
 def by_peer(peer: th.Tensor) -> Groups:
@@ -51,3 +51,9 @@ def by_peer(peer: th.Tensor) -> Groups:
     back = th.empty_like(order)
     back[order] = position * n + group
     return Groups(index, back.view(n, batch))
+
+
+def _rows(table: th.Tensor, index: th.Tensor) -> th.Tensor:
+    """Rows of (a, b, ...) numbered through, in the shape of ``index``; faster than indexing with a matrix."""
+    flat = table.flatten(0, 1)
+    return flat.index_select(0, index.flatten()).view(*index.shape, *flat.shape[1:])

@@ -101,7 +101,7 @@ def reciprocal_value(
         values = xp.where(usable, peers, xp.zeros_like(peers))
     mixture = _sum_peers(weight * values)
     if config.normalize == "sum":
-        # the literal double sum: every state of S# counts 1, not 1 / |S#|
+        # the literal double sum: the states of S# count |S#| together, 1 each with uniform weights
         mixed = (1 - config.kappa) * own + config.kappa * adjacent_weights.shape[1] * mixture
     else:
         total = _sum_peers(weight)

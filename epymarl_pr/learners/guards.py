@@ -1,4 +1,4 @@
-"""A NaN stops the run in the update in which it comes, before it reaches a parameter; an alarm for diverging values."""
+"""A NaN ends the run in the update in which it comes, before it reaches a parameter; an alarm for diverging values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from epymarl_pr.errors import refused
 from epymarl_pr.learners.shadow import EpisodeBatch
 from marl_pr_common.guards import ValueAlarm, all_finite
 
-_ADVICE = "No parameter was changed by this update; what was saved before is unharmed."
+_ADVICE = "What was saved before is unharmed."
 
 
 class Guards:
@@ -36,8 +36,18 @@ class Guards:
         for key in ("reward", "state", "obs"):
             if not all_finite([batch[key]]):
                 place = _place(batch[key])
-                raise refused(f"non-finite {key} {place} at step {t_env}. {_ADVICE} Check the environment.")
+                text = f"non-finite {key} {place} at step {t_env}. No network was updated. {_ADVICE}"
+                raise refused(f"{text} Check the environment.")
+        self._check_neighbours(int(batch["filled"].sum()))
         self.alarm.see(self._rewards(batch).cpu().numpy())
+
+    def _check_neighbours(self, n_rows: int) -> None:
+        config = self.learner.reciprocity.config
+        if self.learner.reciprocity.active and config.adjacency == "neighbours" and config.n_adjacent >= n_rows - 1:
+            raise refused(
+                f"pr_n_adjacent={config.n_adjacent} with pr_adjacency=neighbours, but a batch has {n_rows} steps. Use "
+                "fewer adjacent states, or a larger batch_size."
+            )
 
     def check_values(self, own: np.ndarray) -> None:
         """Warn if values are beyond what the rewards allow. Utilities below a mixer have no unit to compare.
@@ -61,10 +71,8 @@ class Guards:
             if found and not th.isfinite(th.nn.utils.get_total_norm(found)):
                 broken = sorted(self.learner.reciprocity.broken_peers)
                 known = f" The values of agent(s) {broken} are not finite." if broken else ""
-                raise refused(
-                    f"non-finite gradient in {name}, update {self.learner.pr_updates}.{known} {_ADVICE} A smaller lr "
-                    "or grad_norm_clip may help."
-                )
+                text = f"non-finite gradient in {name}, update {self.learner.pr_updates}: its step was not made."
+                raise refused(f"{text}{known} {_ADVICE} A smaller lr or grad_norm_clip may help.")
 
         return check
 

@@ -19,7 +19,7 @@ class PRMADDPGLearner(ReciprocalLearner, MADDPGLearner):
 
     def __init__(self, mac: Any, scheme: Any, logger: Any, args: Any):
         super().__init__(mac, scheme, logger, args)
-        self.set_up_reciprocity(args)
+        self.set_up_reciprocity(args, scheme)
         self.pr_peers = self.peers_of(self.target_critic)
         dims = scheme["state"]["vshape"], scheme["obs"]["vshape"]
         self.target_critic = ReciprocalActionCritic(self.target_critic, self.reciprocity, self.pr_peers, *dims)

@@ -30,7 +30,7 @@ class _OnPolicy(ReciprocalLearner):
 
     def __init__(self, mac: Any, scheme: Any, logger: Any, args: Any):
         super().__init__(mac, scheme, logger, args)  # type: ignore[call-arg]
-        self.set_up_reciprocity(args)
+        self.set_up_reciprocity(args, scheme)
         units = Units((lambda: self.ret_ms) if args.standardise_returns else None)  # type: ignore[attr-defined]
         self.pr_peers = self.peers_of(self.target_critic)
         in_target = self.pr_options.z != "A"

@@ -24,7 +24,7 @@ class PRQLearner(ReciprocalLearner, QLearner):
 
     def __init__(self, mac: Any, scheme: Any, logger: Any, args: Any):
         super().__init__(mac, scheme, logger, args)
-        self.set_up_reciprocity(args)
+        self.set_up_reciprocity(args, scheme)
         standardised = args.standardise_returns and self.mixer is None
         units = Units((lambda: self.ret_ms) if standardised else None)
         self.pr_peers = self.peers_of(self.target_mac)

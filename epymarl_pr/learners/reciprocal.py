@@ -37,8 +37,9 @@ class ReciprocalLearner:
     pr_options: options.Options
     pr_updates: int
     pr_guards: Guards
+    pr_peers: Any
 
-    def set_up_reciprocity(self, args: Any) -> None:
+    def set_up_reciprocity(self, args: Any, scheme: Any) -> None:
         """Make the reciprocity that ``args`` ask for. Draws nothing from a global generator.
 
         :raises SacredError: for options that do not fit the learner or the number of agents; sacred prints it
@@ -47,7 +48,7 @@ class ReciprocalLearner:
         try:
             self.pr_options = options.parse(vars(args))
             options.check_learner(self.pr_options, args)
-            masks = self._masks(args)
+            masks = self._masks(args, scheme["obs"]["vshape"])
             # one critic per agent: there is no minimum to take
             config = replace(self.pr_options.reciprocity, min_over="mixture")
             seed = args.seed if self.pr_options.seed is None else self.pr_options.seed
@@ -59,16 +60,15 @@ class ReciprocalLearner:
         self.pr_updates = 0
         self.pr_guards = Guards(self)
 
-    def _masks(self, args: Any) -> np.ndarray | None:
+    def _masks(self, args: Any, obs_dim: int) -> np.ndarray | None:
         given = self.pr_options.observation_masks
         if given is None:
             return None
-        masks = np.asarray(given, dtype=bool)
-        if masks.ndim != 2 or len(masks) != args.n_agents:
-            raise UsageError(
-                f"pr_observation_masks has shape {masks.shape}: expected (n_agents={args.n_agents}, obs_dim)."
-            )
-        return masks
+        shape = (args.n_agents, obs_dim)
+        if len({len(row) for row in given}) != 1 or (len(given), len(given[0])) != shape:
+            rows = [len(row) for row in given]
+            raise UsageError(f"pr_observation_masks has rows of {rows} entries: expected (n_agents, obs_dim) = {shape}.")
+        return np.asarray(given, dtype=bool)
 
     def peers_of(self, target: Any) -> Any:
         """What peers are read from: the live target, or with ``pr_sync_interval`` > 1 a copy of it."""
@@ -103,6 +103,12 @@ class ReciprocalLearner:
             super().load_models(path)  # type: ignore[misc]
         else:
             running.load(self, loop)
+
+    def cuda(self) -> None:
+        """The host's networks, and a snapshot of the peers that it does not know of."""
+        super().cuda()  # type: ignore[misc]
+        if self.reciprocity.config.sync_interval > 1:
+            self.pr_peers.cuda()
 
     def train(self, batch: EpisodeBatch, t_env: int, episode_num: int) -> None:
         """The host's ``train``, and PR's statistics whenever the host logs its own."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import multiprocessing
 import os
 import shlex
 import sys
@@ -18,7 +19,7 @@ from typing import Any
 
 from epymarl_pr.errors import refused
 from epymarl_pr.resume import counters
-from epymarl_pr.resume.settings import differences, settings
+from epymarl_pr.resume.settings import differences, require_same, settings
 from epymarl_pr.resume.state import (
     buffer_state,
     learner_state,
@@ -33,6 +34,7 @@ from epymarl_pr.resume.state import (
 from epymarl_pr.resume.workers import KEY, ResumableFactory, unknown
 from marl_pr_common import checkpoint
 from marl_pr_common.guards import all_finite
+from marl_pr_common.run_guard import PARENT
 
 FOLDER = "full"
 """Below the run's folder of models; EPyMARL looks at folders with numbers only."""
@@ -48,10 +50,15 @@ class Session:
     def __init__(self, stop: checkpoint.StopRequest | None = None):
         self.stop = checkpoint.StopRequest() if stop is None else stop  # an unset one is false
         self.found: checkpoint.Checkpoint | None = None
+        self._runner: Any = None
 
     def counter(self, name: str, value: int) -> int:
         """The first value of one of the loop's counters."""
-        return value if self.found is None else int(self.found.tree["counters"][name])
+        if self.found is None:
+            return value
+        # EPyMARL has just set this to the largest step with a folder, which a killed save may have left empty
+        self._runner.t_env = self.found.manifest.step
+        return int(self.found.tree["counters"][name])
 
     def make_runner(self, make: Any, args: Any, logger: Any) -> Any:
         """One of EPyMARL's runners, whose environments can be saved, and go on where they were."""
@@ -60,9 +67,12 @@ class Session:
 
             self.found = find(args)
             states = None if self.found is None else self.found.tree["environments"]
+            if multiprocessing.get_start_method() != "forkserver":  # its workers are another process's children
+                os.environ[PARENT] = str(os.getpid())
             if args.env in REGISTRY:
                 REGISTRY[args.env] = ResumableFactory(REGISTRY[args.env], args.seed, states)
-        runner = make(args=args, logger=logger)
+        runner = self._runner = make(args=args, logger=logger)
+        os.environ.pop(PARENT, None)
         runner.run = functools.partial(self._run, runner.run, args)
         return runner
 
@@ -117,13 +127,15 @@ class Session:
             restore_learner(learner, tree["learner"])
             restore_buffer(loop["buffer"], tree["buffer"])
         except (ValueError, RuntimeError) as error:
-            raise refused(f"{self.found.path}: {error}") from error
+            text = f"{self.found.path}: {error}".rstrip(".")
+            raise refused(f"{text}. Resume with the command that wrote it, and checkpoint_path.") from error
         restore_runner(loop["runner"], tree["runner"])
         restore_logged(loop["logger"], tree["logged"])
         if not manifest.exact:
             loop["logger"].console_logger.warning(f"The resumed run is approximate: {manifest.reason}.")
         loop["logger"].console_logger.info(f"Resumed everything from {self.found.path}")
         checkpoint.set_rng_state(tree["rng"])
+        del tree["buffer"]  # as large as all the rest of the process
 
 
 def session() -> Session | None:
@@ -159,13 +171,18 @@ def find(args: Any) -> checkpoint.Checkpoint | None:
         return None
     root = Path(args.checkpoint_path) / FOLDER
     try:
-        if not args.load_step:
-            return checkpoint.load(root, KIND)
         steps = {int(path.name.rpartition("-")[2]): path for path in checkpoint.checkpoints(root)}
-        if args.load_step in steps:
-            return checkpoint.load(steps[args.load_step], KIND)
+        if not args.load_step or args.load_step in steps:
+            found = checkpoint.load(steps[args.load_step] if args.load_step else root, KIND)
+            require_same(found.manifest.meta.get("settings", {}), settings(args))
+            return found
         text = f"load_step={args.load_step}: {root} holds the complete state of steps {sorted(steps)}"
-    except (OSError, checkpoint.CheckpointError) as error:
+    except ValueError as error:
+        if isinstance(error, checkpoint.CheckpointError):
+            text = str(error)
+        else:
+            raise refused(f"{root}: {error}") from error
+    except OSError as error:
         text = str(error)
     raise refused(
         f"{text}. A run that was saved with pr_full_checkpoint=True and save_model=True can go on; "

@@ -11,6 +11,12 @@ FREE = (
     *("use_tensorboard", "use_wandb", "unique_token", "pr_version", "seed", "pr_seed"),
 )
 """Settings that may change without making another run of it; the state of every generator replaces the seeds."""
+FIXED = (
+    *("env", "learner", "runner", "batch_size_run", "lr"),
+    *("pr_peers", "pr_n_peers", "pr_peer_matrix", "pr_normalize", "pr_observation_masks"),
+)
+"""Settings whose effects are part of the checkpoint: environments, optimisers, the graph."""
+_TASK = ("key", "map_name")
 _PLAIN = (str, int, float, bool, type(None), dict, list, tuple)
 
 
@@ -20,6 +26,17 @@ def settings(args: Any) -> dict[str, Any]:
     found["env_args"] = {key: value for key, value in found.get("env_args", {}).items() if key != "seed"}
     copied: dict[str, Any] = json.loads(json.dumps(found, default=str))
     return copied
+
+
+def require_same(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to go on as something else.
+
+    :raises ValueError: naming the settings of :data:`FIXED`, and the task, that differ
+    """
+    tasks = [{key: found.get("env_args", {}).get(key) for key in _TASK} for found in (then, now)]
+    wrong = differences({key: then[key] for key in FIXED if key in then}, now) + differences(*tasks)
+    if wrong:
+        raise ValueError(f"a run cannot go on with another setting: {'; '.join(wrong)}. Resume it as it was started.")
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,10 +53,16 @@ def _parts(learner: Any) -> Iterator[tuple[str, Any, Any]]:
         elif hasattr(value, "state_dict") and hasattr(value, "load_state_dict") and name != "reciprocity":
             yield name, lambda value=value: plain(value.state_dict()), value.load_state_dict
         elif all(hasattr(value, part) for part in ("mean", "var", "count")):
-            yield name, lambda value=value: dict(vars(value)), vars(value).update
+            yield name, lambda value=value: dict(vars(value)), partial(_restore_moments, value)
     if hasattr(learner.__dict__.get("target_mac"), "had"):
         target = learner.target_mac
         yield "had", lambda: target.had, lambda had: setattr(target, "had", had)
+
+
+def _restore_moments(moments: Any, state: Mapping[str, Any]) -> None:
+    """Running mean, variance and count, on the device where they are."""
+    for name, value in state.items():
+        setattr(moments, name, value.to(moments.mean.device) if isinstance(value, th.Tensor) else value)
 
 
 def _counters(learner: Any) -> dict[str, int | float]:

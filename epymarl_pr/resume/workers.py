@@ -18,6 +18,7 @@ import torch as th
 
 from marl_pr_common.checkpoint import generator_state, rng_state, set_generator_state, set_rng_state
 from marl_pr_common.delegate import Delegate
+from marl_pr_common.run_guard import end_with_parent
 
 KEY = "pr_environment"
 KNOWN = ("lbforaging.", "mpe2.", "pettingzoo.", "rware.", "marl_pr_common.envs.", "epymarl_pr.")
@@ -52,6 +53,7 @@ class ResumableFactory:
             # the parent decides when to end; it saves first
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            end_with_parent()
         env = self.make(**arguments)
         if self.states is not None:
             restore_environment(env, self.states[arguments["seed"] - self.seed])
