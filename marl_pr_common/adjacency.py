@@ -119,8 +119,10 @@ def _perturbed(
     changeable: th.Tensor,
     generator: th.Generator,
 ) -> tuple[th.Tensor, th.Tensor]:
-    """s with one to rho of the changeable coordinates replaced, (n_adjacent, n_agents, batch, dim), and how many of them
-    differ now: rho_s#, the l0 norm of Definition 2, (n_adjacent, n_agents, batch)."""
+    """s with one to rho of the changeable coordinates replaced, (n_adjacent, n_agents, batch, dim).
+
+    :return: these states, and how many coordinates differ: rho_s#, the l0 norm of Definition 2, without the last axis
+    """
     n_agents, batch, _ = states.shape
     shape = (config.n_adjacent, n_agents, batch)
     chosen = _choose_coordinates(shape, config.rho, changeable, generator)  # (*shape, rho)

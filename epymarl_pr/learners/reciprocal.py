@@ -67,7 +67,9 @@ class ReciprocalLearner:
         shape = (args.n_agents, obs_dim)
         if len({len(row) for row in given}) != 1 or (len(given), len(given[0])) != shape:
             rows = [len(row) for row in given]
-            raise UsageError(f"pr_observation_masks has rows of {rows} entries: expected (n_agents, obs_dim) = {shape}.")
+            raise UsageError(
+                f"pr_observation_masks has rows of {rows} entries: expected (n_agents, obs_dim) = {shape}."
+            )
         return np.asarray(given, dtype=bool)
 
     def peers_of(self, target: Any) -> Any:

@@ -70,3 +70,29 @@ def test_the_alarm_on_diverging_values(checkout: Any, caplog: pytest.LogCaptureF
     for step in range(1, 12):
         made.train(hosts.batch(made, step), 10 + step, step)
     assert "agent 0 diverges" in caplog.text
+
+
+def test_more_neighbours_than_a_batch_has(checkout: Any) -> None:
+    made = hosts.learner(checkout, "ippo_pr", pr_adjacency="neighbours", pr_n_adjacent=500)
+    with pytest.raises(Exception, match=r"^epymarl_pr: pr_n_adjacent=500 with pr_adjacency=neighbours"):
+        made.train(hosts.batch(made), 10, 0)
+
+
+@pytest.mark.parametrize("masks", [[[True, False]] * 3, [[True]] * 3, [[True] * 5] * 2, [[True] * 5, [True], [True]]])
+def test_masks_of_another_shape(checkout: Any, masks: list[list[bool]]) -> None:
+    with pytest.raises(Exception, match=r"^epymarl_pr: pr_observation_masks .* \(n_agents, obs_dim\) = \(3, 5\)"):
+        hosts.learner(checkout, "qmix_pr", pr_observation_masks=masks)
+
+
+def test_snapshots_follow_the_host_to_a_device(checkout: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be no GPU here: what counts is that every network is moved."""
+    moved: list[Any] = []
+    monkeypatch.setattr(th.nn.Module, "cuda", lambda module, *_, **__: moved.append(module))
+    for name in NAMES:
+        made = hosts.learner(checkout, name, pr_sync_interval=4)
+        moved.clear()
+        made.cuda()
+        critics = getattr(made.pr_peers, "critics", [made.pr_peers])
+        agent = getattr(made.pr_peers, "agent", None)
+        wanted = getattr(agent, "agents", [agent]) if agent is not None else critics
+        assert all(any(network is found for found in moved) for network in wanted), name

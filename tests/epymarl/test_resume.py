@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -146,6 +147,23 @@ def test_buffers_and_tensors_are_really_compared() -> None:
     assert not same({"a": 1}, {"b": 1})
 
 
+def test_a_save_that_was_cut_short_is_passed_over(checkout: Checkout, tmp_path: Path) -> None:
+    """Killed between EPyMARL's folder and the end of ours: the steps since the checkpoint before are made again."""
+    root = runs.clone(checkout, tmp_path / "epymarl")
+    command = runs.command(root, "iql_pr", LBF, *FULL, "t_max=300")
+    runs.run(command, tmp_path / "run")
+    (models,) = folders(tmp_path / "run")
+    last = checkpoint.checkpoints(models / "full")[-1]
+    whole, step = checkpoint.load(last), int(last.name.rpartition("-")[2])
+    for folder in (last, models / str(step)):
+        shutil.rmtree(folder)
+    (models / str(step)).mkdir()
+    runs.run([*command, f"checkpoint_path={models}"], tmp_path / "resumed")
+    resumed = checkpoint.load(folders(tmp_path / "resumed")[-1] / "full")
+    assert resumed.manifest.step == step
+    assert same(resumed.tree, whole.tree)
+
+
 def test_other_settings_are_told(checkout: Checkout, tmp_path: Path) -> None:
     root = runs.clone(checkout, tmp_path / "epymarl")
     command = runs.command(root, "qmix_pr", LBF, *FULL, "t_max=200")
@@ -155,6 +173,12 @@ def test_other_settings_are_told(checkout: Checkout, tmp_path: Path) -> None:
     printed = runs.run([*again, "pr_kappa=0.25"], tmp_path / "changed")
     # what may change without a word: the end, and the seed, since every generator goes on
     assert "is resumed with other settings: pr_kappa was 0.5 and is now 0.25." in printed
-    refused = runs.run([*again, "hidden_dim=32"], tmp_path / "refused", expect=1)
-    assert "Traceback" not in refused
-    assert "hidden_dim was 64 and is now 32" in refused
+    for setting, text in {
+        "hidden_dim=32": "hidden_dim was 64 and is now 32",
+        "lr=0.01": "a run cannot go on with another setting: lr was 0.0005 and is now 0.01",
+        "env_args.key=lbforaging:Foraging-6x6-2p-1f-v3": "key was",
+    }.items():
+        refused = runs.run([*again, setting], tmp_path / setting.partition("=")[0], expect=1)
+        assert "Traceback" not in refused
+        assert text in refused
+        assert "Resume" in refused
