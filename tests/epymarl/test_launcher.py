@@ -147,6 +147,8 @@ def test_ctrl_c_ends_a_run_and_leaves_nothing_behind(checkout: Checkout, tmp_pat
     with (tmp_path / "log.txt").open("w") as log:
         process = subprocess.Popen(
             command, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True,
+            # also where the tests themselves run in the background, with SIGINT ignored
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             env={**runs.variables(), "TMPDIR": str(tmp_path / "tmp")},
         )  # fmt: skip
         begun = time.monotonic()
