@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from epymarl_pr import smax
 from epymarl_pr.errors import UsageError
 
 INSTALL = "pip install 'marl-pr[epymarl]'"
@@ -68,6 +69,8 @@ def environment(config: Mapping[str, Any]) -> None:
     :raises UsageError: if it can't be built; the message names ``env_args.key`` and says what to do
     """
     name = config.get("env")
+    if name == smax.NAME:
+        smax.check(config.get("env_args") or {})
     package, advice = OPTIONAL.get(str(name), ("", ""))
     if package and not _real(package):
         raise UsageError(f"env={name}: the package {package} is not installed, or does not import. Run: {advice}")

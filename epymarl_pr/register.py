@@ -1,4 +1,4 @@
-"""EPyMARL's registries, with the learners of this package added."""
+"""EPyMARL's registries, with the learners and the environment of this package added."""
 
 from __future__ import annotations
 
@@ -18,3 +18,12 @@ def learners() -> None:
     REGISTRY["pr_ppo_learner"] = PRPPOLearner
     REGISTRY["pr_actor_critic_learner"] = PRActorCriticLearner
     REGISTRY["pr_maddpg_learner"] = PRMADDPGLearner
+
+
+def environments() -> None:
+    """Add SMAX to EPyMARL's ``envs.REGISTRY``."""
+    from envs import REGISTRY
+
+    from epymarl_pr import smax
+
+    REGISTRY[smax.NAME] = smax.make

@@ -119,6 +119,15 @@ class SMAX(ParallelEnv[str, Observation, int], EzPickle):  # type: ignore[misc]
         """All units, whoever sees them, (state_dim,): JaxMARL's ``world_state``."""
         return self._view["state"]
 
+    @property
+    def observations_shape(self) -> tuple[int, int]:
+        """(n_agents, obs_dim)."""
+        return self._simulator.n_agents, self._simulator.obs_dim
+
+    def observations(self) -> NDArray[np.float32]:
+        """What all agents see, without masks, (n_agents, obs_dim)."""
+        return self._view["observations"]
+
     def masks(self) -> NDArray[np.int8]:
         """Legal actions, (n_agents, n_actions)."""
         return self._view["masks"]

@@ -29,7 +29,7 @@ class Simulator:
     """A battle as two functions; with ``batched`` every array has a leading axis of battles.
 
     ``reset(key)`` and ``step(battle, actions)`` return ``(battle, view)``. ``key`` is (2,) uint32, ``actions`` is
-    (n_agents,) int32, ``battle`` a tree of arrays with all that the future depends on, random stream included. ``view``:
+    (n_agents,) int32, ``battle`` a tree of arrays with all that the future depends on, random stream too. ``view``:
 
         observations  (n_agents, obs_dim) float32, zeros for a dead unit
         state         (state_dim,) float32
