@@ -133,6 +133,7 @@ def run_main(prepared: Prepared, namespace: dict[str, Any]) -> None:
 
     register.learners()
     register.environments()
+    register.runners()
     file = prepared.checkout.src / "main.py"
     sys.argv = [str(file), *prepared.arguments]
     namespace["__file__"] = str(file)

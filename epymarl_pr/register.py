@@ -27,3 +27,12 @@ def environments() -> None:
     from epymarl_pr import smax
 
     REGISTRY[smax.NAME] = smax.make
+
+
+def runners() -> None:
+    """Add ``runner=vectorised`` to EPyMARL's ``runners.REGISTRY``."""
+    from runners import REGISTRY
+
+    from epymarl_pr.vectorised import VectorisedRunner
+
+    REGISTRY["vectorised"] = VectorisedRunner

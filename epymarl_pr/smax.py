@@ -6,6 +6,7 @@ jax is imported where an environment is made: in the workers of a parallel run, 
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from epymarl_pr.errors import UsageError
 from marl_pr_common.envs.jax_engine import INSTALL
 from marl_pr_common.envs.smax_maps import limit_of, map_of
+from marl_pr_common.envs.vector import VectorEnv
 
 NAME = "smax"
 PACKAGES = ("jax", "jaxmarl")
@@ -52,6 +54,20 @@ def make(**arguments: Any) -> SMAXEnv:
     return SMAXEnv(**arguments)
 
 
+def vector(env_args: Mapping[str, Any], n_rows: int) -> VectorEnv:
+    """As many environments as upstream's parallel runner has workers, with the same seeds, in one simulator."""
+    from marl_pr_common.envs.smax_vector import SMAXVector
+
+    quiet()
+    seeds = [env_args["seed"] + row for row in range(n_rows)]
+    return SMAXVector(env_args["map_name"], seeds, env_args.get("time_limit"))
+
+
+def quiet() -> None:
+    """EPyMARL shows the messages of every package down to DEBUG; jax has hundreds."""
+    logging.getLogger("jax").setLevel(logging.WARNING)
+
+
 class SMAXEnv:
     """A battle with the methods of EPyMARL's ``MultiAgentEnv``, as its ``SMACWrapper`` has them.
 
@@ -75,6 +91,7 @@ class SMAXEnv:
     ) -> None:
         from marl_pr_common.envs.smax import SMAX
 
+        quiet()
         self._env = SMAX(map_name, time_limit)
         self._names = self._env.possible_agents
         self._common = common_reward
