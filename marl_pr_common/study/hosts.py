@@ -73,7 +73,7 @@ class Host(Protocol):
         """Run the cell to its end in ``directory``: go on from its newest checkpoint if there is one, else anew.
 
         ``directory`` is absent, or what an interrupted run of the same cell left. What can't be gone on with is renamed
-        (:func:`marl_pr_common.run_guard.set_aside`), never deleted. Leaves ``results.parquet`` in the schema of
+        (:func:`marl_pr_common.runs.set_aside`), never deleted. Leaves ``results.parquet`` in the schema of
         :mod:`marl_pr_common.runs`, ``run.json``, and while it runs ``status.json``. SIGTERM saves what can be saved and
         ends the process.
         """
