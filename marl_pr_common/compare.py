@@ -35,7 +35,7 @@ FIGURE = "learning_curves"
 BOOTSTRAP_SEED = 0
 """Seed of the resamples: the same results give the same intervals."""
 _LOCK = ".lock"
-_SET_BY_CELL = ("algo", "seed", "shared_replay", "final_checkpoint", "checkpoint_every")
+_SET_BY_CELL = ("algo", "seed", "shared_replay", "own_critics", "final_checkpoint", "checkpoint_every")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class CompareConfig:
 
     arms: tuple[str, ...] = ("td3", "td3_pr")
     """Arms, the reference first: td3, td3_pr, td3_independent (no reciprocity), td3_shared_replay (no reciprocity,
-    common data), td3_pr_shared_replay, and the same with ddpg."""
+    common data), td3_pr_shared_replay, td3_own_critics (an ensemble of the agent's own), and the same with ddpg."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Seeds; every arm runs every seed."""
     jobs: int = 2

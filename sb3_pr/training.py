@@ -206,7 +206,8 @@ def build_model(config: TrainConfig, env: VecEnv) -> Any:
         names = ("policy_delay", "target_policy_noise", "target_noise_clip")
         arguments |= {name: getattr(config, name) for name in names}
     if config.reciprocal:
-        arguments |= {"shared_replay": config.shared_replay, "fast": config.fast, **vars(config.pr)}
+        arguments |= {"shared_replay": config.shared_replay, "own_critics": config.own_critics}
+        arguments |= {"fast": config.fast, **vars(config.pr)}
     return _CLASSES[config.algo](_policy_name(env.observation_space), env, **arguments)
 
 
