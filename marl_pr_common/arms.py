@@ -57,8 +57,15 @@ def cell_config(shared: TrainConfig, name: str, seed: int) -> TrainConfig:
     """The settings of one arm and seed; everything that an arm does not fix is as in ``shared``."""
     arm = ARMS[name]
     pr = shared.pr if arm.reciprocity else replace(shared.pr, kappa=0.0)
-    controls = {"shared_replay": arm.shared_replay, "own_critics": arm.own_critics}
-    return replace(shared, algo=arm.algo, seed=seed, pr=pr, final_checkpoint=False, **controls)
+    return replace(
+        shared,
+        algo=arm.algo,
+        seed=seed,
+        shared_replay=arm.shared_replay,
+        own_critics=arm.own_critics,
+        pr=pr,
+        final_checkpoint=False,
+    )
 
 
 def arm_labels(results: pd.DataFrame) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -65,7 +66,7 @@ class Running:
         status = read_status(path / RUN_DIRECTORY)
         if stopped or (status is not None and status.state == "stopped"):
             return Ended(directory, "stopped", seconds)
-        return Ended(directory, "failed", seconds, last_line(path / LOG) or f"exit code {process.returncode}")
+        return Ended(directory, "failed", seconds, last_words(path / LOG) or f"exit code {process.returncode}")
 
     def stop(self) -> None:
         """Ask all to save and end, and wait until they have."""
@@ -95,10 +96,11 @@ def command(directory: Path) -> list[str]:
     return [sys.executable, "-m", "marl_pr_common.study.cell", str(directory)]
 
 
-def last_line(log: Path) -> str:
-    """The last line of a log that says something; empty if none does."""
+def last_words(log: Path) -> str:
+    """The last error that a log names, else its last line that says something; empty if none does."""
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
-    return lines[-1].strip() if lines else ""
+    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt|Exit)\b", line)]
+    return (errors or lines or [""])[-1].strip()
 
 
 def _environment(threads: int) -> dict[str, str]:
