@@ -24,6 +24,12 @@ EVALUATION_SEED = 10_000
 logger = logging.getLogger("marl_pr")
 
 
+def evaluation_protocol(config: TrainConfig) -> str:
+    """How evaluations are made, in words: the same for all runs that may be compared."""
+    episodes = f"{config.eval_episodes} episode{'' if config.eval_episodes == 1 else 's'} per agent"
+    return f"{episodes}, deterministic, seed {EVALUATION_SEED} + seed"
+
+
 class Recorder(BaseCallback):
     """Evaluates every agent at step 0, every ``eval_every`` steps per agent and after the last update.
 

@@ -36,7 +36,7 @@ from marl_pr_common.provenance import RUN, record, record_resume
 from marl_pr_common.runs import CHECKPOINTS, ResultsWriter, RunIdentity
 from marl_pr_common.status import StatusReporter, read_status
 from sb3_pr import DDPGPR, TD3PR
-from sb3_pr.recorder import EVALUATION_SEED, Recorder
+from sb3_pr.recorder import EVALUATION_SEED, Recorder, evaluation_protocol
 from sb3_pr.resume import CheckpointCallback, load_checkpoint
 from sb3_pr.train_config import TrainConfig
 
@@ -118,7 +118,8 @@ class _Run:
         """Open the files that the run writes."""
         config = self.config
         self.model.set_logger(configure(str(self.out), ["csv"]))
-        identity = RunIdentity(f"{self.arm}-seed{config.seed}", self.arm, config.env, ENGINE, config.seed)
+        run = f"{self.arm}-seed{config.seed}"
+        identity = RunIdentity(run, self.arm, config.env, ENGINE, config.seed, evaluation_protocol(config))
         writer = ResultsWriter(self.out, identity)
         saver = CheckpointCallback(
             config.checkpoint_every,
