@@ -32,6 +32,9 @@ class TrainConfig:
     """Seed of networks, exploration, replay and tasks."""
     shared_replay: bool = False
     """Whether every agent learns from the transitions of all agents. With pr.kappa 0 this is a control arm."""
+    own_critics: bool = False
+    """Whether every agent mixes in n_agents - 1 further critics of its own instead of its peers' (td3_pr, ddpg_pr): the
+    control that tells reciprocity from an ensemble of the same size."""
     learning_rate: float = 3e-4
     """Adam's step size, for actors and critics."""
     buffer_size: int = 1_000_000
