@@ -1,7 +1,8 @@
-"""Collecting episodes in EPyMARL: forked workers against one simulator. python benchmarks/collection.py [--rows 8 16]
+"""Collecting episodes in EPyMARL: forked workers against one simulator. python benchmarks/collection.py [--rows 8]
 
-Both runners collect with the same untrained QMIX controller (epsilon 1, as at the start of a run), turn by turn (A B A B)
-in one process; no learner trains. Env steps per second of every turn's median, and their ratio. Needs a checkout of EPyMARL.
+Both runners collect with the same untrained QMIX controller (epsilon 1, as at the start of a run), turn by turn
+(A B A B) in one process; no learner trains. Prints the medians of the env steps per second of every turn, and the
+median and range of the turns' ratios. Needs a checkout of EPyMARL.
 """
 
 from __future__ import annotations
