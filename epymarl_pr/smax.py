@@ -5,7 +5,6 @@ jax is imported where an environment is made: in the workers of a parallel run, 
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,12 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from epymarl_pr.errors import UsageError
-from marl_pr_common.envs.jax_engine import INSTALL
+from marl_pr_common.envs.jax_engine import require
 from marl_pr_common.envs.smax_maps import limit_of, map_of
-from marl_pr_common.envs.vector import VectorEnv
 
 NAME = "smax"
-PACKAGES = ("jax", "jaxmarl")
 Results = tuple[list[NDArray[np.float32]], Any, bool, bool, dict[str, Any]]
 
 
@@ -37,9 +34,10 @@ def check(env_args: Mapping[str, Any]) -> None:
 
     :raises UsageError: naming what is missing or wrong
     """
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UsageError(f"env={NAME} needs {' and '.join(missing)}. Run: {INSTALL}")
+    try:
+        require()
+    except ImportError as error:
+        raise UsageError(f"env={NAME}: {error}") from error
     if env_args.get("map_name") is None:
         raise UsageError("env_args.map_name is missing: ... with env_args.map_name=3s_vs_5z")
     try:
@@ -52,15 +50,6 @@ def check(env_args: Mapping[str, Any]) -> None:
 def make(**arguments: Any) -> SMAXEnv:
     """What EPyMARL's ``envs.REGISTRY["smax"]`` is."""
     return SMAXEnv(**arguments)
-
-
-def vector(env_args: Mapping[str, Any], n_rows: int) -> VectorEnv:
-    """As many environments as upstream's parallel runner has workers, with the same seeds, in one simulator."""
-    from marl_pr_common.envs.smax_vector import SMAXVector
-
-    quiet()
-    seeds = [env_args["seed"] + row for row in range(n_rows)]
-    return SMAXVector(env_args["map_name"], seeds, env_args.get("time_limit"))
 
 
 def quiet() -> None:

@@ -6,27 +6,33 @@ far end of every pipe is a row of one simulator, which moves when the first answ
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from runners.parallel_runner import ParallelRunner
 
 from epymarl_pr import smax
-from epymarl_pr.errors import refused
+from epymarl_pr.environments import task_name
+from epymarl_pr.smax import quiet
+from marl_pr_common.envs.particle_vector import ParticleVector
+from marl_pr_common.envs.smax_vector import SMAXVector
 from marl_pr_common.envs.vector import Moment, VectorEnv
+
+HOST_ARGUMENTS = ("key", "time_limit", "pretrained_wrapper", "seed", "engine", "max_cycles")
+"""Of ``env_args``: what is not an argument of the environment, or is given otherwise."""
 
 
 class VectorisedRunner(ParallelRunner):  # type: ignore[misc]
     """All ``batch_size_run`` environments in this process, each with the seed that its worker would have."""
 
     def __init__(self, args: Any, logger: Any) -> None:
-        if args.env != smax.NAME:
-            raise refused(f"runner=vectorised runs env={smax.NAME}, not env={args.env}. Use runner=parallel.")
         self.args = args
         self.logger = logger
         self.batch_size = args.batch_size_run
-        env = smax.vector(args.env_args, self.batch_size)
-        rows = Rows(env, args.common_reward)
+        env = make(args.env, args.env_args, self.batch_size)
+        rows = Rows(env, _aggregate(args))
         self.parent_conns = [Row(rows, index) for index in range(self.batch_size)]
         self.env_info = {
             "state_shape": env.state_dim,
@@ -44,11 +50,34 @@ class VectorisedRunner(ParallelRunner):  # type: ignore[misc]
         self.log_train_stats_t = -100000
 
 
+def make(env: str, env_args: Mapping[str, Any], n_rows: int) -> VectorEnv:
+    """As many environments as upstream's parallel runner has workers, with the same seeds, in one simulator."""
+    quiet()
+    seeds = [env_args["seed"] + row for row in range(n_rows)]
+    if env == smax.NAME:
+        return SMAXVector(env_args["map_name"], seeds, env_args.get("time_limit"))
+    name = task_name(env_args.get("key"))
+    assert name is not None, "checks.runner() lets nothing else through"
+    other = {key: value for key, value in env_args.items() if key not in HOST_ARGUMENTS}
+    return ParticleVector(name, seeds, **{**other, "max_cycles": env_args["time_limit"]})
+
+
+def _aggregate(args: Any) -> Callable[[NDArray[Any]], Any]:
+    """The reward of a step as upstream's environment wrappers give it."""
+    if not args.common_reward:
+        return lambda rewards: rewards
+    if args.env == smax.NAME:
+        return lambda rewards: float(rewards[0])
+    if args.reward_scalarisation == "mean":
+        return lambda rewards: float(rewards.mean())
+    return lambda rewards: float(rewards.sum())
+
+
 class Rows:
     """The simulator behind the pipes: it moves once for all rows, when the first of them asks for an answer."""
 
-    def __init__(self, env: VectorEnv, common_reward: bool) -> None:
-        self._env, self._common = env, common_reward
+    def __init__(self, env: VectorEnv, aggregate: Callable[[NDArray[Any]], Any]) -> None:
+        self._env, self._aggregate = env, aggregate
         self._moment: Moment | None = None
         self._actions = np.zeros((env.n_rows, env.n_agents), np.int32)
         self._waiting = ""
@@ -66,13 +95,12 @@ class Rows:
             self._waiting = ""
         now = self._moment
         answer = {"state": now.states[row], "avail_actions": now.masks[row], "obs": now.observations[row]}
-        rewards = now.rewards[row]
         info = {key: value[row] for key, value in now.facts.items()}
         if now.cut[row]:
             info["episode_limit"] = True
         return {
             **answer,
-            "reward": float(rewards[0]) if self._common else rewards,
+            "reward": self._aggregate(now.rewards[row]),
             "terminated": bool(now.ended[row] or now.cut[row]),
             "info": info,
         }

@@ -9,7 +9,8 @@ from mpe2 import simple_spread_v3
 from mpe2.simple_spread.simple_spread import Scenario
 
 from marl_pr_common.envs.jax_particles import Engine, Scene
-from marl_pr_common.envs.particles import ParticleTeam, check_particle_arguments
+from marl_pr_common.envs.particle_arguments import check_particle_arguments
+from marl_pr_common.envs.particles import ParticleTeam
 
 Variant = Literal["mpe2", "maptf"]
 LIMITS: dict[Variant, int] = {"mpe2": 25, "maptf": 100}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import io
 import os
 import sys
@@ -12,8 +13,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+PACKAGES = ("jax", "jaxmarl")
 INSTALL = 'pip install "marl-pr[smax]" && pip install --no-deps "jaxmarl>=0.2,<0.3"'
 """JaxMARL goes in without its dependencies: gymnax, which no environment needs, would downgrade gymnasium."""
+
+
+def require() -> None:
+    """Whether jax and JaxMARL are installed; imports neither.
+
+    :raises ImportError: says what to install
+    """
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(f"SMAX and engine='jaxmarl' need {' and '.join(missing)}. Run: {INSTALL}")
 
 
 @functools.cache

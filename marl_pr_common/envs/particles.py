@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import operator
 import os
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.spaces import Box, Space
@@ -13,7 +13,9 @@ from gymnasium.utils import EzPickle, seeding
 from numpy.typing import ArrayLike, NDArray
 from pettingzoo import ParallelEnv
 
-from marl_pr_common.envs.jax_particles import After, Engine, Scene, particles
+from marl_pr_common.envs.jax_engine import require
+from marl_pr_common.envs.jax_particles import After, Scene, particles
+from marl_pr_common.envs.particle_arguments import RENDER_MODES
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # mpe2 imports pygame, which greets on standard output
 
@@ -37,7 +39,7 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
 
     metadata: ClassVar[dict[str, Any]] = {
         "name": "marl_pr_particles",
-        "render_modes": ["rgb_array", "human"],
+        "render_modes": list(RENDER_MODES),
         "render_fps": 10,
         "is_parallelizable": True,
     }
@@ -45,10 +47,10 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
     def __init__(self, raw: Any, n_agents: int, arguments: dict[str, Any], scene: Scene | None = None) -> None:
         EzPickle.__init__(self, **arguments)
         self._raw = raw
-        self._scene = scene
+        self.scene = scene
         self._after: After | None = None
         if scene is not None:
-            particles(scene)  # says at once what is missing
+            require()
         self._script_rng: np.random.Generator
         self.render_mode: str | None = raw.render_mode
         raw.render_mode = None  # in "human" mode mpe2 would draw and wait after every single agent's move
@@ -84,8 +86,20 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
         Start positions are those of mpe2's own environment under the same seed; scripted movers have a stream of
         their own, also made from ``seed``.
         """
-        self._raw.np_random, entropy = seeding.np_random(seed)
-        self._script_rng = np.random.default_rng([entropy, 1])
+        self._raw.np_random, self._script_rng = self.streams(seed)
+
+    @staticmethod
+    def streams(seed: int | None) -> tuple[np.random.Generator, np.random.Generator]:
+        """The random streams of a seed: of start positions, which is mpe2's own, and of scripted movers."""
+        world, entropy = seeding.np_random(seed)
+        return world, np.random.default_rng([entropy, 1])
+
+    def start(self, stream: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Draw where an episode starts: positions and velocities, (n_entities, 2) each. Ends a running episode."""
+        self._raw.np_random, own = stream, self._raw.np_random
+        self._raw.reset()
+        self._raw.np_random, self.agents, self._after = own, [], None
+        return self._bodies()
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
@@ -180,11 +194,11 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
 
     def _move(self, actions: list[Any]) -> None:
         """One step of the engine, which leaves bodies, rewards and the count of steps in mpe2's environment."""
-        if self._scene is None:
+        if self.scene is None:
             for action in actions:
                 self._raw.step(action)
             return
-        after = particles(self._scene).step(*self._bodies(), actions)
+        after = particles(self.scene).step(*self._bodies(), actions)
         self._place(after.positions, after.velocities)
         self._after = after
         self._raw.rewards = dict(zip(self.possible_agents, after.rewards, strict=True))
@@ -202,9 +216,9 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
 
     def _look(self) -> After:
         """What JaxMARL shows of the bodies as they are."""
-        assert self._scene is not None
+        assert self.scene is not None
         if self._after is None:
-            self._after = particles(self._scene).look(*self._bodies())
+            self._after = particles(self.scene).look(*self._bodies())
         return self._after
 
     def _scripted_actions(self) -> list[Any]:
@@ -229,21 +243,8 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
         return number
 
     def _observe(self) -> dict[str, Observation]:
-        if self._scene is not None:
+        if self.scene is not None:
             return {
                 agent: seen.copy() for agent, seen in zip(self.possible_agents, self._look().observations, strict=True)
             }
         return {agent: self._raw.observe(agent) for agent in self.possible_agents}
-
-
-def check_particle_arguments(name: str, n_agents: Any, max_cycles: Any, render_mode: Any, engine: Any = "mpe2") -> None:
-    """:raises ValueError: for a team outside 2 .. 9, a time limit below 1, an unknown render mode or engine"""
-    if engine not in get_args(Engine):
-        raise ValueError(f"{name}: engine={engine!r}, expected one of {', '.join(get_args(Engine))}.")
-    if type(n_agents) is bool or not isinstance(n_agents, (int, np.integer)) or not 2 <= n_agents <= 9:
-        raise ValueError(f"{name}: n_agents={n_agents!r}, expected an integer from 2 to 9.")
-    if type(max_cycles) is bool or not isinstance(max_cycles, (int, np.integer)) or max_cycles < 1:
-        raise ValueError(f"{name}: max_cycles={max_cycles!r}, expected a number of steps >= 1.")
-    modes = ParticleTeam.metadata["render_modes"]
-    if render_mode not in (None, *modes):
-        raise ValueError(f"{name}: render_mode={render_mode!r}, expected None, {' or '.join(map(repr, modes))}.")

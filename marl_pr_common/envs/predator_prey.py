@@ -10,7 +10,8 @@ from mpe2 import simple_tag_v3
 
 from marl_pr_common.envs import prey as scripts
 from marl_pr_common.envs.jax_particles import Engine, Scene
-from marl_pr_common.envs.particles import ACTIONS, ParticleTeam, check_particle_arguments
+from marl_pr_common.envs.particle_arguments import check_particle_arguments
+from marl_pr_common.envs.particles import ACTIONS, ParticleTeam
 
 PreyName = Literal["flee", "pretrained", "random", "frozen"]
 
@@ -55,7 +56,7 @@ class PredatorPrey(ParticleTeam):
             "checkout": checkout,
             "engine": engine,
         }
-        self._prey = _prey(prey, checkout)
+        self.prey = _prey(prey, checkout)
         raw = simple_tag_v3.raw_env(
             num_good=1,
             num_adversaries=int(n_agents),
@@ -68,8 +69,8 @@ class PredatorPrey(ParticleTeam):
         super().__init__(raw, int(n_agents), arguments, scene)
 
     def _scripted_actions(self) -> list[Any]:
-        seen = self._raw.observe("agent_0") if self._scene is None else self._look().prey
-        action = self._prey(seen, self._script_rng)
+        seen = self._raw.observe("agent_0") if self.scene is None else self._look().prey
+        action = self.prey(seen, self._script_rng)
         return [np.eye(len(ACTIONS), dtype=np.float32)[action] if self.continuous_actions else action]
 
 

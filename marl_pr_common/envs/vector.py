@@ -16,7 +16,7 @@ class Moment:
     observations: (n_rows, n_agents, obs_dim) float32
     states: (n_rows, state_dim) float32
     masks: (n_rows, n_agents, n_actions) int8, 1 for legal actions
-    rewards: (n_rows, n_agents) float32, of the step before
+    rewards: (n_rows, n_agents), of the step before
     ended: (n_rows,) bool: the episode came to its end with this step
     cut: (n_rows,) bool: the time limit fired with this step, and it was no end
     facts: by name, (n_rows,): what else the environment says, such as ``battle_won``
@@ -25,7 +25,7 @@ class Moment:
     observations: NDArray[np.float32]
     states: NDArray[np.float32]
     masks: NDArray[np.int8]
-    rewards: NDArray[np.float32]
+    rewards: NDArray[np.floating[Any]]
     ended: NDArray[np.bool_]
     cut: NDArray[np.bool_]
     facts: dict[str, NDArray[Any]]
