@@ -108,8 +108,8 @@ def team_size(rows: pd.DataFrame) -> int:
     per_agent = rows.loc[rows["agent"] != TEAM, "agent"]
     if len(per_agent):
         return int(per_agent.nunique())
-    last = rows.loc[rows["env_steps_per_agent"].idxmax()]
-    return max(1, round(last["total_env_steps"] / max(1, last["env_steps_per_agent"])))
+    per_agent_steps, total = (int(rows[name].max()) for name in ("env_steps_per_agent", "total_env_steps"))
+    return max(1, round(total / max(1, per_agent_steps)))
 
 
 def _read_off(table: pd.DataFrame, n_points: int, where: str) -> pd.DataFrame:
