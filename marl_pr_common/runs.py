@@ -182,6 +182,16 @@ def check_once(results: pd.DataFrame) -> None:
         raise ValueError(f"The same rows come from two files (runs {names}). Give each run once.")
 
 
+def set_aside(directory: Path) -> None:
+    """Rename a directory that an interrupted or failed cell left, so that nothing of it is lost."""
+    if not directory.exists():
+        return
+    number = 1
+    while (target := directory.with_name(f"{directory.name}{INCOMPLETE}{number}")).exists():
+        number += 1
+    directory.rename(target)
+
+
 def check_columns(columns: Iterable[str], where: str, lacking: Iterable[str] = ()) -> None:
     """Raise ValueError, naming the difference, unless ``columns`` are those of ``SCHEMA`` in any order.
 
@@ -208,13 +218,13 @@ def _results_files(path: Path) -> list[Path]:
         return [own]
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist. Give a run directory, a comparison directory or a {RESULTS}.")
-    below = sorted(file for file in path.rglob(RESULTS) if not _set_aside(file.relative_to(path)))
+    below = sorted(file for file in path.rglob(RESULTS) if not _is_set_aside(file.relative_to(path)))
     if not below:
         raise FileNotFoundError(f"{path} has no {RESULTS} in it or below it: no run has written results there yet.")
     return below
 
 
-def _set_aside(path: Path) -> bool:
+def _is_set_aside(path: Path) -> bool:
     return any(re.search(rf"{re.escape(INCOMPLETE)}\d+$", part) for part in path.parts)
 
 

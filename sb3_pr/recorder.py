@@ -16,18 +16,9 @@ from marl_pr_common.display import Display
 from marl_pr_common.runs import TEAM, Clock, ResultsWriter
 from marl_pr_common.status import StatusReporter
 from sb3_pr.callbacks import evaluate_agents
-from sb3_pr.train_config import TrainConfig
-
-EVALUATION_SEED = 10_000
-"""Added to the run's seed: evaluation episodes differ from training episodes and are equal in all arms."""
+from sb3_pr.train_config import EVALUATION_SEED, TrainConfig
 
 logger = logging.getLogger("marl_pr")
-
-
-def evaluation_protocol(config: TrainConfig) -> str:
-    """How evaluations are made, in words: the same for all runs that may be compared."""
-    episodes = f"{config.eval_episodes} episode{'' if config.eval_episodes == 1 else 's'} per agent"
-    return f"{episodes}, deterministic, seed {EVALUATION_SEED} + seed"
 
 
 class Recorder(BaseCallback):
