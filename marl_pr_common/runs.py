@@ -193,7 +193,7 @@ def set_aside(directory: Path) -> None:
 
 
 def check_columns(columns: Iterable[str], where: str, lacking: Iterable[str] = ()) -> None:
-    """Raise ValueError, naming the difference, unless ``columns`` are those of ``SCHEMA``; ``lacking`` may be absent."""
+    """Raise ValueError, naming the difference, unless ``columns`` are those of ``SCHEMA``; ``lacking`` may miss."""
     found = set(columns)
     missing, unknown = sorted(set(COLUMNS) - set(lacking) - found), sorted(found - set(COLUMNS))
     if missing or unknown:
