@@ -1,52 +1,33 @@
-"""Figures from the tidy results: learning curves against the steps of one agent and of all agents together."""
+"""Learning curves from the tidy results, against the steps of one agent and of all agents together."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy.optimize import isotonic_regression
 
-from marl_pr_common.files import replacing
+from marl_pr_common.plots.style import (
+    MIN_SEEDS_FOR_INTERVAL,
+    arm_legend,
+    arm_style,
+    draw_band,
+    new_figure,
+    set_title,
+    step_label,
+    styled,
+)
 from marl_pr_common.stats import Floats, TeamCurves, mean_interval, team_curves
 
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-"""Okabe and Ito's palette, told apart with every common colour blindness; yellow is left out, too pale for lines."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-MIN_SEEDS_FOR_INTERVAL = 5
-"""With fewer seeds a bootstrap interval is not worth its name: the seeds themselves are drawn."""
-
-_STYLE: Any = {
-    "font.size": 9,
-    "font.family": "DejaVu Sans",
-    "axes.titlesize": 9.5,
-    "axes.labelsize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#444444",
-    "axes.linewidth": 0.8,
-    "xtick.color": "#444444",
-    "ytick.color": "#444444",
-    "axes.labelcolor": "#222222",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.grid.axis": "y",
-    "grid.color": "#e3e3e3",
-    "grid.linewidth": 0.7,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "marl-pr",
-}
+MAX_ARMS_BESIDE_LINES = 6
+"""More names do not fit between the panels: they go into a legend below."""
 _AXES = {
     "env_steps_per_agent": "Environment steps per agent",
     "total_env_steps": "Environment steps of all agents together",
@@ -58,8 +39,7 @@ class _Line:
     """One arm as it is drawn."""
 
     label: str
-    color: str
-    marker: str
+    index: int
     data: TeamCurves
     interval: tuple[Floats, Floats, Floats] | None
     """Mean, low and high, each (n_points,); None with too few seeds for it. Both panels draw the same one."""
@@ -71,6 +51,7 @@ def learning_curves(
     labels: Mapping[str, str] | None = None,
     metric: str = "eval/return",
     metric_label: str = "Return, mean over a team's agents",
+    n_resamples: int = 10_000,
 ) -> Figure:
     """Two panels per task: ``metric`` against the env steps per agent, and against those of all agents together.
 
@@ -80,36 +61,30 @@ def learning_curves(
     :param results: table in the schema of ``runs``; the arms are drawn in their order of appearance
     :param rng: source of the bootstrap resamples
     :param labels: arm -> name in the figure
+    :param n_resamples: of the bootstrap
     :raises ValueError: if an arm has no such metric or a value is not finite
     """
     tasks = list(dict.fromkeys(results["task"]))
     arms = list(dict.fromkeys(results["arm"]))
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(8.6, 0.9 + 3.0 * len(tasks)), layout="constrained")
-        FigureCanvasAgg(figure)
-        grid = figure.subplots(len(tasks), 2, sharey="row", squeeze=False)
-        for row, task in zip(grid, tasks, strict=True):
-            lines = _lines(results, task, arms, labels or {}, metric, rng)
+    named = [(labels.get(arm, arm) if labels else arm, index) for index, arm in enumerate(arms)]
+    beside = len(arms) <= MAX_ARMS_BESIDE_LINES
+    with styled():
+        figure, grid = new_figure(len(tasks), 2, (8.6, 0.9 + 3.0 * len(tasks)), sharey="row")
+        drawn = [_lines(results, task, arms, labels or {}, metric, rng, n_resamples) for task in tasks]
+        for row, task, lines in zip(grid, tasks, drawn, strict=True):
             for axes, steps in zip(row, _AXES, strict=True):
                 for line in lines:
                     _draw(axes, line, steps)
                 _finish(axes, lines, steps)
             row[0].set_ylabel(metric_label if len(tasks) == 1 else f"{task}\n{metric_label}")
+        if beside:
             figure.draw_without_rendering()  # the limits of the axes are final only now
-            _label_line_ends(row[0], lines)
-        figure.suptitle(_title(results, tasks), fontsize=9.5, color="#222222")
+            for row, lines in zip(grid, drawn, strict=True):
+                _label_line_ends(row[0], lines)
+        else:
+            arm_legend(figure, named)
+        set_title(figure, _title(results, tasks))
     return figure
-
-
-def save_figure(figure: Figure, stem: Path) -> tuple[Path, Path]:
-    """Write ``stem.png`` (200 dpi) and ``stem.svg`` and return their paths."""
-    paths = (stem.with_suffix(".png"), stem.with_suffix(".svg"))
-    with mpl.rc_context(_STYLE):
-        for path in paths:
-            with replacing(path) as temporary:
-                # no date in the SVG: the same data gives the same file
-                figure.savefig(temporary, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else None)
-    return paths
 
 
 def _lines(
@@ -119,6 +94,7 @@ def _lines(
     labels: Mapping[str, str],
     metric: str,
     rng: np.random.Generator,
+    n_resamples: int,
 ) -> list[_Line]:
     here = set(results.loc[results["task"] == task, "arm"])
     lines = []
@@ -126,28 +102,19 @@ def _lines(
         if arm in here:
             data = team_curves(results, arm, task, metric)
             enough = len(data.seeds) >= MIN_SEEDS_FOR_INTERVAL
-            interval = mean_interval(data.curves, rng) if enough else None
-            color, marker = OKABE_ITO[index % len(OKABE_ITO)], MARKERS[index % len(MARKERS)]
-            lines.append(_Line(labels.get(arm, arm), color, marker, data, interval))
+            interval = mean_interval(data.curves, rng, n_resamples=n_resamples) if enough else None
+            lines.append(_Line(labels.get(arm, arm), index, data, interval))
     return lines
 
 
 def _draw(axes: Axes, line: _Line, steps: str) -> None:
     x = getattr(line.data, steps)
-    if line.interval is None:
-        for curve in line.data.curves:
-            axes.plot(
-                *(x, curve),
-                color=line.color,
-                lw=0.8,
-                alpha=0.75,
-                marker=line.marker,
-                ms=3.2,
-            )
+    if line.interval is not None:
+        draw_band(axes, x, *line.interval, line.index)
         return
-    mean, low, high = line.interval
-    axes.fill_between(x, low, high, color=line.color, alpha=0.16, lw=0)
-    axes.plot(x, mean, color=line.color, lw=1.7, marker=line.marker, ms=3.6)
+    style = arm_style(line.index)
+    for curve in line.data.curves:
+        axes.plot(x, curve, color=style.color, ls=style.dash, lw=0.8, alpha=0.75, marker=style.marker, ms=3.2)
 
 
 def _finish(axes: Axes, lines: Sequence[_Line], steps: str) -> None:
@@ -169,12 +136,13 @@ def _label_line_ends(axes: Axes, lines: Sequence[_Line]) -> None:
     wanted = np.array([to_fraction.transform(end)[1] for end in ends])
     heights = np.array([_LINE_HEIGHT * (1 + text.count("\n")) + 0.02 for text in texts])
     for line, end, text, y in zip(lines, ends, texts, spread(wanted, heights), strict=True):
+        color = arm_style(line.index).color
         axes.annotate(
             text,
             xy=end,
             xytext=(1.07, y),
             textcoords="axes fraction",
-            color=line.color,
+            color=color,
             fontweight="bold",
             fontsize=8.5,
             va="center",
@@ -182,7 +150,7 @@ def _label_line_ends(axes: Axes, lines: Sequence[_Line]) -> None:
             annotation_clip=False,
             arrowprops={
                 "arrowstyle": "-",
-                "color": line.color,
+                "color": color,
                 "lw": 0.7,
                 "alpha": 0.6,
                 "relpos": (0.0, 0.5),
@@ -225,12 +193,4 @@ def _title(results: pd.DataFrame, tasks: Sequence[str]) -> str:
         meaning = f"interval from {MIN_SEEDS_FOR_INTERVAL} seeds on"
     plural = "" if counts == [1] else "s"
     engines = ", ".join(dict.fromkeys(results["engine"]))
-    return textwrap.fill(f"{', '.join(tasks)}  ·  {engines}  ·  {seeds} seed{plural}, {meaning}", 110)
-
-
-def step_label(steps: float) -> str:
-    """A number of steps as an axis writes it: 500, 2.5k, 1M."""
-    for unit, suffix in ((1_000_000, "M"), (1_000, "k")):
-        if abs(steps) >= unit:
-            return f"{steps / unit:g}{suffix}"
-    return f"{steps:g}"
+    return f"{', '.join(tasks)}  ·  {engines}  ·  {seeds} seed{plural}, {meaning}"
