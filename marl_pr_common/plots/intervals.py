@@ -48,9 +48,8 @@ def interval_plot(panels: Sequence[Sequence[Panel]], title: str) -> Figure:
     :param panels: rows of panels of equal length; panels of one row have the same arms
     """
     arms = [max(len(panel.rows) for panel in line) for line in panels]
-    names = list(
-        dict.fromkeys(name for line in panels for panel in line for row in panel.rows for name in row.estimates)
-    )
+    rows = [row for line in panels for panel in line for row in panel.rows]
+    names = list(dict.fromkeys(name for row in rows for name in row.estimates))
     height = sum(0.75 + 0.46 * count for count in arms) + 0.7
     with styled():
         figure, grid = new_figure(
