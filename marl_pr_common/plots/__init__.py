@@ -4,34 +4,35 @@ Each module draws one kind of figure from small arrays that :mod:`marl_pr_common
 """
 
 from marl_pr_common.plots.curves import learning_curves, spread
-from marl_pr_common.plots.improvement import Improvement, improvement_plot
-from marl_pr_common.plots.intervals import Row, interval_plot
-from marl_pr_common.plots.profiles import Profile, performance_profiles
+from marl_pr_common.plots.improvement import improvement_plot
+from marl_pr_common.plots.intervals import Estimates, Panel, interval_plot
+from marl_pr_common.plots.profiles import performance_profiles
 from marl_pr_common.plots.style import (
     DASHES,
     MARKERS,
-    MIN_SEEDS_FOR_INTERVAL,
     OKABE_ITO,
+    ArmLabel,
     save_figure,
     step_label,
 )
 from marl_pr_common.plots.sweeps import SweepLine, sweep_plot
-from marl_pr_common.plots.threshold import Reached, threshold_plot
+from marl_pr_common.plots.threshold import kaplan_meier, threshold_plot
 from marl_pr_common.plots.wall_clock import TimedCurve, return_against_time
+from marl_pr_common.stats import MIN_SEEDS_FOR_INTERVAL
 
 __all__ = [
     "DASHES",
     "MARKERS",
     "MIN_SEEDS_FOR_INTERVAL",
     "OKABE_ITO",
-    "Improvement",
-    "Profile",
-    "Reached",
-    "Row",
+    "ArmLabel",
+    "Estimates",
+    "Panel",
     "SweepLine",
     "TimedCurve",
     "improvement_plot",
     "interval_plot",
+    "kaplan_meier",
     "learning_curves",
     "performance_profiles",
     "return_against_time",

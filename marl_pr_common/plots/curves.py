@@ -11,20 +11,19 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy.optimize import isotonic_regression
 
 from marl_pr_common.plots.style import (
-    MIN_SEEDS_FOR_INTERVAL,
+    ArmLabel,
     arm_legend,
-    arm_style,
+    count_steps,
     draw_band,
+    draw_seeds,
     new_figure,
     set_title,
-    step_label,
     styled,
 )
-from marl_pr_common.stats import Floats, TeamCurves, mean_interval, team_curves
+from marl_pr_common.stats import MIN_SEEDS_FOR_INTERVAL, Floats, TeamCurves, mean_interval, team_curves
 
 MAX_ARMS_BESIDE_LINES = 6
 """More names do not fit between the panels: they go into a legend below."""
@@ -38,8 +37,7 @@ _AXES = {
 class _Line:
     """One arm as it is drawn."""
 
-    label: str
-    index: int
+    arm: ArmLabel
     data: TeamCurves
     interval: tuple[Floats, Floats, Floats] | None
     """Mean, low and high, each (n_points,); None with too few seeds for it. Both panels draw the same one."""
@@ -66,7 +64,6 @@ def learning_curves(
     """
     tasks = list(dict.fromkeys(results["task"]))
     arms = list(dict.fromkeys(results["arm"]))
-    named = [(labels.get(arm, arm) if labels else arm, index) for index, arm in enumerate(arms)]
     beside = len(arms) <= MAX_ARMS_BESIDE_LINES
     with styled():
         figure, grid = new_figure(len(tasks), 2, (8.6, 0.9 + 3.0 * len(tasks)), sharey="row")
@@ -82,7 +79,7 @@ def learning_curves(
             for row, lines in zip(grid, drawn, strict=True):
                 _label_line_ends(row[0], lines)
         else:
-            arm_legend(figure, named)
+            arm_legend(figure, (line.arm for lines in drawn for line in lines))
         set_title(figure, _title(results, tasks))
     return figure
 
@@ -103,25 +100,22 @@ def _lines(
             data = team_curves(results, arm, task, metric)
             enough = len(data.seeds) >= MIN_SEEDS_FOR_INTERVAL
             interval = mean_interval(data.curves, rng, n_resamples=n_resamples) if enough else None
-            lines.append(_Line(labels.get(arm, arm), index, data, interval))
+            lines.append(_Line(ArmLabel(labels.get(arm, arm), index), data, interval))
     return lines
 
 
 def _draw(axes: Axes, line: _Line, steps: str) -> None:
     x = getattr(line.data, steps)
     if line.interval is not None:
-        draw_band(axes, x, *line.interval, line.index)
-        return
-    style = arm_style(line.index)
-    for curve in line.data.curves:
-        axes.plot(x, curve, color=style.color, ls=style.dash, lw=0.8, alpha=0.75, marker=style.marker, ms=3.2)
+        draw_band(axes, x, *line.interval, line.arm.style)
+    else:
+        draw_seeds(axes, x, line.data.curves, line.arm.style)
 
 
 def _finish(axes: Axes, lines: Sequence[_Line], steps: str) -> None:
     longest = max(int(getattr(line.data, steps)[-1]) for line in lines)
     axes.set_xlim(0, longest * 1.02)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 2.5, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: step_label(value)))
+    count_steps(axes)
     axes.set_xlabel(_AXES[steps])
 
 
@@ -132,17 +126,16 @@ def _label_line_ends(axes: Axes, lines: Sequence[_Line]) -> None:
     """
     to_fraction = axes.transData + axes.transAxes.inverted()
     ends = [(int(line.data.env_steps_per_agent[-1]), float(line.data.curves[:, -1].mean())) for line in lines]
-    texts = [textwrap.fill(line.label, 18) for line in lines]
+    texts = [textwrap.fill(line.arm.text, 18) for line in lines]
     wanted = np.array([to_fraction.transform(end)[1] for end in ends])
     heights = np.array([_LINE_HEIGHT * (1 + text.count("\n")) + 0.02 for text in texts])
     for line, end, text, y in zip(lines, ends, texts, spread(wanted, heights), strict=True):
-        color = arm_style(line.index).color
         axes.annotate(
             text,
             xy=end,
             xytext=(1.07, y),
             textcoords="axes fraction",
-            color=color,
+            color=line.arm.style.color,
             fontweight="bold",
             fontsize=8.5,
             va="center",
@@ -150,7 +143,7 @@ def _label_line_ends(axes: Axes, lines: Sequence[_Line]) -> None:
             annotation_clip=False,
             arrowprops={
                 "arrowstyle": "-",
-                "color": color,
+                "color": line.arm.style.color,
                 "lw": 0.7,
                 "alpha": 0.6,
                 "relpos": (0.0, 0.5),

@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
-from marl_pr_common.plots.style import MUTED, arm_style, name_rows, panel_grid, set_title, styled
+from marl_pr_common.plots.style import MUTED, ArmLabel, name_rows, panel_grid, set_title, styled
+from marl_pr_common.stats import Interval
 
 
-@dataclass(frozen=True)
-class Improvement:
-    """One arm against the reference."""
-
-    label: str
-    index: int
-    """Number of the arm: its colour and marker in all figures."""
-    probability: float
-    """In [0, 1]; a tie counts one half."""
-    low: float | None = None
-    """Of the interval; None with too few seeds."""
-    high: float | None = None
-
-
-def improvement_plot(panels: Mapping[str, Sequence[Improvement]], xlabel: str, title: str) -> Figure:
+def improvement_plot(panels: Mapping[str, Mapping[ArmLabel, Interval]], xlabel: str, title: str) -> Figure:
     """One panel per task, one row per arm, and a line at 0.5, where neither is ahead.
 
-    :param panels: heading -> arms
+    An interval whose ends are NaN, for too few seeds, is a point alone.
+
+    :param panels: heading -> arms but the reference; a tie counts one half
     """
-    most = max(len(items) for items in panels.values())
+    most = max(len(arms) for arms in panels.values())
     with styled():
         figure, grid = panel_grid(list(panels), 0.75 + 0.42 * most)
-        for number, (axes, items) in enumerate(zip(grid, panels.values(), strict=True)):
+        for number, (axes, arms) in enumerate(zip(grid, panels.values(), strict=True)):
             axes.axvline(0.5, color=MUTED, lw=1, ls="--", zorder=1)
-            for y, item in enumerate(items):
-                style = arm_style(item.index)
-                if item.low is not None and item.high is not None:
-                    axes.plot([item.low, item.high], [y, y], color=style.color, lw=2, solid_capstyle="butt")
-                axes.plot(item.probability, y, style.marker, color=style.color, ms=6)
-            name_rows(axes, [item.label for item in items])
+            for y, (arm, interval) in enumerate(arms.items()):
+                axes.plot(interval[1:], [y, y], color=arm.style.color, lw=2, solid_capstyle="butt")
+                axes.plot(interval.value, y, arm.style.marker, color=arm.style.color, ms=6)
+            name_rows(axes, [arm.text for arm in arms])
             axes.set(xlim=(-0.02, 1.02), xticks=[0, 0.25, 0.5, 0.75, 1])
             if number >= len(panels) - 2:
                 axes.set_xlabel(xlabel)

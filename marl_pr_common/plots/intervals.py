@@ -11,25 +11,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from marl_pr_common.plots.style import Floats, arm_style, name_rows, new_figure, set_title, styled
+from marl_pr_common.plots.style import ArmLabel, name_rows, new_figure, set_title, styled
+from marl_pr_common.stats import Floats, Interval
 
-Estimate = tuple[float, float, float]
-"""Value, low, high."""
 _FACES = (("o", True), ("o", False), ("D", True), ("D", False))
 """Marker and whether it is filled, estimate by estimate."""
-_SEEDS_ONLY = "one point per seed"
 
 
 @dataclass(frozen=True)
-class Row:
+class Estimates:
     """One arm in one panel."""
 
-    label: str
-    index: int
-    """Number of the arm: its colour and marker in all figures."""
     scores: Floats
     """(n_seeds,)"""
-    estimates: Mapping[str, Estimate] = field(default_factory=dict)
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
     """Name, such as mean, median or IQM -> estimate; empty with too few seeds, then ``scores`` are drawn."""
 
 
@@ -39,7 +34,7 @@ class Panel:
 
     heading: str
     xlabel: str
-    rows: Sequence[Row]
+    arms: Mapping[ArmLabel, Estimates]
 
 
 def interval_plot(panels: Sequence[Sequence[Panel]], title: str) -> Figure:
@@ -47,48 +42,48 @@ def interval_plot(panels: Sequence[Sequence[Panel]], title: str) -> Figure:
 
     :param panels: rows of panels of equal length; panels of one row have the same arms
     """
-    arms = [max(len(panel.rows) for panel in line) for line in panels]
-    rows = [row for line in panels for panel in line for row in panel.rows]
-    names = list(dict.fromkeys(name for row in rows for name in row.estimates))
-    height = sum(0.75 + 0.46 * count for count in arms) + 0.7
+    counts = [max(len(panel.arms) for panel in line) for line in panels]
+    drawn = [arm for line in panels for panel in line for arm in panel.arms.values()]
+    names = list(dict.fromkeys(name for arm in drawn for name in arm.intervals))
+    height = sum(0.75 + 0.46 * count for count in counts) + 0.7
+    ratios = {"height_ratios": [0.4 + 0.46 * count for count in counts]}
     with styled():
-        figure, grid = new_figure(
-            *(len(panels), len(panels[0]), (8.6, height)),
-            gridspec_kw={"height_ratios": [0.4 + 0.46 * count for count in arms]},
-        )
-        for line, drawn in zip(panels, grid, strict=True):
-            for column, (panel, axes) in enumerate(zip(line, drawn, strict=True)):
+        figure, grid = new_figure(len(panels), len(panels[0]), (8.6, height), gridspec_kw=ratios)
+        for line, row in zip(panels, grid, strict=True):
+            for column, (panel, axes) in enumerate(zip(line, row, strict=True)):
                 _draw(axes, panel, names)
                 if column:
                     axes.set_yticklabels([])
-        _name_estimates(figure, names, any(not row.estimates for row in rows))
+        _name_estimates(figure, names, any(not arm.intervals for arm in drawn))
         set_title(figure, title)
     return figure
 
 
 def _draw(axes: Axes, panel: Panel, names: Sequence[str]) -> None:
     offsets = np.linspace(-0.25, 0.25, len(names)) if len(names) > 1 else np.zeros(1)
-    for y, row in enumerate(panel.rows):
-        style = arm_style(row.index)
-        if not row.estimates:
-            axes.plot(row.scores, np.full(len(row.scores), y), style.marker, color=style.color, ms=4.5, alpha=0.8)
-        for name, (value, low, high) in row.estimates.items():
+    for y, (arm, estimates) in enumerate(panel.arms.items()):
+        color = arm.style.color
+        if not estimates.intervals:
+            heights = np.full(len(estimates.scores), y)
+            axes.plot(estimates.scores, heights, arm.style.marker, color=color, ms=4.5, alpha=0.8)
+        for name, interval in estimates.intervals.items():
             number = names.index(name)
             marker, filled = _FACES[number % len(_FACES)]
             place = y + offsets[number]
-            axes.plot([low, high], [place, place], color=style.color, lw=1.5, solid_capstyle="butt")
-            axes.plot(value, place, marker, color=style.color, ms=5, mfc=style.color if filled else "white")
-    name_rows(axes, [row.label for row in panel.rows])
+            axes.plot(interval[1:], [place, place], color=color, lw=1.5, solid_capstyle="butt")
+            axes.plot(interval.value, place, marker, color=color, ms=5, mfc=color if filled else "white")
+    name_rows(axes, [arm.text for arm in panel.arms])
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel(panel.xlabel)
     axes.set_title(panel.heading, loc="left")
 
 
 def _name_estimates(figure: Figure, names: Sequence[str], seeds_alone: bool) -> None:
+    grey = "#444444"
     handles = [
-        Line2D([], [], color="#444444", marker=marker, ms=5, lw=1.5, mfc="#444444" if filled else "white", label=name)
+        Line2D([], [], color=grey, marker=marker, ms=5, lw=1.5, mfc=grey if filled else "white", label=name)
         for name, (marker, filled) in zip(names, _FACES, strict=False)
     ]
     if seeds_alone:
-        handles.append(Line2D([], [], color="#444444", marker="o", ls="", ms=4.5, alpha=0.8, label=_SEEDS_ONLY))
+        handles.append(Line2D([], [], color=grey, marker="o", ls="", ms=4.5, alpha=0.8, label="one point per seed"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8.5)

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from marl_pr_common.files import replacing
-
-Floats = npt.NDArray[np.float64]
+from marl_pr_common.stats import Floats
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 """Okabe and Ito's palette, told apart with every common colour blindness; yellow is left out, too pale for lines."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":")
-MIN_SEEDS_FOR_INTERVAL = 5
-"""With fewer seeds a bootstrap interval is not worth its name: the seeds themselves are drawn."""
 
 SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "marl-pr"}
 """Text as text; and no random names, so that the same data gives the same file."""
@@ -67,6 +63,20 @@ def arm_style(index: int) -> ArmStyle:
     turn = index // len(OKABE_ITO)
     color, marker = OKABE_ITO[index % len(OKABE_ITO)], MARKERS[(index + turn) % len(MARKERS)]
     return ArmStyle(color, marker, DASHES[turn % len(DASHES)])
+
+
+@dataclass(frozen=True)
+class ArmLabel:
+    """An arm as readers know it; it looks the same in all figures."""
+
+    text: str
+    index: int
+    """Number of the arm: its colour, marker and dash."""
+
+    @property
+    def style(self) -> ArmStyle:
+        """How it is drawn."""
+        return arm_style(self.index)
 
 
 def new_figure(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Figure, Any]:
@@ -117,29 +127,27 @@ def set_title(figure: Figure, title: str) -> None:
     figure.suptitle(textwrap.fill(title, round(12.8 * figure.get_figwidth())), **TITLE)
 
 
-def arm_legend(figure: Figure, arms: Sequence[tuple[str, int]]) -> None:
+def arm_legend(figure: Figure, arms: Iterable[ArmLabel]) -> None:
     """Name the arms below all panels.
 
-    :param arms: label and index of each arm
+    :param arms: in any order, also several times
     """
-    styles = [(label, arm_style(index)) for label, index in arms]
+    arms = sorted(set(arms), key=lambda arm: arm.index)
     handles = [
-        Line2D([], [], color=style.color, marker=style.marker, ls=style.dash, lw=1.7, ms=4, label=label)
-        for label, style in styles
+        Line2D([], [], color=arm.style.color, marker=arm.style.marker, ls=arm.style.dash, lw=1.7, ms=4, label=arm.text)
+        for arm in arms
     ]
-    longest = max(len(label) for label, _ in arms)
+    longest = max(len(arm.text) for arm in arms)
     columns = max(1, min(len(arms), int(14 * figure.get_figwidth() / (longest + 9))))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=8.5)
 
 
-def draw_band(axes: Axes, x: Floats, value: Floats, low: Floats | None, high: Floats | None, index: int) -> None:
-    """One arm as a line, with its interval as a pale band where there is one.
+def draw_band(axes: Axes, x: Floats, value: Floats, low: Floats, high: Floats, style: ArmStyle) -> None:
+    """One arm as a line, with its interval as a pale band.
 
     :param x, value, low, high: (n_points,)
     """
-    style = arm_style(index)
-    if low is not None and high is not None:
-        axes.fill_between(x, low, high, color=style.color, alpha=0.16, lw=0)
+    axes.fill_between(x, low, high, color=style.color, alpha=0.16, lw=0)
     every = max(1, len(x) // 12)  # more markers than that hide the line
     axes.plot(x, value, color=style.color, lw=1.7, ls=style.dash, marker=style.marker, ms=3.6, markevery=every)
 
@@ -168,3 +176,19 @@ def name_rows(axes: Axes, labels: Sequence[str]) -> None:
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x")
     axes.tick_params(axis="y", length=0)
+
+
+def draw_seeds(axes: Axes, x: Floats, curves: Floats, style: ArmStyle) -> None:
+    """One arm with too few seeds for an interval: a thin line per seed.
+
+    :param x: (n_points,)
+    :param curves: (n_seeds, n_points)
+    """
+    for curve in curves:
+        axes.plot(x, curve, color=style.color, ls=style.dash, lw=0.8, alpha=0.75, marker=style.marker, ms=3.2)
+
+
+def count_steps(axes: Axes) -> None:
+    """Write the x axis in env steps: 500, 2.5k, 1M."""
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: step_label(value)))

@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from marl_pr_common.plots.style import Floats, arm_style, panel_grid, set_title, styled
+from marl_pr_common.plots.style import arm_style, panel_grid, set_title, styled
+from marl_pr_common.stats import Floats, Interval
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class SweepLine:
     """(n_values,) values of the setting, in any order"""
     scores: Sequence[Floats]
     """n_values arrays (n_seeds,)"""
-    estimates: Sequence[tuple[float, float, float] | None]
-    """n_values of value, low, high; None with too few seeds, then the seeds themselves are drawn"""
+    intervals: Sequence[Interval | None]
+    """n_values; None with too few seeds, then the seeds themselves are drawn"""
 
 
 def sweep_plot(panels: Mapping[str, SweepLine], xlabel: str, ylabel: str, title: str) -> Figure:
@@ -42,15 +43,15 @@ def sweep_plot(panels: Mapping[str, SweepLine], xlabel: str, ylabel: str, title:
 
 def _draw(axes: Axes, line: SweepLine, index: int) -> None:
     style = arm_style(index)
-    order = np.argsort(line.x, kind="stable")
-    centres = [e[0] if e is not None else float(np.mean(s)) for e, s in zip(line.estimates, line.scores, strict=True)]
-    complete = all(estimate is not None for estimate in line.estimates)
-    if complete:  # points of single seeds are not joined: the line would claim a mean
-        axes.plot(line.x[order], np.array(centres)[order], color=style.color, ls=style.dash, lw=1.7)
-    for x, scores, estimate in zip(line.x, line.scores, line.estimates, strict=True):
-        if estimate is None:
+    drawn = sorted(zip(line.x, line.scores, line.intervals, strict=True), key=lambda item: float(item[0]))
+    centres = [interval.value for _, _, interval in drawn if interval is not None]
+    if len(centres) == len(drawn):  # points of single seeds are not joined: the line would claim a mean
+        axes.plot([x for x, _, _ in drawn], centres, color=style.color, ls=style.dash, lw=1.7)
+    for x, scores, interval in drawn:
+        if interval is None:
             axes.plot(np.full(len(scores), x), scores, style.marker, color=style.color, ms=4, alpha=0.75)
         else:
-            axes.plot([x, x], estimate[1:], color=style.color, lw=1.5)
-            axes.plot(x, estimate[0], style.marker, color=style.color, ms=5)
-    axes.set_xticks(np.unique(line.x), [f"{value:g}" for value in np.unique(line.x)])
+            axes.plot([x, x], interval[1:], color=style.color, lw=1.5)
+            axes.plot(x, interval.value, style.marker, color=style.color, ms=5)
+    values = np.unique(line.x)
+    axes.set_xticks(values, [f"{value:g}" for value in values])

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from scipy.stats import CensoredData, ecdf
 
-from marl_pr_common.plots.profiles import arms_of
-from marl_pr_common.plots.style import Floats, arm_legend, arm_style, panel_grid, set_title, step_label, styled
-
-
-@dataclass(frozen=True)
-class Reached:
-    """Kaplan-Meier estimate of one arm."""
-
-    label: str
-    index: int
-    """Number of the arm: its colour and marker in all figures."""
-    steps: Floats
-    """(n_events,) env steps per agent at which a seed reached the threshold, increasing"""
-    share: Floats
-    """(n_events,) share of the seeds that have reached it from there on, in [0, 1]"""
-    end: float
-    """Env steps per agent after which nothing is known: the last evaluation."""
+from marl_pr_common.plots.style import ArmLabel, arm_legend, count_steps, panel_grid, set_title, styled
+from marl_pr_common.stats import Floats, Reached
 
 
-def threshold_plot(panels: Mapping[str, Sequence[Reached]], title: str) -> Figure:
+def threshold_plot(panels: Mapping[str, Mapping[ArmLabel, Reached]], title: str) -> Figure:
     """One panel per task; a line that ends below 1 leaves seeds that never got there within the budget.
 
     :param panels: heading, with the threshold -> arms
@@ -36,10 +20,9 @@ def threshold_plot(panels: Mapping[str, Sequence[Reached]], title: str) -> Figur
     with styled():
         figure, grid = panel_grid(list(panels), 2.6)
         for axes, arms in zip(grid, panels.values(), strict=True):
-            for arm in arms:
-                style = arm_style(arm.index)
-                steps = np.concatenate([[0.0], arm.steps, [arm.end]])
-                share = np.concatenate([[0.0], arm.share, [arm.share[-1] if len(arm.share) else 0.0]])
+            for arm, reached in arms.items():
+                style = arm.style
+                steps, share = kaplan_meier(reached)
                 axes.step(
                     *(steps, share),
                     where="post",
@@ -51,10 +34,23 @@ def threshold_plot(panels: Mapping[str, Sequence[Reached]], title: str) -> Figur
                 )
             axes.set(ylim=(-0.02, 1.02), xlabel="Environment steps per agent")
             axes.set_xlim(left=0)
-            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 2.5, 5, 10]))
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: step_label(value)))
+            count_steps(axes)
         for axes in grid[::2]:
             axes.set_ylabel("Share of seeds that reached it")
-        arm_legend(figure, arms_of(panels))
+        arm_legend(figure, (arm for arms in panels.values() for arm in arms))
         set_title(figure, title)
     return figure
+
+
+def kaplan_meier(reached: Reached) -> tuple[Floats, Floats]:
+    """Steps of one agent, from 0 to the last that were watched, and the share of seeds that had reached it by then.
+
+    :return: two of (n_events + 2,) at most
+    """
+    steps = reached.env_steps_per_agent
+    data = CensoredData(uncensored=steps[reached.reached], right=steps[~reached.reached])
+    curve = ecdf(data).cdf
+    before = curve.quantiles > 0
+    return np.concatenate([[0.0], curve.quantiles[before]]), np.concatenate(
+        [[float(curve.evaluate(0.0))], curve.probabilities[before]]
+    )
