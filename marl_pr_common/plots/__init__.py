@@ -3,7 +3,7 @@
 Each module draws one kind of figure from small arrays that :mod:`marl_pr_common.stats` has computed.
 """
 
-from marl_pr_common.plots.curves import learning_curves, spread
+from marl_pr_common.plots.curves import Curve, draw_learning_curves, learning_curves, spread, with_interval
 from marl_pr_common.plots.improvement import improvement_plot
 from marl_pr_common.plots.intervals import Estimates, Panel, interval_plot
 from marl_pr_common.plots.profiles import performance_profiles
@@ -26,10 +26,12 @@ __all__ = [
     "MIN_SEEDS_FOR_INTERVAL",
     "OKABE_ITO",
     "ArmLabel",
+    "Curve",
     "Estimates",
     "Panel",
     "SweepLine",
     "TimedCurve",
+    "draw_learning_curves",
     "improvement_plot",
     "interval_plot",
     "kaplan_meier",
@@ -41,4 +43,5 @@ __all__ = [
     "step_label",
     "sweep_plot",
     "threshold_plot",
+    "with_interval",
 ]

@@ -34,10 +34,9 @@ _AXES = {
 
 
 @dataclass(frozen=True)
-class _Line:
-    """One arm as it is drawn."""
+class Curve:
+    """One arm on one task."""
 
-    arm: ArmLabel
     data: TeamCurves
     interval: tuple[Floats, Floats, Floats] | None
     """Mean, low and high, each (n_points,); None with too few seeds for it. Both panels draw the same one."""
@@ -49,7 +48,6 @@ def learning_curves(
     labels: Mapping[str, str] | None = None,
     metric: str = "eval/return",
     metric_label: str = "Return, mean over a team's agents",
-    n_resamples: int = 10_000,
 ) -> Figure:
     """Two panels per task: ``metric`` against the env steps per agent, and against those of all agents together.
 
@@ -59,83 +57,77 @@ def learning_curves(
     :param results: table in the schema of ``runs``; the arms are drawn in their order of appearance
     :param rng: source of the bootstrap resamples
     :param labels: arm -> name in the figure
-    :param n_resamples: of the bootstrap
     :raises ValueError: if an arm has no such metric or a value is not finite
     """
     tasks = list(dict.fromkeys(results["task"]))
-    arms = list(dict.fromkeys(results["arm"]))
-    beside = len(arms) <= MAX_ARMS_BESIDE_LINES
+    names = {arm: ArmLabel((labels or {}).get(arm, arm), i) for i, arm in enumerate(dict.fromkeys(results["arm"]))}
+    panels = {}
+    for task in tasks:
+        here = set(results.loc[results["task"] == task, "arm"])
+        panels[task] = {
+            names[arm]: with_interval(team_curves(results, arm, task, metric), rng) for arm in names if arm in here
+        }
+    return draw_learning_curves(panels, metric_label, _title(results, tasks))
+
+
+def with_interval(data: TeamCurves, rng: np.random.Generator, n_resamples: int = 10_000) -> Curve:
+    """The curves of an arm with the 95 % bootstrap interval of their mean, if there are seeds enough."""
+    enough = len(data.seeds) >= MIN_SEEDS_FOR_INTERVAL
+    return Curve(data, mean_interval(data.curves, rng, n_resamples=n_resamples) if enough else None)
+
+
+def draw_learning_curves(panels: Mapping[str, Mapping[ArmLabel, Curve]], metric_label: str, title: str) -> Figure:
+    """The two panels per task of :func:`learning_curves`, from what was computed elsewhere.
+
+    :param panels: task -> arms
+    """
     with styled():
-        figure, grid = new_figure(len(tasks), 2, (8.6, 0.9 + 3.0 * len(tasks)), sharey="row")
-        drawn = [_lines(results, task, arms, labels or {}, metric, rng, n_resamples) for task in tasks]
-        for row, task, lines in zip(grid, tasks, drawn, strict=True):
+        figure, grid = new_figure(len(panels), 2, (8.6, 0.9 + 3.0 * len(panels)), sharey="row")
+        for row, (task, arms) in zip(grid, panels.items(), strict=True):
             for axes, steps in zip(row, _AXES, strict=True):
-                for line in lines:
-                    _draw(axes, line, steps)
-                _finish(axes, lines, steps)
-            row[0].set_ylabel(metric_label if len(tasks) == 1 else f"{task}\n{metric_label}")
-        if beside:
+                _draw(axes, arms, steps)
+            row[0].set_ylabel(metric_label if len(panels) == 1 else f"{task}\n{metric_label}")
+        if all(len(arms) <= MAX_ARMS_BESIDE_LINES for arms in panels.values()):
             figure.draw_without_rendering()  # the limits of the axes are final only now
-            for row, lines in zip(grid, drawn, strict=True):
-                _label_line_ends(row[0], lines)
+            for row, arms in zip(grid, panels.values(), strict=True):
+                _label_line_ends(row[0], arms)
         else:
-            arm_legend(figure, (line.arm for lines in drawn for line in lines))
-        set_title(figure, _title(results, tasks))
+            arm_legend(figure, (arm for arms in panels.values() for arm in arms))
+        set_title(figure, title)
     return figure
 
 
-def _lines(
-    results: pd.DataFrame,
-    task: str,
-    arms: Sequence[str],
-    labels: Mapping[str, str],
-    metric: str,
-    rng: np.random.Generator,
-    n_resamples: int,
-) -> list[_Line]:
-    here = set(results.loc[results["task"] == task, "arm"])
-    lines = []
-    for index, arm in enumerate(arms):
-        if arm in here:
-            data = team_curves(results, arm, task, metric)
-            enough = len(data.seeds) >= MIN_SEEDS_FOR_INTERVAL
-            interval = mean_interval(data.curves, rng, n_resamples=n_resamples) if enough else None
-            lines.append(_Line(ArmLabel(labels.get(arm, arm), index), data, interval))
-    return lines
-
-
-def _draw(axes: Axes, line: _Line, steps: str) -> None:
-    x = getattr(line.data, steps)
-    if line.interval is not None:
-        draw_band(axes, x, *line.interval, line.arm.style)
-    else:
-        draw_seeds(axes, x, line.data.curves, line.arm.style)
-
-
-def _finish(axes: Axes, lines: Sequence[_Line], steps: str) -> None:
-    longest = max(int(getattr(line.data, steps)[-1]) for line in lines)
+def _draw(axes: Axes, arms: Mapping[ArmLabel, Curve], steps: str) -> None:
+    for arm, curve in arms.items():
+        x = getattr(curve.data, steps)
+        if curve.interval is not None:
+            draw_band(axes, x, *curve.interval, arm.style)
+        else:
+            draw_seeds(axes, x, curve.data.curves, arm.style)
+    longest = max(int(getattr(curve.data, steps)[-1]) for curve in arms.values())
     axes.set_xlim(0, longest * 1.02)
     count_steps(axes)
     axes.set_xlabel(_AXES[steps])
 
 
-def _label_line_ends(axes: Axes, lines: Sequence[_Line]) -> None:
+def _label_line_ends(axes: Axes, arms: Mapping[ArmLabel, Curve]) -> None:
     """Write each arm's name beside the end of its line, moved apart where ends are close.
 
     The labels of the left panel stand between the panels and so serve both.
     """
     to_fraction = axes.transData + axes.transAxes.inverted()
-    ends = [(int(line.data.env_steps_per_agent[-1]), float(line.data.curves[:, -1].mean())) for line in lines]
-    texts = [textwrap.fill(line.arm.text, 18) for line in lines]
+    curves = [curve.data for curve in arms.values()]
+    ends = [(int(data.env_steps_per_agent[-1]), float(data.curves[:, -1].mean())) for data in curves]
+    texts = [textwrap.fill(arm.text, 18) for arm in arms]
     wanted = np.array([to_fraction.transform(end)[1] for end in ends])
     heights = np.array([_LINE_HEIGHT * (1 + text.count("\n")) + 0.02 for text in texts])
-    for line, end, text, y in zip(lines, ends, texts, spread(wanted, heights), strict=True):
+    for arm, end, text, y in zip(arms, ends, texts, spread(wanted, heights), strict=True):
         axes.annotate(
             text,
             xy=end,
             xytext=(1.07, y),
             textcoords="axes fraction",
-            color=line.arm.style.color,
+            color=arm.style.color,
             fontweight="bold",
             fontsize=8.5,
             va="center",
@@ -143,7 +135,7 @@ def _label_line_ends(axes: Axes, lines: Sequence[_Line]) -> None:
             annotation_clip=False,
             arrowprops={
                 "arrowstyle": "-",
-                "color": line.arm.style.color,
+                "color": arm.style.color,
                 "lw": 0.7,
                 "alpha": 0.6,
                 "relpos": (0.0, 0.5),

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from marl_pr_common.plots.curves import Curve
 from marl_pr_common.plots.style import ArmLabel, arm_legend, draw_band, draw_seeds, new_figure, set_title, styled
 from marl_pr_common.stats import Floats
 
@@ -23,10 +24,7 @@ class TimedCurve:
     """(n_points,) seconds since training began, mean over seeds"""
     cpu: Floats
     """(n_points,) seconds of CPU since then, mean over seeds"""
-    curves: Floats
-    """(n_seeds, n_points) returns"""
-    interval: tuple[Floats, Floats, Floats] | None = None
-    """Mean, low and high, each (n_points,); None with too few seeds, then every seed is a line"""
+    curve: Curve
 
 
 def return_against_time(panels: Mapping[str, Mapping[ArmLabel, TimedCurve]], ylabel: str, title: str) -> Figure:
@@ -38,9 +36,9 @@ def return_against_time(panels: Mapping[str, Mapping[ArmLabel, TimedCurve]], yla
         figure, grid = new_figure(len(panels), 2, (8.6, 1.1 + 2.7 * len(panels)), sharey="row")
         for row, (task, arms) in zip(grid, panels.items(), strict=True):
             for axes, (name, xlabel) in zip(row, _AXES.items(), strict=True):
-                unit, seconds = _unit(max(float(getattr(curve, name)[-1]) for curve in arms.values()))
-                for arm, curve in arms.items():
-                    _draw(axes, arm, curve, getattr(curve, name) / seconds)
+                unit, seconds = _unit(max(float(getattr(timed, name)[-1]) for timed in arms.values()))
+                for arm, timed in arms.items():
+                    _draw(axes, arm, timed, getattr(timed, name) / seconds)
                 axes.set_xlim(left=0)
                 axes.xaxis.set_major_locator(MaxNLocator(5))
                 axes.set_xlabel(f"{xlabel} [{unit}]")
@@ -50,11 +48,11 @@ def return_against_time(panels: Mapping[str, Mapping[ArmLabel, TimedCurve]], yla
     return figure
 
 
-def _draw(axes: Axes, arm: ArmLabel, curve: TimedCurve, x: Floats) -> None:
-    if curve.interval is not None:
-        draw_band(axes, x, *curve.interval, arm.style)
+def _draw(axes: Axes, arm: ArmLabel, timed: TimedCurve, x: Floats) -> None:
+    if timed.curve.interval is not None:
+        draw_band(axes, x, *timed.curve.interval, arm.style)
     else:
-        draw_seeds(axes, x, curve.curves, arm.style)
+        draw_seeds(axes, x, timed.curve.data.curves, arm.style)
 
 
 def _unit(longest: float) -> tuple[str, float]:
