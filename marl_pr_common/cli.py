@@ -17,6 +17,7 @@ COMMANDS = {  # name: what it does; its options are the dataclass `Command` in m
     "train": "train one algorithm on one task",
     "compare": "compare algorithms on one task over several seeds, with figure and summary",
     "plot": "draw figure and summary of runs that are there",
+    "report": "write one HTML file with figures, tables and conclusion of runs that are there",
     "demo": "IQL and IQL+PR on Navigation-10, then TD3 and TD3PR on Pendulum-v1, a few minutes",
     "figure": "make figure 2, 3 or 4 of the paper again, with its data",
     "doctor": "say what is installed, what is missing, and what to do",

@@ -1,0 +1,41 @@
+"""``marl-pr report``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from marl_pr_common.display import Display
+from marl_pr_common.report import context_of, write_report
+from marl_pr_common.runs import read_results
+
+
+@dataclass(frozen=True)
+class Command:
+    """Write a report of results that are already there: one HTML file with figures, tables and what was run.
+
+    Leaves report.html, which needs no other file, summary.md, and the figures as PNG and SVG in figures.
+    """
+
+    runs: Positional[tuple[Path, ...]]
+    """Run directories, comparison directories or results.parquet files."""
+    out: Path
+    """Directory for report.html, summary.md and figures; files of these names are replaced."""
+    title: str = ""
+    """Heading of the report; the names of the directories by default."""
+    reference: str | None = None
+    """Arm that the others are compared to; the first in the results by default."""
+    threshold: float | None = None
+    """Return whose first reaching is timed, on every task."""
+
+    def run(self) -> int:
+        """Write; exit code 0."""
+        results = read_results(self.runs)
+        tasks = results["task"].unique()
+        thresholds = {} if self.threshold is None else dict.fromkeys(map(str, tasks), self.threshold)
+        context = replace(context_of(self.runs, self.title), reference=self.reference, thresholds=thresholds)
+        path = write_report(results, self.out, context)
+        Display().line(f"Wrote {path}, and beside it summary.md and figures")
+        return 0
