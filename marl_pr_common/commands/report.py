@@ -8,8 +8,8 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from marl_pr_common.display import Display
+from marl_pr_common.readers import read_all
 from marl_pr_common.report import context_of, write_report
-from marl_pr_common.runs import read_results
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Command:
     """
 
     runs: Positional[tuple[Path, ...]]
-    """Run directories, comparison directories or results.parquet files."""
+    """Run directories, comparison directories or results.parquet files; logs of Stable-Baselines3 (folders like
+    td3/Pendulum-v1/seed0 with evaluations.npz, progress.csv or monitor files) and EPyMARL's sacred folders."""
     out: Path
     """Directory for report.html, summary.md and figures; files of these names are replaced."""
     title: str = ""
@@ -30,12 +31,26 @@ class Command:
     threshold: float | None = None
     """Return whose first reaching is timed, on every task."""
 
+    metric: str = "eval/return"
+    """What is drawn and compared."""
+    exclude: tuple[str, ...] = ()
+    """Names of runs to leave out, for instance diverged ones. The report names them."""
+
     def run(self) -> int:
         """Write; exit code 0."""
-        results = read_results(self.runs)
+        skipped: list[str] = []
+        results = read_all(self.runs, skipped)
         tasks = results["task"].unique()
         thresholds = {} if self.threshold is None else dict.fromkeys(map(str, tasks), self.threshold)
-        context = replace(context_of(self.runs, self.title), reference=self.reference, thresholds=thresholds)
+        found = context_of(self.runs, self.title)
+        context = replace(
+            found,
+            reference=self.reference,
+            thresholds=thresholds,
+            metric=self.metric,
+            exclude=self.exclude,
+            notes=[*found.notes, *skipped],
+        )
         path = write_report(results, self.out, context)
         Display().line(f"Wrote {path}, and beside it summary.md and figures")
         return 0

@@ -31,7 +31,8 @@ def write_report(results: pd.DataFrame, out: Path, context: ReportContext | None
     :param results: table in the schema of ``runs``; the order of arms is that of their first rows
     :param context: what the table does not hold
     :return: path of the HTML file
-    :raises ValueError: if there is nothing to report; the message says why
+    :raises NotComparableError: if arms differ in budget, version of the task, engine or evaluation
+    :raises ValueError: if there is nothing to report, or a run diverged and is not excluded by name
     """
     document = build(results, context or ReportContext())
     images = {}
@@ -64,7 +65,7 @@ def build(results: pd.DataFrame, context: ReportContext) -> Document:
             tables.of_equal_budget(measured.tasks[name], budget) for name, pair in equal.items() for budget in pair
         ],
         left_out=wording.left_out(measured, context),
-        notes=list(context.notes),
+        notes=list(dict.fromkeys(context.notes)),
         made_with=tables.of_provenance(context.provenance),
         command=context.command or str(context.provenance.get("command", "")),
         config_text=context.config_text,

@@ -35,6 +35,8 @@ class ReportContext:
     """Setting, such as kappa or n_peers -> arm -> its value: scores are drawn against it."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """Task -> return whose first reaching is timed."""
+    exclude: Sequence[str] = ()
+    """Names of runs to leave out, for instance diverged ones; the report names them."""
     metric: str = "eval/return"
     seed: int = 0
     """Of the resamples: the same results give the same report."""

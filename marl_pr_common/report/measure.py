@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from marl_pr_common.arms import arm_labels
+from marl_pr_common.comparable import comparable
 from marl_pr_common.plots import ArmLabel, Curve, TimedCurve, with_interval
 from marl_pr_common.report.context import ReportContext
-from marl_pr_common.report.scoring import Scored, differences, estimates, improvement, scores_of, without_diverged
+from marl_pr_common.report.scoring import Scored, differences, estimates, improvement, scores_of
 from marl_pr_common.stats import (
     MIN_SEEDS_FOR_INTERVAL,
     Difference,
@@ -81,8 +82,8 @@ class Measured:
     engines: tuple[str, ...]
     across: Mapping[str, Interval]
     """Arm -> probability of improvement as a mean over all tasks; empty unless there are two tasks or more"""
-    diverged: tuple[str, ...]
-    """Runs that were left out because a return is not finite."""
+    remarks: tuple[str, ...]
+    """What :func:`comparable` says about runs: left out, cut, seeds that are missing."""
 
     @property
     def fewest_seeds(self) -> int:
@@ -94,14 +95,12 @@ def measure(results: pd.DataFrame, context: ReportContext) -> Measured:
     """Compute everything that a report shows.
 
     :param results: table in the schema of ``runs``
-    :raises ValueError: if there is nothing to report, or the arm of reference is not in the results
+    :raises NotComparableError: if arms differ in budget, version of the task, engine or evaluation
+    :raises ValueError: if there is nothing to report, a run diverged, or the arm of reference has no results
     """
-    rows, diverged = without_diverged(results[results["metric"] == context.metric])
-    if rows.empty:
-        known = ", ".join(sorted(results["metric"].unique())) or "none"
-        why = f"all of its runs diverged ({', '.join(diverged)})" if diverged else f"metrics there: {known}"
-        raise ValueError(f"No results to report for metric={context.metric!r}: {why}.")
-    names = arm_labels(results) | dict(context.labels)
+    checked = comparable(results, context.metric, context.exclude)
+    rows = checked.results[checked.results["metric"] == context.metric]
+    names = arm_labels(rows, context.metric) | dict(context.labels)
     arms = list(dict.fromkeys(rows["arm"]))
     labels = {arm: ArmLabel(names[arm], index) for index, arm in enumerate(arms)}
     reference = arms[0] if context.reference is None else context.reference
@@ -113,7 +112,7 @@ def measure(results: pd.DataFrame, context: ReportContext) -> Measured:
         for task, here in rows.groupby("task", sort=False)
     }
     across = _across(tasks, reference, rng)
-    return Measured(tasks, labels, reference, tuple(dict.fromkeys(rows["engine"])), across, diverged)
+    return Measured(tasks, labels, reference, tuple(dict.fromkeys(rows["engine"])), across, checked.notes)
 
 
 def _task(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 
 from marl_pr_common.stats import (
     MIN_SEEDS_FOR_DIFFERENCE,
@@ -38,16 +37,6 @@ def median_of_seeds(values: Floats) -> Floats:
 
 
 ESTIMATES = {"mean": mean, "median": median_of_seeds, "IQM": iqm}
-
-
-def without_diverged(rows: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The rows of runs whose values are all finite, and the names of the others."""
-    broken = rows.loc[~np.isfinite(rows["value"]), ["run", "arm", "task", "seed"]].drop_duplicates()
-    if broken.empty:
-        return rows, ()
-    keys = ["arm", "task", "seed"]
-    bad = pd.MultiIndex.from_frame(rows[keys]).isin(pd.MultiIndex.from_frame(broken[keys]))
-    return rows[~bad], tuple(f"{row.run} ({row.task})" for row in broken.itertuples())
 
 
 def scores_of(data: TeamCurves) -> Scored:

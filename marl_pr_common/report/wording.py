@@ -126,10 +126,10 @@ def limits(measured: Measured, context: ReportContext) -> list[str]:
         )
     if any(arm.data.interpolated for arm in arms):
         lines.append("Some seeds were evaluated at different steps; their curves are read off at common ones.")
-    if measured.diverged or context.failed:
+    if context.failed or context.exclude:
         lines.append(
-            "Runs that failed or diverged are not in the numbers. An arm that loses runs this way looks steadier than "
-            "it is."
+            "Runs that failed or were excluded are not in the numbers. An arm that loses runs this way looks steadier "
+            "than it is."
         )
     return lines
 
@@ -170,21 +170,7 @@ def difference_text(difference: Difference | None) -> str:
 
 
 def left_out(measured: Measured, context: ReportContext) -> list[str]:
-    """Cells that failed, are missing, or diverged, and seeds that only some arms have."""
+    """Cells that failed or are missing, and what was done to runs before they were compared."""
     lines = [f"{cell} failed; its log is {log}." for cell, log in context.failed]
     lines += [f"{cell} was not run to its end." for cell in context.missing]
-    lines += [f"{run} diverged: a return is not finite, so the whole run is left out." for run in measured.diverged]
-    return lines + _missing_seeds(measured)
-
-
-def _missing_seeds(measured: Measured) -> list[str]:
-    """Arms that lack seeds which other arms of the task have."""
-    lines = []
-    for task in measured.tasks.values():
-        union = {int(seed) for arm in task.arms.values() for seed in arm.data.seeds}
-        for arm in task.arms.values():
-            lacking = sorted(union - {int(seed) for seed in arm.data.seeds})
-            if lacking:
-                names = ", ".join(str(seed) for seed in lacking)
-                lines.append(f"{task.task}, {arm.label.text}: no result of seed {names}, which other arms have.")
-    return lines
+    return list(dict.fromkeys([*lines, *measured.remarks]))
