@@ -16,7 +16,7 @@ from marl_pr_common.plots.style import (
     step_label,
 )
 from marl_pr_common.plots.sweeps import SweepLine, sweep_plot
-from marl_pr_common.plots.threshold import kaplan_meier, threshold_plot
+from marl_pr_common.plots.threshold import Watched, kaplan_meier, threshold_plot
 from marl_pr_common.plots.wall_clock import TimedCurve, return_against_time
 from marl_pr_common.stats import MIN_SEEDS_FOR_INTERVAL
 
@@ -31,6 +31,7 @@ __all__ = [
     "Panel",
     "SweepLine",
     "TimedCurve",
+    "Watched",
     "draw_learning_curves",
     "improvement_plot",
     "interval_plot",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,7 +13,16 @@ from marl_pr_common.plots.style import ArmLabel, arm_legend, count_steps, panel_
 from marl_pr_common.stats import Floats, Reached
 
 
-def threshold_plot(panels: Mapping[str, Mapping[ArmLabel, Reached]], title: str) -> Figure:
+@dataclass(frozen=True)
+class Watched:
+    """One arm on one task."""
+
+    reached: Reached
+    budget: int
+    """Env steps per agent at the last evaluation."""
+
+
+def threshold_plot(panels: Mapping[str, Mapping[ArmLabel, Watched]], title: str) -> Figure:
     """One panel per task; a line that ends below 1 leaves seeds that never got there within the budget.
 
     :param panels: heading, with the threshold -> arms
@@ -20,9 +30,9 @@ def threshold_plot(panels: Mapping[str, Mapping[ArmLabel, Reached]], title: str)
     with styled():
         figure, grid = panel_grid(list(panels), 2.6)
         for axes, arms in zip(grid, panels.values(), strict=True):
-            for arm, reached in arms.items():
+            for arm, watched in arms.items():
                 style = arm.style
-                steps, share = kaplan_meier(reached)
+                steps, share = kaplan_meier(watched)
                 axes.step(
                     *(steps, share),
                     where="post",
@@ -42,15 +52,13 @@ def threshold_plot(panels: Mapping[str, Mapping[ArmLabel, Reached]], title: str)
     return figure
 
 
-def kaplan_meier(reached: Reached) -> tuple[Floats, Floats]:
-    """Steps of one agent, from 0 to the last that were watched, and the share of seeds that had reached it by then.
+def kaplan_meier(watched: Watched) -> tuple[Floats, Floats]:
+    """Steps of one agent, from 0 to the budget, and the share of seeds that had reached the threshold by then.
 
-    :return: two of (n_events + 2,) at most
+    :return: two of (n,)
     """
-    steps = reached.env_steps_per_agent
+    reached, steps = watched.reached, watched.reached.env_steps_per_agent
     data = CensoredData(uncensored=steps[reached.reached], right=steps[~reached.reached])
     curve = ecdf(data).cdf
-    before = curve.quantiles > 0
-    return np.concatenate([[0.0], curve.quantiles[before]]), np.concatenate(
-        [[float(curve.evaluate(0.0))], curve.probabilities[before]]
-    )
+    at = np.unique(np.concatenate([[0.0], curve.quantiles, [float(watched.budget)]]))
+    return at, np.asarray(curve.evaluate(at))

@@ -54,7 +54,7 @@ def build(results: pd.DataFrame, context: ReportContext) -> Document:
         title=context.title,
         setting=wording.setting(measured),
         description=[part.strip() for part in context.description.split("\n\n") if part.strip()],
-        conclusion=wording.conclusion(measured),
+        conclusion=wording.conclusion(measured, equal),
         differences=wording.differences(measured),
         limits=wording.limits(measured, context),
         drawings=drawings.draw(measured, context),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from marl_pr_common import plots
-from marl_pr_common.plots import ArmLabel, Estimates, Panel, SweepLine
+from marl_pr_common.plots import ArmLabel, Estimates, Panel, SweepLine, Watched
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.document import Drawing
 from marl_pr_common.report.measure import Measured, TaskResult
@@ -141,7 +141,8 @@ def _sweep(measured: Measured, key: str, values: Mapping[str, float], title: str
 def _thresholds(measured: Measured, title: str) -> Drawing:
     panels = {
         f"{name}: a return of {number(task.threshold or 0.0)}": {
-            task.arms[arm].label: reached for arm, reached in task.reached.items()
+            task.arms[arm].label: Watched(reached, int(task.arms[arm].data.env_steps_per_agent[-1]))
+            for arm, reached in task.reached.items()
         }
         for name, task in measured.tasks.items()
         if task.reached

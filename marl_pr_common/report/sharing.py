@@ -40,19 +40,33 @@ def equal_budgets(task: TaskResult, rng: np.random.Generator) -> tuple[EqualBudg
 
 
 def _at_equal(task: TaskResult, axis: Axis, rng: np.random.Generator) -> EqualBudget:
-    budget = min(int(getattr(arm.data, axis)[-1]) for arm in task.arms.values())
-    starts = {name: int(getattr(arm.data, axis)[0]) for name, arm in task.arms.items()}
-    curves = {name: cut(arm.data, budget, axis) for name, arm in task.arms.items() if starts[name] < budget}
+    ends = {int(getattr(arm.data, axis)[-1]) for arm in task.arms.values()}
+    return _as_it_is(task, axis) if len(ends) == 1 else _cut(task, axis, min(ends), rng)
+
+
+def _as_it_is(task: TaskResult, axis: Axis) -> EqualBudget:
+    """Nothing has to be cut: the numbers of the report, not those of another draw of resamples."""
+    arms = task.arms.items()
+    return EqualBudget(
+        axis=axis,
+        budget=int(getattr(next(iter(task.arms.values())).data, axis)[-1]),
+        curves={name: arm.data for name, arm in arms},
+        scores={name: arm.scores for name, arm in arms},
+        intervals={name: arm.intervals for name, arm in arms},
+        differences=task.differences,
+    )
+
+
+def _cut(task: TaskResult, axis: Axis, budget: int, rng: np.random.Generator) -> EqualBudget:
+    early = {name: arm.data for name, arm in task.arms.items() if getattr(arm.data, axis)[0] < budget}
+    curves = {name: cut(data, budget, axis) for name, data in early.items()}
     scored = {name: scores_of(data) for name, data in curves.items()}
+    pairs = {name: (curves[name], scored[name]) for name in curves}
     return EqualBudget(
         axis=axis,
         budget=budget,
         curves=curves,
         scores=scored,
         intervals={name: {key: estimates(values, rng) for key, values in own.items()} for name, own in scored.items()},
-        differences=differences(
-            {name: (curves[name], scored[name]) for name in curves},
-            task.reference if task.reference in curves else None,
-            rng,
-        ),
+        differences=differences(pairs, task.reference if task.reference in curves else None, rng),
     )

@@ -105,9 +105,10 @@ def _medians(reached: Reached, rng: np.random.Generator) -> tuple[str, str]:
     texts = []
     for steps in (reached.env_steps_per_agent, reached.total_env_steps):
         interval = median_steps(steps, reached.reached, rng)
-        low, high = _steps(interval.low), _steps(interval.high)
+        low, high = (f"{end:,.0f}" if np.isfinite(end) else "beyond the budget" for end in interval[1:])
         enough = len(steps) >= MIN_SEEDS_FOR_INTERVAL
-        texts.append(_steps(interval.value) + (f" [{low}, {high}]" if enough else ""))
+        known = enough and np.isfinite(interval.value)
+        texts.append(_steps(interval.value) + (f" [{low}, {high}]" if known else ""))
     return texts[0], texts[1]
 
 
@@ -137,23 +138,24 @@ def of_equal_budget(task: TaskResult, budget: EqualBudget) -> Table:
     rows = []
     for name, arm in task.arms.items():
         if name not in budget.curves:
-            rows.append((arm.label.text, *["no evaluation before it"] * 5))
+            rows.append((arm.label.text, *["no evaluation before it"] * 6))
             continue
         data = budget.curves[name]
         used = (f"{data.env_steps_per_agent[-1]:,}", f"{data.total_env_steps[-1]:,}")
         cells = [estimate(budget.intervals[name], budget.scores[name], score, "mean") for score in SCORES]
-        reference = name == task.reference
-        rows.append((arm.label.text, *used, *cells, "reference" if reference else _both(budget, name)))
+        told = [difference_text(budget.differences.get((name, score))) for score in SCORES]
+        rows.append((arm.label.text, *used, *cells, *(["reference", ""] if name == task.reference else told)))
     return Table(
         title=f"{task.task}: {budget.budget:,} {COUNTS[budget.axis]}",
-        header=("arm", "env steps per agent", "in total", *SCORES.values(), "difference in final return"),
+        header=(
+            "arm",
+            "env steps per agent",
+            "in total",
+            *SCORES.values(),
+            *(f"{name}, difference" for name in SCORES.values()),
+        ),
         rows=rows,
-        note=HOW_DECIDED if budget.differences else "",
     )
-
-
-def _both(budget: EqualBudget, name: str) -> str:
-    return difference_text(budget.differences.get((name, "final")))
 
 
 def of_settings(measured: Measured, context: ReportContext) -> Table | None:

@@ -35,16 +35,18 @@ def every_arm(measured: Measured) -> list[ArmResult]:
     return [arm for task in measured.tasks.values() for arm in task.arms.values()]
 
 
+def budgets(measured: Measured) -> str:
+    """Env steps per agent and in total."""
+    data = [arm.data for arm in every_arm(measured)]
+    per_agent = span(int(item.env_steps_per_agent[-1]) for item in data)
+    return f"{per_agent} env steps per agent, {span(int(item.total_env_steps[-1]) for item in data)} in total"
+
+
 def heading(measured: Measured) -> str:
     """Engine, number of seeds and budgets, for the title of a figure."""
-    data = [arm.data for arm in every_arm(measured)]
-    seeds = span(len(item.seeds) for item in data)
-    per_agent = span(int(item.env_steps_per_agent[-1]) for item in data)
-    total = span(int(item.total_env_steps[-1]) for item in data)
-    return (
-        f"{', '.join(measured.engines)}  ·  {seeds} seed{'' if seeds == '1' else 's'}  ·  "
-        f"{per_agent} env steps per agent, {total} in total"
-    )
+    seeds = span(len(arm.data.seeds) for arm in every_arm(measured))
+    plural_s = "" if seeds == "1" else "s"
+    return f"{', '.join(measured.engines)}  ·  {seeds} seed{plural_s}  ·  {budgets(measured)}"
 
 
 def setting(measured: Measured) -> list[str]:
@@ -61,17 +63,45 @@ def setting(measured: Measured) -> list[str]:
     return lines
 
 
-def conclusion(measured: Measured) -> list[str]:
-    """What came out over all tasks, in a sentence or two."""
+def conclusion(measured: Measured, equal: Mapping[str, Sequence[EqualBudget]]) -> list[str]:
+    """What came out over all tasks, on which seeds and budgets; at equal budgets in total too, where that differs."""
     if len(measured.labels) < 2:
         return ["One arm alone compares nothing: its numbers are below."]
+    seeds = span(len(arm.data.seeds) for arm in every_arm(measured))
     if not any(task.differences for task in measured.tasks.values()):
         return [
-            f"{plural(measured.fewest_seeds, 'seed')}: too few to rank the arms. The numbers say how far each arm came "
-            f"and how much seeds differ, not which arm is ahead. From {MIN_SEEDS_FOR_DIFFERENCE} seeds on this text "
-            "gives the difference of the arms, seed by seed, with its interval."
+            f"{seeds} seed{'' if seeds == '1' else 's'}: too few to rank the arms. The numbers say how far each arm "
+            f"came and how much seeds differ, not which arm is ahead. From {MIN_SEEDS_FOR_DIFFERENCE} seeds on this "
+            "text gives the difference of the arms, seed by seed, with its interval."
         ]
-    return [line for name in SCORES if (line := _tally(measured, name))]
+    whole = {(task.task, *key): d for task in measured.tasks.values() for key, d in task.differences.items()}
+    lines = [
+        _tally(measured, whole, name, f"after {budgets(measured)}, {seeds} seeds per arm and task") for name in SCORES
+    ]
+    total = [(task, budget) for task, pair in equal.items() for budget in pair if budget.axis == "total_env_steps"]
+    at_total = {(task, *key): d for task, budget in total for key, d in budget.differences.items()}
+    where = f"after {span(budget.budget for _, budget in total)} env steps of all agents together" if total else ""
+    lines += [_tally(measured, at_total, name, where) for name in SCORES]
+    return [line for line in lines if line]
+
+
+def _tally(measured: Measured, told: Mapping[tuple[str, str, str], Difference], name: str, where: str) -> str:
+    found = [difference for (_, _, score), difference in told.items() if score == name]
+    if not found:
+        return ""
+    above = sum(d.different and d.value > 0 for d in found)
+    below = sum(d.different and d.value < 0 for d in found)
+    reference = measured.labels[measured.reference].text
+    text = f"{SCORES[name].capitalize()} {where}: "
+    if above + below == 0:
+        return text + f"none of {plural(len(found), 'difference')} to {reference} is told apart from 0."
+    rest = len(found) - above - below
+    return text + f"of {plural(len(found), 'difference')} to {reference}, {_counted(above, below, rest)}."
+
+
+def _counted(above: int, below: int, rest: int) -> str:
+    parts = {"above 0": above, "below 0": below, "not told apart from 0": rest}
+    return ", ".join(f"{count} {'is' if count == 1 else 'are'} {what}" for what, count in parts.items() if count)
 
 
 def differences(measured: Measured) -> list[str]:
@@ -79,19 +109,6 @@ def differences(measured: Measured) -> list[str]:
     if not any(task.differences for task in measured.tasks.values()):
         return []
     return [line for task in measured.tasks.values() for line in _of_task(task, measured)]
-
-
-def _tally(measured: Measured, name: str) -> str:
-    found = [d for task in measured.tasks.values() for (_, score), d in task.differences.items() if score == name]
-    if not found:
-        return ""
-    above = sum(d.different and d.value > 0 for d in found)
-    below = sum(d.different and d.value < 0 for d in found)
-    return (
-        f"{SCORES[name].capitalize()}: of {plural(len(found), 'difference')} to "
-        f"{measured.labels[measured.reference].text}, {above} above 0, {below} below 0, "
-        f"{len(found) - above - below} not told apart from 0."
-    )
 
 
 def _of_task(task: TaskResult, measured: Measured) -> list[str]:
@@ -115,7 +132,7 @@ def limits(measured: Measured, context: ReportContext) -> list[str]:
     arms = every_arm(measured)
     lines = [
         f"Nothing is said about other tasks, longer training or other settings: these are "
-        f"{plural(len(measured.tasks), 'task')}, {heading(measured).rpartition('·')[2].strip()}.",
+        f"{plural(len(measured.tasks), 'task')}, {budgets(measured)}.",
         "An interval that contains 0 does not show that two arms are equal, only that these seeds do not tell them "
         "apart.",
     ]
@@ -140,7 +157,8 @@ def sharing(measured: Measured, equal: Mapping[str, Sequence[EqualBudget]]) -> l
         return [
             "A team of N agents takes N times the steps of one agent while each agent takes as many. Below, all arms "
             "of a task are cut at equal steps per agent, and then at equal steps of all agents together; the last "
-            "point is read off there, linearly between two evaluations."
+            "point is read off there, linearly between two evaluations.",
+            HOW_DECIDED,
         ]
     agents = {arm.data.n_agents for arm in every_arm(measured)}
     if len(agents) > 1:
