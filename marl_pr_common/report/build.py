@@ -37,7 +37,7 @@ def write_report(results: pd.DataFrame, out: Path, context: ReportContext | None
     document = build(results, context or ReportContext())
     images = {}
     for drawing in document.drawings:
-        _, svg = save_figure(drawing.figure, out / FIGURES / drawing.name)
+        _, svg = save_figure(drawing.figure, out / FIGURES / drawing.name, dpi=drawing.dpi)
         images[drawing.name] = svg.read_bytes()
     write_text(out / SUMMARY, to_markdown(document, FIGURES))
     write_text(out / REPORT, to_html(document, images))

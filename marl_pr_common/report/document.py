@@ -37,6 +37,12 @@ class Drawing:
         return bool(self.figure.get_figwidth() > 5)
 
     @property
+    def dpi(self) -> int:
+        """Of the PNG; figures of many tasks are long, and drawn coarser."""
+        width, height = self.figure.get_size_inches()
+        return 200 if width * height < 110 else 120
+
+    @property
     def pixels(self) -> tuple[int, int]:
         """Width and height, for a browser to keep the place: 96 pixels are an inch."""
         width, height = self.figure.get_size_inches()

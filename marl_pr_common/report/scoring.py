@@ -13,15 +13,17 @@ from marl_pr_common.stats import (
     Floats,
     Interval,
     TeamCurves,
-    aggregate,
     area_under_curve,
     compare_pairs,
     iqm,
     mean,
     probability_of_improvement,
 )
+from marl_pr_common.stats.bootstrap import quantiles, stratified_draws
 
 SCORES = {"final": "final return", "area": "area under the curve"}
+N_RESAMPLES = 10_000
+"""Of single numbers."""
 NO_INTERVAL = (float("nan"), float("nan"))
 """Ends of an interval that too few seeds carry."""
 Scored = Mapping[str, Floats]
@@ -54,7 +56,16 @@ def estimates(scores: Floats, rng: np.random.Generator) -> dict[str, Interval]:
     """
     if len(scores) < MIN_SEEDS_FOR_INTERVAL:
         return {}
-    return {name: aggregate(scores[:, None], statistic, rng) for name, statistic in ESTIMATES.items()}
+    table = scores[:, None]
+    # the same resamples for all three, and sorted: medians of sorted rows cost little
+    resampled = np.concatenate(
+        [np.sort(scores[rows], axis=1) for (rows,) in stratified_draws([len(scores)], 1, rng, N_RESAMPLES)]
+    )
+    found = {}
+    for name, statistic in ESTIMATES.items():
+        low, high = quantiles(statistic(resampled), 0.95)
+        found[name] = Interval(float(statistic(table)), float(low), float(high))
+    return found
 
 
 def improvement(scores: Floats, reference: Floats, rng: np.random.Generator) -> Interval:

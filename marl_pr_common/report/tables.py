@@ -13,10 +13,19 @@ from marl_pr_common.report.measure import Measured, TaskResult
 from marl_pr_common.report.scoring import SCORES, Scored
 from marl_pr_common.report.sharing import EqualBudget
 from marl_pr_common.report.wording import COUNTS, HOW_DECIDED, difference_text
-from marl_pr_common.stats import MIN_SEEDS_FOR_INTERVAL, Floats, Interval, Reached, fraction_reached, median_steps
+from marl_pr_common.stats import (
+    MIN_SEEDS_FOR_DIFFERENCE,
+    MIN_SEEDS_FOR_INTERVAL,
+    Floats,
+    Interval,
+    Reached,
+    fraction_reached,
+    median_steps,
+)
 from marl_pr_common.summary import number
 
 UNKNOWN = "unknown"
+_DIFFERENCES = tuple(f"{name}, difference" for name in SCORES.values())
 
 
 def of_task(task: TaskResult, rng: np.random.Generator) -> list[Table]:
@@ -71,9 +80,11 @@ def _against(task: TaskResult) -> Table:
             rows.append((arm.label.text, probability(task.improvement[name]), *differences))
     return Table(
         title=f"Against {reference}",
-        header=("arm", "probability of improvement", *(f"{name}, difference" for name in SCORES.values())),
+        header=("arm", "probability of improvement", *_DIFFERENCES),
         rows=rows,
-        note=HOW_DECIDED,
+        note=HOW_DECIDED
+        if task.differences
+        else f"Differences are told from {MIN_SEEDS_FOR_DIFFERENCE} common seeds on.",
     )
 
 
@@ -147,13 +158,7 @@ def of_equal_budget(task: TaskResult, budget: EqualBudget) -> Table:
         rows.append((arm.label.text, *used, *cells, *(["reference", ""] if name == task.reference else told)))
     return Table(
         title=f"{task.task}: {budget.budget:,} {COUNTS[budget.axis]}",
-        header=(
-            "arm",
-            "env steps per agent",
-            "in total",
-            *SCORES.values(),
-            *(f"{name}, difference" for name in SCORES.values()),
-        ),
+        header=("arm", "env steps per agent", "in total", *SCORES.values(), *_DIFFERENCES),
         rows=rows,
     )
 

@@ -8,7 +8,7 @@ from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.measure import ArmResult, Measured, TaskResult
 from marl_pr_common.report.scoring import SCORES
 from marl_pr_common.report.sharing import EqualBudget
-from marl_pr_common.stats import MIN_SEEDS_FOR_DIFFERENCE, Difference
+from marl_pr_common.stats import MIN_SEEDS_FOR_DIFFERENCE, Difference, TeamCurves
 from marl_pr_common.summary import verdict
 
 COUNTS = {"env_steps_per_agent": "env steps per agent", "total_env_steps": "env steps of all agents together"}
@@ -44,9 +44,13 @@ def budgets(measured: Measured) -> str:
 
 def heading(measured: Measured) -> str:
     """Engine, number of seeds and budgets, for the title of a figure."""
-    seeds = span(len(arm.data.seeds) for arm in every_arm(measured))
-    plural_s = "" if seeds == "1" else "s"
-    return f"{', '.join(measured.engines)}  ·  {seeds} seed{plural_s}  ·  {budgets(measured)}"
+    seeds = _seeds(arm.data for arm in every_arm(measured))
+    return f"{', '.join(measured.engines)}  ·  {seeds}  ·  {budgets(measured)}"
+
+
+def _seeds(data: Iterable[TeamCurves]) -> str:
+    counts = span(len(item.seeds) for item in data)
+    return f"{counts} seed{'' if counts == '1' else 's'}"
 
 
 def setting(measured: Measured) -> list[str]:
@@ -56,7 +60,7 @@ def setting(measured: Measured) -> list[str]:
         data = [task.arms[arm].data for task in measured.tasks.values() if arm in task.arms]
         role = " (reference)" if arm == measured.reference else ""
         lines.append(
-            f"{label.text}{role}: {span(len(item.seeds) for item in data)} seeds; "
+            f"{label.text}{role}: {_seeds(data)}; "
             f"{span(int(item.env_steps_per_agent[-1]) for item in data)} env steps per agent, "
             f"{span(int(item.total_env_steps[-1]) for item in data)} of all its agents together, in each run."
         )
@@ -67,17 +71,15 @@ def conclusion(measured: Measured, equal: Mapping[str, Sequence[EqualBudget]]) -
     """What came out over all tasks, on which seeds and budgets; at equal budgets in total too, where that differs."""
     if len(measured.labels) < 2:
         return ["One arm alone compares nothing: its numbers are below."]
-    seeds = span(len(arm.data.seeds) for arm in every_arm(measured))
+    seeds = _seeds(arm.data for arm in every_arm(measured))
     if not any(task.differences for task in measured.tasks.values()):
         return [
-            f"{seeds} seed{'' if seeds == '1' else 's'}: too few to rank the arms. The numbers say how far each arm "
+            f"{seeds}: too few to rank the arms. The numbers say how far each arm "
             f"came and how much seeds differ, not which arm is ahead. From {MIN_SEEDS_FOR_DIFFERENCE} seeds on this "
             "text gives the difference of the arms, seed by seed, with its interval."
         ]
     whole = {(task.task, *key): d for task in measured.tasks.values() for key, d in task.differences.items()}
-    lines = [
-        _tally(measured, whole, name, f"after {budgets(measured)}, {seeds} seeds per arm and task") for name in SCORES
-    ]
+    lines = [_tally(measured, whole, name, f"after {budgets(measured)}, {seeds} per arm and task") for name in SCORES]
     total = [(task, budget) for task, pair in equal.items() for budget in pair if budget.axis == "total_env_steps"]
     at_total = {(task, *key): d for task, budget in total for key, d in budget.differences.items()}
     where = f"after {span(budget.budget for _, budget in total)} env steps of all agents together" if total else ""
@@ -158,7 +160,7 @@ def sharing(measured: Measured, equal: Mapping[str, Sequence[EqualBudget]]) -> l
             "A team of N agents takes N times the steps of one agent while each agent takes as many. Below, all arms "
             "of a task are cut at equal steps per agent, and then at equal steps of all agents together; the last "
             "point is read off there, linearly between two evaluations.",
-            HOW_DECIDED,
+            *([HOW_DECIDED] if any(budget.differences for pair in equal.values() for budget in pair) else []),
         ]
     agents = {arm.data.n_agents for arm in every_arm(measured)}
     if len(agents) > 1:
