@@ -54,7 +54,7 @@ def rows(identity: RunIdentity, curves: Sequence[Curve], n_agents: int, where: s
 def _table(curve: Curve, where: str) -> pd.DataFrame:
     if np.any(np.diff(curve.steps) < 0):
         raise ValueError(
-            f"{where}: the steps of {curve.metric} go back, so two runs were logged into one file. Log each into its own."
+            f"{where}: the steps of {curve.metric} go back: two runs were logged into one file. Give each its own."
         )
     n = len(curve.steps)
     table = pd.DataFrame(
