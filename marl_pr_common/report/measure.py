@@ -41,6 +41,7 @@ class ArmResult:
     intervals: Mapping[str, Mapping[str, Interval]]
     """final, area -> mean, median, IQM -> interval; empty below five seeds"""
     updates: int
+    """Of each agent; -1 if unknown."""
     wall: Floats
     """(n_seeds,) seconds of training of each run; NaN if unknown"""
     cpu: Floats

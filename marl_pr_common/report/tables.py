@@ -58,9 +58,10 @@ def _scores(task: TaskResult) -> Table:
     rows = []
     for arm in task.arms.values():
         data = arm.data
-        counts = (data.n_agents, len(data.seeds), data.env_steps_per_agent[-1], data.total_env_steps[-1], arm.updates)
+        counts = (data.n_agents, len(data.seeds), data.env_steps_per_agent[-1], data.total_env_steps[-1])
+        updates = f"{arm.updates:,}" if arm.updates >= 0 else UNKNOWN
         cells = [estimate(arm.intervals, arm.scores, score, name) for score, name in columns]
-        rows.append((arm.label.text, *(f"{count:,}" for count in counts), *cells))
+        rows.append((arm.label.text, *(f"{count:,}" for count in counts), updates, *cells))
     return Table(
         title="Budget and scores",
         header=(*header, *(f"{SCORES[score]}, {name}" for score, name in columns)),
