@@ -12,16 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from marl_pr_common.cli import main
 from marl_pr_common.comparable import NotComparableError
-from marl_pr_common.provenance import record
-from marl_pr_common.report import ReportContext, context_of, write_report
+from marl_pr_common.report import ReportContext, write_report
 from marl_pr_common.report.build import build
 from marl_pr_common.report.measure import measure
 from marl_pr_common.report.render import to_html, to_markdown
 from marl_pr_common.report.scoring import estimates
 from marl_pr_common.report.sharing import equal_budgets
-from marl_pr_common.runs import write_results
 from marl_pr_common.stats import aggregate, iqm, mean, paired_difference
 from tests.report.tables import study
 
@@ -224,30 +221,3 @@ def test_markdown_and_html_keep_the_text_of_others_as_text():
     document = build(study(5), replace(FULL, labels={"td3": "TD3 | <i>upstream</i>"}))
     assert r"| TD3 \| &lt;i>upstream&lt;/i> | 1 | 5 |" in to_markdown(document, "figures")
     assert "TD3 | <i>upstream</i>" in words(to_html(document, dict.fromkeys(FIGURES, b"")))
-
-
-def test_command_reads_runs_and_what_lies_beside_them(tmp_path, capsys):
-    results = study(3, {"td3": 10.0, "td3_pr": 20.0}, ["Pendulum-v1"])
-    for run, rows in results.groupby("run"):
-        arm = rows["arm"].iloc[0]
-        write_results(tmp_path / "runs" / run / "results.parquet", rows)
-        settings = {"env": "Pendulum-v1", "pr": {"kappa": 0.5 if arm == "td3_pr" else 0.0}, "tau": 0.005}
-        record(tmp_path / "runs" / run, settings, 0, arm=arm)
-    out = tmp_path / "out"
-    assert main(["report", str(tmp_path / "runs"), "--out", str(out), "--threshold", "5", "--title", "Mine"]) == 0
-    assert str(out / "report.html") in capsys.readouterr().err
-    text = text_of(out / "report.html")
-    for expected in ("Mine", "Settings of the arms", "pr.kappa", "Steps to a return of 5", "tau: 0.005", "numpy"):
-        assert expected in text
-    context = context_of([tmp_path / "runs"])
-    assert context.settings == {"td3": {"pr.kappa": 0.0}, "td3_pr": {"pr.kappa": 0.5}}
-    assert main(["report", str(tmp_path / "nothing"), "--out", str(out)]) == 2
-    assert "does not exist" in capsys.readouterr().err
-
-
-def test_results_alone_say_that_nothing_else_is_known(tmp_path):
-    write_results(tmp_path / "alone.parquet", study(3))
-    assert main(["report", str(tmp_path / "alone.parquet"), "--out", str(tmp_path / "out")]) == 0
-    text = text_of(tmp_path / "out" / "report.html")
-    for expected in ("No run.json: versions and settings are unknown.", "The command is unknown."):
-        assert expected in text
