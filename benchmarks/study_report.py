@@ -1,4 +1,4 @@
-"""Read, check and aggregate a study of 1,000 cells with 100 result rows each: seconds and peak memory.
+"""Read, check, aggregate and report a study of 1,000 cells with 100 result rows each: seconds and peak memory.
 
     python benchmarks/study_report.py                  # 1,000 run directories, written to a temporary folder
     python benchmarks/study_report.py --cells 200
@@ -19,6 +19,7 @@ import numpy as np
 
 from marl_pr_common.comparable import comparable
 from marl_pr_common.readers import read_all
+from marl_pr_common.report import write_report
 from marl_pr_common.runs import Clock, ResultsWriter, RunIdentity
 from marl_pr_common.stats import (
     STATISTICS,
@@ -96,6 +97,8 @@ def analyse(root: Path) -> dict[str, tuple[float, float]]:
         pairs = {arm: (final[arm].values[:, column], final[arms[0]].values[:, column]) for arm in arms[1:]}
         compare_pairs(pairs, rng)
     lap("differences")
+    write_report(results, root / "report")
+    lap("report: all of that again, figures, tables and HTML")
     return seconds
 
 
