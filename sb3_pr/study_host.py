@@ -45,12 +45,7 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
     config = from_mapping(TrainConfig, {**settings, **fixed}, where="settings")
     _check_task(task)
     total = config.timesteps_per_agent * config.team_size
-    return Plan(as_plain(config), config.team_size, config.timesteps_per_agent, total, evaluation_protocol(config))
-
-
-def evaluation_protocol(config: TrainConfig) -> str:
-    """How :class:`sb3_pr.recorder.Recorder` evaluates, in words."""
-    return f"{config.eval_episodes} episodes per agent, deterministic, every {config.eval_every} steps per agent"
+    return Plan(as_plain(config), config.team_size, config.timesteps_per_agent, total, config.evaluation_protocol)
 
 
 def run(cell: CellRun, directory: Path) -> None:

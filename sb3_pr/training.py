@@ -36,9 +36,9 @@ from marl_pr_common.provenance import RUN, record, record_resume
 from marl_pr_common.runs import CHECKPOINTS, ResultsWriter, RunIdentity
 from marl_pr_common.status import StatusReporter, read_status
 from sb3_pr import DDPGPR, TD3PR
-from sb3_pr.recorder import EVALUATION_SEED, Recorder
+from sb3_pr.recorder import Recorder
 from sb3_pr.resume import CheckpointCallback, load_checkpoint
-from sb3_pr.train_config import TrainConfig
+from sb3_pr.train_config import EVALUATION_SEED, TrainConfig
 
 logger = logging.getLogger("marl_pr")
 ENGINE = f"stable-baselines3 {importlib.metadata.version('stable-baselines3')}"
@@ -129,7 +129,8 @@ class _Run:
         """Open the files that the run writes."""
         config = self.config
         self.model.set_logger(configure(str(self.out), ["csv"]))
-        identity = RunIdentity(self.name, self.arm, config.env, ENGINE, config.seed)
+        protocol = config.evaluation_protocol
+        identity = RunIdentity(self.name, self.arm, config.env, ENGINE, config.seed, protocol)
         writer = ResultsWriter(self.out, identity)
         saver = CheckpointCallback(
             config.checkpoint_every,
