@@ -102,30 +102,28 @@ def _require_finite(rows: pd.DataFrame, metric: str) -> None:
 
 def _finished(results: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, list[str]]:
     """Without unfinished runs, and with longer ones cut to the budget that most runs of their arm have."""
-    evaluations = results[results["metric"] == metric]
-    by_run = evaluations.groupby(["arm", "task", "run"], sort=False)["env_steps_per_agent"]
-    ends, gap = by_run.max(), by_run.agg(_spacing)
-    notes, dropped, cuts = [], [], {}
-    for (arm, task), lasts in ends.groupby(level=["arm", "task"], sort=False):
-        budget = int(lasts.mode().max())
-        tolerance = float(gap.loc[lasts.index].median())
-        for (_, _, run), last in lasts.items():
+    keys = ["arm", "task", "run"]
+    by_run = results[results["metric"] == metric].groupby(keys, sort=False)["env_steps_per_agent"]
+    runs = by_run.agg(last="max", gap=_spacing).reset_index()
+    runs["limit"], notes = np.inf, []
+    for (arm, task), arm_runs in runs.groupby(["arm", "task"], sort=False):
+        budget, tolerance = int(arm_runs["last"].mode().max()), float(arm_runs["gap"].median())
+        for index, run, last in zip(arm_runs.index, arm_runs["run"], arm_runs["last"], strict=True):
             if last <= budget - tolerance:
-                dropped.append(run)
+                runs.loc[index, "limit"] = -np.inf
                 notes.append(
                     f"Run {run} ended at {last:,} of {budget:,} env steps per agent: it is unfinished and left out."
                 )
             elif last >= budget + tolerance:
-                cuts[run] = budget
+                runs.loc[index, "limit"] = budget
                 notes.append(
                     f"Run {run} went on to {last:,} env steps per agent; it is cut to the {budget:,} of the other runs "
                     f"of {arm} on {task}."
                 )
-    kept = results[~results["run"].isin(dropped)]
-    if cuts:
-        limit = kept["run"].map(cuts).fillna(np.inf)
-        kept = kept[kept["env_steps_per_agent"] <= limit]
-    return kept, notes
+    if notes:
+        limits = results[keys].merge(runs, on=keys, how="left")["limit"].to_numpy()
+        results = results[results["env_steps_per_agent"].to_numpy() <= limits]
+    return results, notes
 
 
 def _spacing(steps: pd.Series) -> float:

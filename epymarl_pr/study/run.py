@@ -17,6 +17,7 @@ from typing import Any
 from epymarl_pr import locate
 from epymarl_pr.resume.session import FOLDER
 from epymarl_pr.study import processes, results
+from epymarl_pr.study.plan import OWN
 from marl_pr_common.checkpoint import StopRequest, catch_signals, latest
 from marl_pr_common.files import read_json
 from marl_pr_common.provenance import RUN, as_plain, record, record_resume
@@ -64,7 +65,7 @@ def command(cell: CellRun, directory: Path, checkout: locate.Checkout, found: Pa
     settings = cell.plan.settings
     flags = [f"--config={settings['config']}", f"--env-config={settings['env_config']}"]
     flags += [f"--epymarl-dir={checkout.root}", f"--run-dir={directory.resolve()}"]
-    given = {**settings["with"], "seed": cell.seed}
+    given = {key: value for key, value in settings.items() if key not in OWN} | {"seed": cell.seed}
     if found is not None:
         given["checkpoint_path"] = str(found.parent.parent.resolve())
     return processes.module("epymarl_pr", *flags, "with", *(f"{key}={written(value)}" for key, value in given.items()))

@@ -95,9 +95,21 @@ def team_curves(results: pd.DataFrame, arm: str, task: str, metric: str = "eval/
         env_steps_per_agent=common.columns.to_numpy(dtype=np.int64),
         total_env_steps=np.rint(np.interp(common.columns, totals.index, totals)).astype(np.int64),
         curves=common.to_numpy(dtype=np.float64),
-        n_agents=1 if per_agent.empty else int(per_agent["agent"].nunique()),
+        n_agents=team_size(rows),
         interpolated=interpolated,
     )
+
+
+def team_size(rows: pd.DataFrame) -> int:
+    """Number of agents of one arm; where only the team has rows, total env steps over those of each agent.
+
+    :param rows: of one metric
+    """
+    per_agent = rows.loc[rows["agent"] != TEAM, "agent"]
+    if len(per_agent):
+        return int(per_agent.nunique())
+    per_agent_steps, total = (int(rows[name].max()) for name in ("env_steps_per_agent", "total_env_steps"))
+    return max(1, round(total / max(1, per_agent_steps)))
 
 
 def _read_off(table: pd.DataFrame, n_points: int, where: str) -> pd.DataFrame:

@@ -95,7 +95,8 @@ class _Run:
         cell = self.cell
         if not going_on:
             record(self.directory, cell.plan, cell.seed, arm=cell.arm, task=cell.task, engine=ENGINE)
-        self.writer = ResultsWriter(self.directory, RunIdentity(cell.name, cell.arm, cell.task, ENGINE, cell.seed))
+        identity = RunIdentity(cell.name, cell.arm, cell.task, ENGINE, cell.seed, cell.plan.evaluation)
+        self.writer = ResultsWriter(self.directory, identity)
         try:
             if going_on:
                 self._restore()

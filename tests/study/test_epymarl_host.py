@@ -81,7 +81,7 @@ def test_results_are_what_epymarl_logged(
     what = cells.cell("epymarl", arm, task, 1, {**SHORT, **settings})
     results = cells.to_the_end("epymarl", what, tmp_path / "cell")
     logged = info(tmp_path / "cell")
-    if what.plan.settings["with"].get("common_reward", True):
+    if what.plan.settings.get("common_reward", True):
         expected = {-1: "test_return_mean"}
     else:
         expected = {agent: f"test_agent_{agent}_return_mean" for agent in range(3)}
@@ -182,7 +182,7 @@ def test_upstream_begins_anew_and_leaves_no_worker(
 
 def test_a_run_that_fails_says_why(checkout: Checkout, tmp_path: Path) -> None:  # noqa: F811
     what = cells.cell("epymarl", "qmix_pr", PP, 1, {**SHORT, "env_args": {"prey": "flee"}})
-    what.plan.settings["with"]["env_args.prey"] = "sleepy"  # past what planning checks
+    what.plan.settings["env_args.prey"] = "sleepy"  # past what planning checks
     process = cells.start("epymarl", what, tmp_path / "cell")
     assert process.wait(120) == 1
     assert "sleepy" in cells.log(tmp_path / "cell").splitlines()[-1]
@@ -205,7 +205,7 @@ def test_arms_need_no_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_settings_of_reciprocity_reach_the_arms_that_have_it(checkout: Checkout) -> None:  # noqa: F811
     shared = {**SHORT, "pr_kappa": 0.3}
     plans = [cells.cell("epymarl", arm, PP, 0, shared).plan for arm in ("qmix", "qmix_pr", "qmix_independent")]
-    assert [plan.settings["with"].get("pr_kappa") for plan in plans] == [None, 0.3, 0.0]
+    assert [plan.settings.get("pr_kappa") for plan in plans] == [None, 0.3, 0.0]
     assert [plan.settings["resumable"] for plan in plans] == [False, True, True]
     assert len({plan.evaluation for plan in plans}) == 1
 
