@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
+import functools
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from epymarl_pr import checks, derive, locate, options
 from epymarl_pr.errors import UsageError
 from epymarl_pr.study import probe
+from marl_pr_common.provenance import as_plain
 from marl_pr_common.study.hosts import Plan
 
 OWN = ("config", "env_config", "resumable")
@@ -36,12 +40,15 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
     :raises ValueError: for a setting that is refused, or without a checkout; the message says what to do
     """
     try:
-        return _plan(task, settings)
+        return copy.deepcopy(_plan(task, json.dumps(as_plain(settings), sort_keys=True)))
     except UsageError as error:
         raise ValueError(f"epymarl: {task}: {error}") from error
 
 
-def _plan(task: str, settings: Mapping[str, Any]) -> Plan:
+@functools.cache
+def _plan(task: str, given_settings: str) -> Plan:
+    """The same for every seed."""
+    settings = json.loads(given_settings)
     checkout = locate.find()
     checks.packages()
     name, env_name = str(settings.get("config")), str(settings.get("env_config", ENV_CONFIG))
@@ -51,10 +58,13 @@ def _plan(task: str, settings: Mapping[str, Any]) -> Plan:
     for key, reason in REFUSED.items():
         if key in given:
             raise UsageError(f"{key}={given[key]!r}: not in a study; {reason}.")
-    if name.endswith(derive.SUFFIX):
+    plain = {key: value for key, value in given.items() if not key.startswith(options.PREFIX)}
+    ours = derive.algorithm(checkout, name, plain)
+    if not (ours and (name.endswith(derive.SUFFIX) or str(ours["learner"]).startswith(options.PREFIX))):
+        # settings of reciprocity that a study shares are for the arms that have it
+        given = plain
+    if ours:
         given = RESUMABLE | given
-    else:  # settings of reciprocity that a study shares are for the arms that have it
-        given = {key: value for key, value in given.items() if not key.startswith(options.PREFIX)}
     given |= {f"env_args.{_label(checkout, env_name)}": task.removeprefix(f"{env_name}:")}
     config = configuration(checkout, name, env_name, given)
     checks.full_checkpoint(config)
