@@ -115,6 +115,7 @@ def test_results_are_what_epymarl_logged(
         ("qmix_pr", {}, signal.SIGKILL),
         pytest.param("iql_pr", {}, signal.SIGKILL, marks=pytest.mark.slow),
         pytest.param("maddpg_ns_pr", {**OWN_REWARDS}, signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param("maddpg_ns_own_critics", {"pr_in_actor": True}, signal.SIGKILL, marks=pytest.mark.slow),
         pytest.param("mappo_pr", PARALLEL, signal.SIGKILL, marks=pytest.mark.slow),
     ],
 )
