@@ -79,11 +79,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3000, help="per agent, of the short cells")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--arms", nargs="+", help="only these")
+    parser.add_argument("--tasks", nargs="+", help="only these")
     given = parser.parse_args()
     config = load_study(given.study).at(given.scale)
     if given.arms:
         chosen = {arm: replace(config.arms[arm], reference=None) for arm in given.arms}
         config = replace(config, arms=chosen)
+    if given.tasks:
+        config = replace(config, tasks={task: config.tasks[task] for task in given.tasks})
     with tempfile.TemporaryDirectory() as folder:
         whole = {cell.name: cell.manifest.plan for cell in resolve(config, Path(folder))}
         hours = 0.0

@@ -110,6 +110,7 @@ class _Run:
 
     def _learn(self) -> None:
         last, every = self.budget.steps_per_agent, self.budget.eval_every
+        self.trainer.train(0)  # compiles the loop, which is no training time
         if self.writer.n_rows == 0:
             self._evaluate()
         while self.trainer.steps < last:
