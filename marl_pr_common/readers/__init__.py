@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from marl_pr_common.provenance import RUN
 from marl_pr_common.readers import epymarl, sb3
 from marl_pr_common.runs import INCOMPLETE, RESULTS, check_once, read_results, results_file
 
@@ -82,7 +83,8 @@ def read_all(paths: Sequence[Path], notes: list[str] | None = None) -> pd.DataFr
 def _foreign(path: Path) -> bool:
     if path.suffix == ".parquet" or (path / RESULTS).is_file():
         return False
-    return epymarl.is_run(path) or sb3.is_run(path)
+    # our own runs write progress.csv too, and those that have no results yet have nothing to read
+    return epymarl.is_run(path) or (sb3.is_run(path) and not (path / RUN).is_file())
 
 
 def _below(path: Path) -> Iterator[Path]:

@@ -61,7 +61,7 @@ def test_an_algorithm_is_not_different_from_itself(name, capsys):
         ours, theirs = DISTRIBUTIONS[name](rng, SEEDS), DISTRIBUTIONS[name](rng, SEEDS)
         found += paired_difference(ours, theirs, rng).different
     with capsys.disabled():
-        print(f"\n{name}: different from itself in {found} of {REPETITIONS} ({found / REPETITIONS:.1%})", end=" ")
+        print(f"\n{name}: different from itself in {found} of {REPETITIONS} ({found / REPETITIONS:.1%})", end=" ")  # noqa: T201
     assert found / REPETITIONS <= ALLOWED
 
 

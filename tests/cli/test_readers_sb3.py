@@ -137,6 +137,10 @@ def test_foreign_and_own_runs_are_read_together_and_damaged_ones_noted(logs, tmp
     half = tmp_path / "td3" / "Pendulum-v1_4"
     half.mkdir()
     (half / "evaluations.npz").write_bytes(b"PK")
+    begun = tmp_path / "own" / "td3-seed1"  # a run of ours that was killed before its first evaluation
+    begun.mkdir()
+    (begun / "run.json").write_text("{}")
+    (begun / "progress.csv").write_bytes((logs / "progress.csv").read_bytes())
     notes: list[str] = []
     table = readers.read_all([tmp_path], notes)
     assert set(table["run"]) == {"td3_pr-Pendulum-v1-seed3", "td3-Pendulum-v1-seed3"}

@@ -1,4 +1,4 @@
-"""Aggregates, profiles, improvement and thresholds: values by hand, intervals against scipy, shapes that are refused."""
+"""Aggregates, profiles, improvement, thresholds: values by hand, intervals against scipy, shapes that are refused."""
 
 from __future__ import annotations
 
