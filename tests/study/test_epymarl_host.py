@@ -21,7 +21,6 @@ from epymarl_pr.study.run import newest_checkpoint, written
 from marl_pr_common.provenance import RUN
 from marl_pr_common.runs import RESULTS
 from marl_pr_common.status import read_status
-from tests.epymarl.conftest import checkout  # noqa: F401
 from tests.study import cells
 
 PP, SPREAD = "epymarl_pr:pp-3-v0", "epymarl_pr:spread-3-v0"
@@ -71,11 +70,7 @@ def changes(folder: Path) -> str:
     ],
 )
 def test_results_are_what_epymarl_logged(
-    checkout: Checkout,  # noqa: F811
-    tmp_path: Path,
-    arm: str,
-    task: str,
-    settings: dict[str, Any],
+    checkout: Checkout, tmp_path: Path, arm: str, task: str, settings: dict[str, Any]
 ) -> None:
     before = changes(checkout.root)
     what = cells.cell("epymarl", arm, task, 1, {**SHORT, **settings})
@@ -120,11 +115,7 @@ def test_results_are_what_epymarl_logged(
     ],
 )
 def test_a_killed_cell_goes_on_and_loses_nothing(
-    checkout: Checkout,  # noqa: F811
-    tmp_path: Path,
-    arm: str,
-    settings: dict[str, Any],
-    number: int,
+    checkout: Checkout, tmp_path: Path, arm: str, settings: dict[str, Any], number: int
 ) -> None:
     what = cells.cell("epymarl", arm, PP, 2, {**SHORT, "save_model_interval": 100, **settings})
     assert what.plan.settings["resumable"]
@@ -159,11 +150,7 @@ def _names(command: list[str] | None, directory: Path) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_upstream_begins_anew_and_leaves_no_worker(
-    checkout: Checkout,  # noqa: F811
-    tmp_path: Path,
-    number: int,
-) -> None:
+def test_upstream_begins_anew_and_leaves_no_worker(checkout: Checkout, tmp_path: Path, number: int) -> None:
     what = cells.cell("epymarl", "mappo", PP, 2, {**SHORT, **PARALLEL, "t_max": 2_000})
     assert not what.plan.settings["resumable"]
     ended = tmp_path / "ended"
@@ -181,7 +168,7 @@ def test_upstream_begins_anew_and_leaves_no_worker(
     assert cells.without_times(results).equals(cells.without_times(again))
 
 
-def test_a_run_that_fails_says_why(checkout: Checkout, tmp_path: Path) -> None:  # noqa: F811
+def test_a_run_that_fails_says_why(checkout: Checkout, tmp_path: Path) -> None:
     what = cells.cell("epymarl", "qmix_pr", PP, 1, {**SHORT, "env_args": {"prey": "flee"}})
     what.plan.settings["env_args.prey"] = "sleepy"  # past what planning checks
     process = cells.start("epymarl", what, tmp_path / "cell")
@@ -203,7 +190,7 @@ def test_arms_need_no_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         host.plan(PP, 0, {"config": "qmix"})
 
 
-def test_settings_of_reciprocity_reach_the_arms_that_have_it(checkout: Checkout) -> None:  # noqa: F811
+def test_settings_of_reciprocity_reach_the_arms_that_have_it(checkout: Checkout) -> None:
     shared = {**SHORT, "pr_kappa": 0.3}
     plans = [cells.cell("epymarl", arm, PP, 0, shared).plan for arm in ("qmix", "qmix_pr", "qmix_independent")]
     assert [plan.settings.get("pr_kappa") for plan in plans] == [None, 0.3, 0.0]
@@ -211,7 +198,7 @@ def test_settings_of_reciprocity_reach_the_arms_that_have_it(checkout: Checkout)
     assert len({plan.evaluation for plan in plans}) == 1
 
 
-def test_sums_and_means_over_agents_are_different_protocols(checkout: Checkout) -> None:  # noqa: F811
+def test_sums_and_means_over_agents_are_different_protocols(checkout: Checkout) -> None:
     own = cells.cell("epymarl", "iql", SPREAD, 0, {**SHORT, **OWN_REWARDS}).plan.evaluation
     team = cells.cell("epymarl", "iql_team_reward", SPREAD, 0, {**SHORT, **OWN_REWARDS}).plan.evaluation
     summed = cells.cell("epymarl", "iql", SPREAD, 0, {**SHORT, "reward_scalarisation": "sum"}).plan.evaluation
@@ -239,22 +226,19 @@ def test_sums_and_means_over_agents_are_different_protocols(checkout: Checkout) 
     ],
 )
 def test_a_slip_is_named_before_anything_runs(
-    checkout: Checkout,  # noqa: F811
-    arm: str,
-    settings: dict[str, Any],
-    message: str,
+    checkout: Checkout, arm: str, settings: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         cells.cell("epymarl", arm, PP, 0, settings)
 
 
-def test_an_unknown_task_is_named(checkout: Checkout) -> None:  # noqa: F811
+def test_an_unknown_task_is_named(checkout: Checkout) -> None:
     with pytest.raises(ValueError, match="pp-33-v0"):
         planning.plan("epymarl_pr:pp-33-v0", 0, {"config": "qmix"})
 
 
 @pytest.mark.parametrize("value", ["mean", "1", "None", "a b", "'x'", 0.5, [1, 2], True, None, 1e-4])
-def test_settings_reach_sacred_as_they_are(checkout: Checkout, value: Any) -> None:  # noqa: F811
+def test_settings_reach_sacred_as_they_are(checkout: Checkout, value: Any) -> None:
     from sacred.arg_parser import get_config_updates
 
     assert get_config_updates([f"key={written(value)}"])[0] == {"key": value}
