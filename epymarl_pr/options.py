@@ -40,6 +40,9 @@ class Options:
     observation_masks: tuple[tuple[bool, ...], ...] | None = None
     """What each agent sees, (n_agents, obs_dim) booleans (Definition 1); null if all see everything. For learners
     whose values depend on an agent's own observation: q_learner and the critics ac_critic, ac_critic_ns."""
+    own_critics: bool = False
+    """MADDPG: whether n_agents - 1 further critics of each agent's own stand in the place of its peers: the control
+    that tells reciprocity from an ensemble of the same size."""
     seed: int | None = None
     """Seed of PR's own generators; null takes the run's seed."""
     full_checkpoint: bool = False
@@ -105,6 +108,7 @@ def check_learner(options: Options, args: Any) -> None:
             "standardise_returns=True with maddpg_learner: EPyMARL's MADDPG fails with it (its statistics have one "
             "entry per agent, its targets one column). Use standardise_returns=False; standardise_rewards works."
         )
+    _check_own_critics(options, learner)
     critic = getattr(args, "critic_type", None)
     if on_policy and critic not in CRITICS:
         raise UsageError(f"critic_type={critic} has no reciprocity. Critics that have: {', '.join(CRITICS)}.")
@@ -119,6 +123,18 @@ def check_learner(options: Options, args: Any) -> None:
             f"pr_observation_masks with {learner} ({critic}): its critic sees the state, not one agent's observation. "
             "Masks are for q_learner and the critics ac_critic, ac_critic_ns."
         )
+
+
+def _check_own_critics(options: Options, learner: str) -> None:
+    """The control has no peers: what concerns peers and adjacent states has no meaning in it."""
+    if not options.own_critics:
+        return
+    if learner != "maddpg_learner":
+        raise UsageError(f"pr_own_critics=True with {learner}: only maddpg_learner has this control.")
+    for name, plain in (("adjacency", "same"), ("peers", "complete"), ("sync_interval", 1)):
+        value = getattr(options.reciprocity, name)
+        if value != plain:
+            raise UsageError(f"pr_own_critics=True with pr_{name}={value}: own critics need pr_{name}={plain}.")
 
 
 def _own_fields() -> list[str]:
