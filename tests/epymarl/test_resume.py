@@ -22,11 +22,16 @@ from tests.epymarl import runs
 from tests.epymarl.test_identical import same
 
 LBF = "lbforaging:Foraging-5x5-2p-1f-v3"
+SPREAD = "epymarl_pr:spread-3-v0"
 FULL = ["pr_full_checkpoint=True", "save_model=True", "save_model_interval=150", "pr_adjacency=resample"]
 CASES = [
     pytest.param("qmix_ns_pr", LBF, ["use_rnn=True", "pr_sync_interval=3"], id="qmix"),
     pytest.param("mappo_ns_pr", LBF, ["batch_size_run=2", "buffer_size=4", "standardise_returns=True"], id="mappo"),
-    pytest.param("maddpg_ns_pr", "epymarl_pr:spread-3-v0", ["pr_in_actor=True"], id="maddpg"),
+    pytest.param("maddpg_ns_pr", SPREAD, ["pr_in_actor=True"], id="maddpg"),
+    pytest.param("maptf_pr", SPREAD, ["maptf_option_start=100", "maptf_target_interval=7"], id="maptf"),
+    pytest.param("dvm_pr", SPREAD, ["dvm_episodes=7", "dvm_minibatches=5", "dvm_batch_size=32"], id="dvm"),
+    pytest.param("maptf_mappo_pr", SPREAD, ["batch_size_run=2", "buffer_size=4", "maptf_option_start=100"],
+                 id="maptf-mappo", marks=pytest.mark.slow),
     pytest.param("maddpg_pr", "pz-mpe-simple-spread-v3", [], id="maddpg-pz", marks=pytest.mark.slow),
     pytest.param("iql_pr", "epymarl_pr:pp-3-v0", ["env_args.prey=random"], id="iql-pp", marks=pytest.mark.slow),
     pytest.param("ia2c_pr", LBF, ["batch_size_run=2", "buffer_size=2", "batch_size=2", "pr_z=A"], id="ia2c",

@@ -220,10 +220,8 @@ def rollouts(checkout: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_a_distilled_team_behaves_as_its_teachers(rollouts: Any) -> None:
     """Teachers that disagree can't all be followed: the best that one policy can do is their mean."""
-    made, teachers = rollouts, copy.deepcopy(rollouts.mac.agent.agents)
-    valued = [copy.deepcopy(critic) for critic in made.critic.critics]
-    made.target_critic.wrapped.critics[0].fc1.weight.data += 1.0
-    made.train(hosts.batch(made, masked=False)[:4], 0, 0)
+    made = rollouts
+    made.train(made.test_buffer[:4], 0, 0)
     assert made.agent_optimiser.state
     assert made.critic_optimiser.state
     teachers, valued = copy.deepcopy(made.mac.agent.agents), [copy.deepcopy(critic) for critic in made.critic.critics]
