@@ -61,6 +61,18 @@ def full_checkpoint(config: Mapping[str, Any]) -> None:
         )
 
 
+def run_dir(config: Mapping[str, Any]) -> None:
+    """Whether everything that a run writes can go below one folder.
+
+    :raises UsageError: with TensorBoard, whose folder EPyMARL takes from where its own file lies
+    """
+    if config.get("use_tensorboard"):
+        raise UsageError(
+            "use_tensorboard=True with --run-dir: EPyMARL writes TensorBoard's files into its own folder. "
+            "Leave one of the two out."
+        )
+
+
 def environment(config: Mapping[str, Any]) -> None:
     """Build the run's environment once and close it again.
 

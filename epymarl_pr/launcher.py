@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from epymarl_pr import checks, compat, derive, locate, options, transfer
+from epymarl_pr import checks, compat, derive, locate, options, run_dir, transfer
 from epymarl_pr.errors import UsageError
+from marl_pr_common.run_guard import end_with_parent
 
 USAGE = """\
 python -m epymarl_pr --config=ALGORITHM --env-config=ENVIRONMENT [with KEY=VALUE ...]
@@ -32,6 +33,8 @@ The command line of EPyMARL's src/main.py, with these additions:
   --config=maptf, dvm     MAPTF and DVM over maddpg_ns, maptf_mappo over mappo_ns; each with _pr too
   --epymarl-dir=PATH      the EPyMARL checkout (else $EPYMARL_HOME, the current directory or a parent, ./epymarl,
                           ../epymarl, ~/epymarl)
+  --run-dir=DIR           all results below DIR, in sacred/ and models/, and how far the run is in status.json;
+                          wall_time, cpu_time and updates are logged with every evaluation
   --start-method=METHOD   how worker processes start: fork, spawn or forkserver (else Python's default)
   pr_KEY=VALUE            after `with`: the options of reciprocity; `--pr-keys` lists them with their defaults
   maptf_KEY, dvm_KEY      likewise, those of the two; `--transfer-keys` lists them
@@ -46,11 +49,13 @@ class Prepared:
 
     arguments: what ``main.py`` gets
     config: what the run's configuration will be, but for what sacred adds
+    run_dir: where its results go, if not where EPyMARL puts them
     """
 
     checkout: locate.Checkout
     arguments: list[str]
     config: dict[str, Any]
+    run_dir: Path | None = None
 
 
 def main(argv: Sequence[str], namespace: dict[str, Any]) -> None:
@@ -70,6 +75,7 @@ def main(argv: Sequence[str], namespace: dict[str, Any]) -> None:
         for kind in transfer.CONFIGS:
             sys.stdout.write("".join(f"{key}: {value}\n" for key, value in transfer.defaults(kind).items()))
         return
+    end_with_parent()
     with one_message("epymarl_pr"), tempfile.TemporaryDirectory(prefix="epymarl_pr_") as folder:
         prepared = prepare(argv, Path(folder))
         run_main(prepared, namespace)
@@ -113,6 +119,7 @@ def prepare(argv: Sequence[str], folder: Path) -> Prepared:
     """
     arguments = list(argv)
     start_method(take(arguments, "--start-method"))
+    results = take(arguments, "--run-dir")
     checkout = enter(arguments)
     names = {flag: take(arguments, flag) for flag in derive.FLAGS}
     checks.separator(arguments)
@@ -129,7 +136,13 @@ def prepare(argv: Sequence[str], folder: Path) -> Prepared:
     config = derive.merged(default, layers["--env-config"], layers["--config"], given)
     checks.full_checkpoint(config)
     checks.environment(config)
-    return Prepared(checkout, arguments, config)
+    if results is None:
+        return Prepared(checkout, arguments, config)
+    checks.run_dir(config)
+    where = Path(results).absolute()
+    arguments += [] if "with" in arguments else ["with"]
+    arguments += [] if "local_results_path" in given else [f"local_results_path={where}"]
+    return Prepared(checkout, arguments, config, where)
 
 
 def run_main(prepared: Prepared, namespace: dict[str, Any]) -> None:
@@ -142,17 +155,25 @@ def run_main(prepared: Prepared, namespace: dict[str, Any]) -> None:
     sys.argv = [str(file), *prepared.arguments]
     namespace["__file__"] = str(file)
     namespace["__spec__"] = importlib.util.find_spec("epymarl_pr.worker")  # the main module of workers
-    program = compile(file.read_text(), str(file), "exec")
+    program = run_dir.compile_main(file, prepared.run_dir)
     config = prepared.config
     # a run that only evaluates has nothing to save when a signal comes
     if not config.get("pr_full_checkpoint") or config.get("evaluate") or config.get("save_replay"):
         register.replay(config["learner"])
+        watch(prepared)
         exec(program, namespace)
         return
     with catch_signals() as stop:
         resume.install(prepared.checkout.src, stop)
         register.replay(config["learner"])
+        watch(prepared)
         exec(program, namespace)
+
+
+def watch(prepared: Prepared) -> None:
+    """With ``--run-dir``, have the run timed and followed."""
+    if prepared.run_dir is not None:
+        run_dir.install(prepared.run_dir)
 
 
 def take(arguments: list[str], flag: str) -> str | None:

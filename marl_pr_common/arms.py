@@ -20,6 +20,8 @@ class Arm:
     reciprocity: bool = False
     """False sets kappa to 0: the agents never hear of each other's values."""
     shared_replay: bool = False
+    own_critics: bool = False
+    """Further critics of the agent's own in the place of its peers'."""
 
 
 ARMS: dict[str, Arm] = {
@@ -28,11 +30,13 @@ ARMS: dict[str, Arm] = {
     "td3_independent": Arm("td3_pr", "TD3, independent"),
     "td3_shared_replay": Arm("td3_pr", "TD3, shared replay", shared_replay=True),
     "td3_pr_shared_replay": Arm("td3_pr", "TD3PR, shared replay", reciprocity=True, shared_replay=True),
+    "td3_own_critics": Arm("td3_pr", "TD3, own critics", reciprocity=True, own_critics=True),
     "ddpg": Arm("ddpg", "DDPG"),
     "ddpg_pr": Arm("ddpg_pr", "DDPGPR", reciprocity=True),
     "ddpg_independent": Arm("ddpg_pr", "DDPG, independent"),
     "ddpg_shared_replay": Arm("ddpg_pr", "DDPG, shared replay", shared_replay=True),
     "ddpg_pr_shared_replay": Arm("ddpg_pr", "DDPGPR, shared replay", reciprocity=True, shared_replay=True),
+    "ddpg_own_critics": Arm("ddpg_pr", "DDPG, own critics", reciprocity=True, own_critics=True),
 }
 
 
@@ -53,7 +57,15 @@ def cell_config(shared: TrainConfig, name: str, seed: int) -> TrainConfig:
     """The settings of one arm and seed; everything that an arm does not fix is as in ``shared``."""
     arm = ARMS[name]
     pr = shared.pr if arm.reciprocity else replace(shared.pr, kappa=0.0)
-    return replace(shared, algo=arm.algo, seed=seed, shared_replay=arm.shared_replay, pr=pr, final_checkpoint=False)
+    return replace(
+        shared,
+        algo=arm.algo,
+        seed=seed,
+        shared_replay=arm.shared_replay,
+        own_critics=arm.own_critics,
+        pr=pr,
+        final_checkpoint=False,
+    )
 
 
 def arm_labels(results: pd.DataFrame) -> dict[str, str]:

@@ -18,7 +18,7 @@ from marl_pr_common.display import Display
 from marl_pr_common.files import read_json
 from marl_pr_common.provenance import RUN
 from marl_pr_common.run_guard import PARENT, RunInUseError, exclusive
-from marl_pr_common.runs import CHECKPOINTS, INCOMPLETE, RESULTS
+from marl_pr_common.runs import CHECKPOINTS, RESULTS, set_aside
 from marl_pr_common.status import read_status
 
 POLL_SECONDS = 0.5
@@ -117,16 +117,6 @@ def can_resume(cell: Cell) -> bool:
     if not isinstance(then, dict) or any(then.get(key) != value for key, value in wanted.items()):
         return False
     return any((cell.directory / CHECKPOINTS).glob("*/manifest.json"))
-
-
-def set_aside(directory: Path) -> None:
-    """Rename a directory that an interrupted or failed cell left, so that nothing of it is lost."""
-    if not directory.exists():
-        return
-    number = 1
-    while (target := directory.with_name(f"{directory.name}{INCOMPLETE}{number}")).exists():
-        number += 1
-    directory.rename(target)
 
 
 def run_cells(cells: Sequence[Cell], jobs: int, display: Display) -> tuple[str, ...]:

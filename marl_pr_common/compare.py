@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import filelock
 import numpy as np
@@ -23,7 +22,7 @@ from marl_pr_common.cells import Cell, is_complete, run_cells
 from marl_pr_common.display import Display
 from marl_pr_common.files import read_json, write_json, write_text
 from marl_pr_common.plots import learning_curves, save_figure
-from marl_pr_common.provenance import as_plain
+from marl_pr_common.provenance import as_plain, differences
 from marl_pr_common.run_guard import in_use
 from marl_pr_common.runs import INCOMPLETE, RESULTS, read_results, write_results
 from marl_pr_common.summary import summarise
@@ -35,7 +34,7 @@ FIGURE = "learning_curves"
 BOOTSTRAP_SEED = 0
 """Seed of the resamples: the same results give the same intervals."""
 _LOCK = ".lock"
-_SET_BY_CELL = ("algo", "seed", "shared_replay", "final_checkpoint", "checkpoint_every")
+_SET_BY_CELL = ("algo", "seed", "shared_replay", "own_critics", "final_checkpoint", "checkpoint_every")
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class CompareConfig:
 
     arms: tuple[str, ...] = ("td3", "td3_pr")
     """Arms, the reference first: td3, td3_pr, td3_independent (no reciprocity), td3_shared_replay (no reciprocity,
-    common data), td3_pr_shared_replay, and the same with ddpg."""
+    common data), td3_pr_shared_replay, td3_own_critics (an ensemble of the agent's own), and the same with ddpg."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Seeds; every arm runs every seed."""
     jobs: int = 2
@@ -139,14 +138,14 @@ def _claim(config: CompareConfig, out: Path, display: Display) -> tuple[tuple[st
     arms, seeds = config.arms, config.seeds
     if path.is_file():
         old = read_json(path)
-        differences = _differences(old.get("train", {}), settings)
-        if differences and _is_under_way(out):
+        changes = differences(old.get("train", {}), settings)
+        if changes and _is_under_way(out):
             raise ValueError(
-                f"{out} holds a comparison with other settings: {'; '.join(differences)}. "
+                f"{out} holds a comparison with other settings: {'; '.join(changes)}. "
                 "Nothing was changed; choose another --out, or give the old settings to go on with it."
             )
-        if differences:
-            display.line(f"No cell in {out} was complete: its settings are replaced ({'; '.join(differences)}).")
+        if changes:
+            display.line(f"No cell in {out} was complete: its settings are replaced ({'; '.join(changes)}).")
         else:
             arms = tuple(dict.fromkeys([*old.get("arms", ()), *arms]))
             seeds = tuple(dict.fromkeys([*old.get("seeds", ()), *seeds]))
@@ -159,17 +158,6 @@ def _is_under_way(out: Path) -> bool:
     """Whether a cell is complete, or a process that an earlier comparison left behind still trains one."""
     cells = [path for path in (out / "cells").glob("*") if path.is_dir() and INCOMPLETE not in path.name]
     return any(is_complete(path) for path in cells) or any(in_use(path) for path in cells)
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
-    found = []
-    for key in [*new, *(key for key in old if key not in new)]:
-        before, now = old.get(key, "absent"), new.get(key, "absent")
-        if isinstance(before, dict) and isinstance(now, dict):
-            found += _differences(before, now, f"{prefix}{key}.")
-        elif before != now:
-            found.append(f"{prefix}{key} was {before!r} and is now {now!r}")
-    return found
 
 
 def _cells(shared: TrainConfig, arms: Sequence[str], seeds: Sequence[int], out: Path) -> dict[Cell, TrainConfig]:

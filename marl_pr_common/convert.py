@@ -19,7 +19,8 @@ def convert(value: object, hint: Any, where: str, build: Build) -> Any:
     Lists and arrays become tuples, mappings become dataclasses, whole floats integers.
     YAML 1.1 reads ``3e-4`` as text, so text that is a number is accepted where a number is declared.
 
-    :param hint: a resolved annotation: bool, int, float, str, Path, Literal, tuple, ``X | None`` or a dataclass
+    :param hint: a resolved annotation: bool, int, float, str, Path, Literal, tuple, a mapping with text
+        keys, ``X | None`` or a dataclass
     :param where: what the value is, for the message: "pendulum.yaml: tau"
     :param build: makes a dataclass from a mapping
     :raises ValueError: if the value cannot be that type
@@ -33,6 +34,8 @@ def convert(value: object, hint: Any, where: str, build: Build) -> Any:
         return value  # the dataclass itself names the choices and the nearest one
     if origin is tuple:
         return _convert_tuple(value, arguments, where, build)
+    if origin is Mapping:
+        return _convert_mapping(value, arguments, where, build)
     if is_dataclass(hint):
         if isinstance(value, Mapping):
             return build(hint, value, where)  # type: ignore[arg-type]
@@ -46,6 +49,21 @@ def _convert_tuple(value: object, arguments: tuple[Any, ...], where: str, build:
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"{where}={value!r} is not a list; write it as [a, b, c].")
     return tuple(convert(item, arguments[0], f"{where}[{index}]", build) for index, item in enumerate(value))
+
+
+def _convert_mapping(value: object, arguments: tuple[Any, ...], where: str, build: Build) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{where}={value!r} is not a mapping, one `key: value` per line below it.")
+    for key in value:
+        if not isinstance(key, str):
+            raise ValueError(f"{where}: the key {key!r} is a {type(key).__name__}, expected text; put it in quotes.")
+    if arguments[1] is Any:
+        return dict(value)
+    # `key:` alone in YAML is an empty mapping
+    return {
+        key: convert({} if item is None else item, arguments[1], f"{where}: {key}", build)
+        for key, item in value.items()
+    }
 
 
 def _convert_scalar(value: object, hint: Any, where: str) -> Any:

@@ -19,13 +19,11 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy.optimize import isotonic_regression
 
 from marl_pr_common.files import replacing
-from marl_pr_common.stats import Floats, TeamCurves, mean_interval, team_curves
+from marl_pr_common.stats import MIN_SEEDS_FOR_INTERVAL, Floats, TeamCurves, mean_interval, team_curves
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 """Okabe and Ito's palette, told apart with every common colour blindness; yellow is left out, too pale for lines."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-MIN_SEEDS_FOR_INTERVAL = 5
-"""With fewer seeds a bootstrap interval is not worth its name: the seeds themselves are drawn."""
 
 _STYLE: Any = {
     "font.size": 9,

@@ -120,6 +120,18 @@ def as_plain(config: object) -> Any:
     return str(config) if isinstance(config, Path) else config
 
 
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """What two plain mappings differ in, one text per entry: "pr.kappa was 0.5 and is now 0.2"."""
+    found = []
+    for key in [*new, *(key for key in old if key not in new)]:
+        before, now = old.get(key, "absent"), new.get(key, "absent")
+        if isinstance(before, dict) and isinstance(now, dict):
+            found += differences(before, now, f"{prefix}{key}.")
+        elif before != now:
+            found.append(f"{prefix}{key} was {before!r} and is now {now!r}")
+    return found
+
+
 def _version(distribution: str) -> str | None:
     try:
         return importlib.metadata.version(distribution)

@@ -22,6 +22,7 @@ from marl_pr_common.config import ReciprocityConfig
 from marl_pr_common.estimators import Estimators, Evaluate, JointEvaluate
 from marl_pr_common.moments import RunningMoments
 from marl_pr_common.peer_statistics import PeerStatistics
+from marl_pr_common.target import reciprocal_value
 
 
 class Reciprocity(Estimators):
@@ -106,6 +107,22 @@ class Reciprocity(Estimators):
         :return: as from :meth:`value`
         """
         return self._joint(own, self._adjacent(states.detach()[None], joint=True), evaluate, at_states, record)
+
+    def ensemble_value(self, own: th.Tensor, others: th.Tensor) -> th.Tensor:
+        """Z* with further critics of the agent's own in the place of its peers', all on s itself: a control.
+
+        :param own: Z_i(s, a), (n_critics, n_agents, batch)
+        :param others: (n_others, n_critics, n_agents, batch)
+        :return: as from :meth:`value`
+        """
+        own, values = self._minimum(own), self._minimum(others.movedim(0, 2))[:, :, :, None]
+        n, (n_others, batch) = self.n_agents, (len(others), own.shape[-1])
+        weights, alone = own.new_full((n, n_others), 1 / n_others), own.new_ones(n, 1, batch)
+        if self.config.normalize == "sum":
+            weights = weights * n_others
+        itself = th.arange(n, device=own.device)[:, None, None, None]
+        self._statistics.record(own, values, weights, alone, itself)
+        return reciprocal_value(own, values, weights, alone, self.config)
 
     def _adjacent(self, states: th.Tensor, joint: bool = False) -> AdjacentStates:
         if self.config.adjacency == "same" and self.masks is None:

@@ -7,7 +7,8 @@ A run directory holds ``results.parquet`` in this schema, ``run.json`` (what was
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,14 @@ TEAM = -1
 """Value of column ``agent`` in rows that are about the whole team, for instance a loss averaged over agents."""
 
 SCHEMA_NAME = b"marl_pr.results"
-SCHEMA_VERSION = b"1"
+SCHEMA_VERSION = b"2"
 SCHEMA = pa.schema(
     [
         ("run", pa.string()),  # name of the run, unique within a comparison: "td3_pr-seed0"
         ("arm", pa.string()),  # what is compared: "td3_pr"
         ("task", pa.string()),  # environment id with its version: "Hopper-v5"
         ("engine", pa.string()),  # host and its version: "stable-baselines3 2.9.2"
+        ("evaluation", pa.string()),  # protocol in words: "10 episodes, deterministic, ..."; "" is unknown
         ("seed", pa.int64()),
         ("agent", pa.int64()),  # 0 .. n_agents - 1, or TEAM
         ("env_steps_per_agent", pa.int64()),
@@ -47,6 +49,8 @@ SCHEMA = pa.schema(
     metadata={b"schema": SCHEMA_NAME, b"version": SCHEMA_VERSION},
 )
 COLUMNS = tuple(SCHEMA.names)
+_ADDED = {b"1": ("evaluation",), SCHEMA_VERSION: ()}
+"""Versions that can be read -> columns that they lack; these are filled with ""."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class RunIdentity:
     task: str
     engine: str
     seed: int
+    evaluation: str = ""
+    """How ``eval/...`` values come about, in words that are equal for all runs that may be compared."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,8 @@ class ResultsWriter:
         self.path = directory / RESULTS
         self.identity = identity
         self._rows: list[dict[str, Any]] = _read_table(self.path).to_pylist() if self.path.exists() else []
+        for row in self._rows:  # those that a release before schema version 2 wrote are of the same run
+            row["evaluation"] = row["evaluation"] or identity.evaluation
 
     @property
     def n_rows(self) -> int:
@@ -130,32 +138,67 @@ def write_results(path: Path, results: pd.DataFrame) -> None:
         pq.write_table(table.replace_schema_metadata(SCHEMA.metadata), temporary)
 
 
-def read_results(paths: Iterable[Path]) -> pd.DataFrame:
+def read_results(paths: Sequence[Path], skipped: list[str] | None = None) -> pd.DataFrame:
     """Concatenate the tables of run directories, comparison directories or ``results.parquet`` files.
 
     A comparison's own table counts; otherwise every ``results.parquet`` below a directory is read, but for what
     interrupted runs left (``X.incomplete-1``), which counts only if it is named itself.
 
+    :param skipped: if given, a file found below a directory that can't be read is left out, and said so here
     :raises FileNotFoundError: if a path does not exist or has no results below it
-    :raises ValueError: if a file has another schema, or the same run comes twice
+    :raises ValueError: if a file has another schema or is damaged, or the same run comes twice
     """
-    files = [file for path in paths for file in _results_files(Path(path))]
+    named = {file.resolve() for file in (results_file(Path(path)) for path in paths) if file is not None}
+    files = list(dict.fromkeys(file.resolve() for path in paths for file in _results_files(Path(path))))
     if not files:
         raise FileNotFoundError("No results to read: give at least one run directory.")
-    tables = [_read_table(file) for file in dict.fromkeys(file.resolve() for file in files)]
+
+    def read(file: Path) -> pa.Table | str:
+        try:
+            return _read_table(file)
+        except ValueError as error:
+            if skipped is None or file in named:
+                raise
+            return f"Left out: {error}"
+
+    with ThreadPoolExecutor(max_workers=4) as threads:  # thousands of small files: mostly waiting
+        read_tables = list(threads.map(read, files))
+    tables = [table for table in read_tables if not isinstance(table, str)]
+    if skipped is not None:
+        skipped += [note for note in read_tables if isinstance(note, str)]
+    if not tables:
+        raise ValueError(f"None of {len(files)} files could be read; the first: {read_tables[0]}")
     results = pa.concat_tables(tables).to_pandas()
+    check_once(results)
+    return results
+
+
+def check_once(results: pd.DataFrame) -> None:
+    """Raise ValueError, naming the runs, if rows of the same run, agent, step and metric come twice."""
     keys = ["run", "arm", "task", "engine", "seed", "agent", "env_steps_per_agent", "metric"]
     doubled = results[results.duplicated(keys)]
     if len(doubled):
         names = ", ".join(sorted(doubled["run"].unique())[:3])
         raise ValueError(f"The same rows come from two files (runs {names}). Give each run once.")
-    return results
 
 
-def check_columns(columns: Iterable[str], where: str) -> None:
-    """Raise ValueError, naming the difference, unless ``columns`` are those of ``SCHEMA`` in any order."""
+def set_aside(directory: Path) -> None:
+    """Rename a directory that an interrupted or failed cell left, so that nothing of it is lost."""
+    if not directory.exists():
+        return
+    number = 1
+    while (target := directory.with_name(f"{directory.name}{INCOMPLETE}{number}")).exists():
+        number += 1
+    directory.rename(target)
+
+
+def check_columns(columns: Iterable[str], where: str, lacking: Iterable[str] = ()) -> None:
+    """Raise ValueError, naming the difference, unless ``columns`` are those of ``SCHEMA`` in any order.
+
+    :param lacking: columns that need not be there
+    """
     found = set(columns)
-    missing, unknown = sorted(set(COLUMNS) - found), sorted(found - set(COLUMNS))
+    missing, unknown = sorted(set(COLUMNS) - set(lacking) - found), sorted(found - set(COLUMNS))
     if missing or unknown:
         raise ValueError(
             f"{where} is not a marl-pr results table: missing columns {missing or 'none'}, unknown columns "
@@ -163,37 +206,49 @@ def check_columns(columns: Iterable[str], where: str) -> None:
         )
 
 
-def _results_files(path: Path) -> list[Path]:
+def results_file(path: Path) -> Path | None:
+    """The results table that ``path`` is or holds directly."""
     if path.is_file():
-        return [path]
+        return path
+    return path / RESULTS if (path / RESULTS).is_file() else None
+
+
+def _results_files(path: Path) -> list[Path]:
+    if (own := results_file(path)) is not None:
+        return [own]
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist. Give a run directory, a comparison directory or a {RESULTS}.")
-    if (path / RESULTS).is_file():
-        return [path / RESULTS]
-    below = sorted(file for file in path.rglob(RESULTS) if not _set_aside(file.relative_to(path)))
+    below = sorted(file for file in path.rglob(RESULTS) if not _is_set_aside(file.relative_to(path)))
     if not below:
         raise FileNotFoundError(f"{path} has no {RESULTS} in it or below it: no run has written results there yet.")
     return below
 
 
-def _set_aside(path: Path) -> bool:
+def _is_set_aside(path: Path) -> bool:
     return any(re.search(rf"{re.escape(INCOMPLETE)}\d+$", part) for part in path.parts)
 
 
 def _read_table(path: Path) -> pa.Table:
     try:
-        schema = pq.read_schema(path)
+        # one thread a file: many files are read at the same time
+        table = pq.ParquetFile(path).read(use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(f"{path} is not a readable Parquet file: {error}") from error
-    check_columns(schema.names, str(path))
-    version = (schema.metadata or {}).get(b"version")
-    if version != SCHEMA_VERSION:
         raise ValueError(
-            f"{path} has results schema version {version!r}; this marl-pr reads {SCHEMA_VERSION!r}. "
+            f"{path} is not a readable Parquet file ({error}): it is damaged or was written only in part. "
+            "Remove it, or run that cell again."
+        ) from error
+    metadata = table.schema.metadata or {}
+    version = metadata.get(b"version", b"")
+    check_columns(table.schema.names, str(path), _ADDED.get(version, ()))
+    if version not in _ADDED:
+        raise ValueError(
+            f"{path} has results schema version {version!r}; this marl-pr reads {', '.join(map(repr, _ADDED))}. "
             "Read it with the marl-pr release that wrote it (see its run.json)."
         )
-    table = pq.read_table(path).select(list(COLUMNS))
+    for column in _ADDED[version]:
+        if column not in table.schema.names:
+            table = table.append_column(column, pa.array([""] * len(table), pa.string()))
     try:
-        return table.cast(SCHEMA)
+        return table.select(list(COLUMNS)).cast(SCHEMA)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ValueError(f"{path}: a column has another type than the results schema: {error}") from error

@@ -8,19 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from marl_pr_common.plots import MIN_SEEDS_FOR_INTERVAL
 from marl_pr_common.stats import (
+    MIN_SEEDS_FOR_DIFFERENCE,
+    MIN_SEEDS_FOR_INTERVAL,
+    Difference,
     Floats,
     Interval,
     TeamCurves,
     area_under_curve,
-    paired_difference,
+    compare_pairs,
     scalar_interval,
     team_curves,
 )
-
-MIN_SEEDS_FOR_DIFFERENCE = 10
-"""With fewer seeds the summary ranks nothing: the intervals are too rough."""
 
 
 @dataclass(frozen=True)
@@ -127,39 +126,61 @@ def _conclusion(arms: Sequence[ArmScores], rng: np.random.Generator) -> list[str
         ]
     reference = arms[0]
     for arm in arms[1:]:
-        lines += _difference_lines(arm, reference, rng)
-    if len(arms) > 2:
-        lines += ["", "Each interval stands for itself: of many differences, some miss 0 by chance."]
-    return lines
+        lines += _pairing(arm, reference)
+    pairs = {key: pair for arm in arms[1:] for key, pair in _pairs(arm, reference).items()}
+    found = compare_pairs(pairs, rng)
+    for (name, which), difference in found.items():
+        lines.append(f"- {which}, `{name}` minus `{reference.arm}`, {difference.n_seeds} seeds: {verdict(difference)}")
+    for arm in arms[1:]:
+        lines += _budgets(arm, reference)
+    return [*lines, "", _how_decided(len(found))] if found else lines
 
 
-def _difference_lines(arm: ArmScores, reference: ArmScores, rng: np.random.Generator) -> list[str]:
-    """The paired differences of ``arm`` to ``reference``, over the seeds that both have."""
+def _pairs(arm: ArmScores, reference: ArmScores) -> dict[tuple[str, str], tuple[Floats, Floats]]:
+    """(arm, score) -> the scores of both, over the seeds that both have; nothing if these are too few."""
     common, mine, theirs = np.intersect1d(arm.curves.seeds, reference.curves.seeds, return_indices=True)
     if len(common) < MIN_SEEDS_FOR_DIFFERENCE:
-        return [
-            f"- `{arm.arm}` and `{reference.arm}` share {len(common)} seeds, fewer than {MIN_SEEDS_FOR_DIFFERENCE}: "
-            "no difference is computed."
-        ]
-    lines = []
-    for name, ours, others in (
-        ("final return", arm.final, reference.final),
-        ("area under the curve", arm.area, reference.area),
-    ):
-        difference = paired_difference(ours[mine], others[theirs], rng)
-        lines.append(f"- {name}, `{arm.arm}` minus `{reference.arm}`, {len(common)} seeds: {verdict(difference)}")
-    if arm.curves.total_env_steps[-1] != reference.curves.total_env_steps[-1]:
-        lines.append(
-            f"  (`{arm.arm}` used {arm.curves.total_env_steps[-1]:,} env steps in total, `{reference.arm}` "
-            f"{reference.curves.total_env_steps[-1]:,}.)"
+        return {}
+    return {
+        (arm.arm, "final return"): (arm.final[mine], reference.final[theirs]),
+        (arm.arm, "area under the curve"): (arm.area[mine], reference.area[theirs]),
+    }
+
+
+def _pairing(arm: ArmScores, reference: ArmScores) -> list[str]:
+    common = np.intersect1d(arm.curves.seeds, reference.curves.seeds)
+    if len(common) >= MIN_SEEDS_FOR_DIFFERENCE:
+        return []
+    return [
+        f"- `{arm.arm}` and `{reference.arm}` share {_seeds(len(common))}, fewer than {MIN_SEEDS_FOR_DIFFERENCE}: "
+        "no difference is computed."
+    ]
+
+
+def _budgets(arm: ArmScores, reference: ArmScores) -> list[str]:
+    ours, theirs = arm.curves.total_env_steps[-1], reference.curves.total_env_steps[-1]
+    if ours == theirs:
+        return []
+    return [f"- (`{arm.arm}` used {ours:,} env steps in total, `{reference.arm}` {theirs:,}.)"]
+
+
+def _how_decided(n_comparisons: int) -> str:
+    text = (
+        "Each difference is taken seed by seed. A paired sign-flip permutation test decides (exact up to 16 seeds), at "
+        "5 %; the interval holds the shifts that it does not reject."
+    )
+    if n_comparisons > 1:
+        text += (
+            f" {n_comparisons} differences are told here: p is adjusted for that by Holm's procedure, and each "
+            "interval has the level at which Holm's procedure tested it, so they are wider than 95 % ones."
         )
-    return lines
+    return text
 
 
-def verdict(difference: Interval) -> str:
+def verdict(difference: Difference) -> str:
     """A paired difference in words, stated plainly either way."""
-    text = f"{difference.mean:+.4g} [{difference.low:+.4g}, {difference.high:+.4g}]"
-    if difference.low <= 0.0 <= difference.high:
+    text = f"{difference.value:+.4g} [{difference.low:+.4g}, {difference.high:+.4g}], p = {difference.p_holm:.2g}"
+    if not difference.different:
         return f"{text}: interval contains 0, no difference shown."
     return f"{text}: {'higher' if difference.low > 0.0 else 'lower'}, interval does not contain 0."
 
@@ -172,7 +193,7 @@ def number(value: float) -> str:
 
 
 def _text(interval: Interval) -> str:
-    return f"{number(interval.mean)} [{number(interval.low)}, {number(interval.high)}]"
+    return f"{number(interval.value)} [{number(interval.low)}, {number(interval.high)}]"
 
 
 def _seeds(count: int) -> str:

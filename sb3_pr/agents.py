@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from marl_pr_common.config import ReciprocityConfig, from_mapping
 from marl_pr_common.guards import require_finite
 from marl_pr_common.reciprocity import Reciprocity
-from sb3_pr import checks
+from sb3_pr import checks, ensemble
 from sb3_pr.extraction import lone_agent
 from sb3_pr.fast import fast_matmul
 from sb3_pr.guards import Watch
@@ -45,6 +45,7 @@ class MultiAgent(Persistence):
 
     policy: MlpPolicy
     guards: bool = True  # models saved before there were guards have no value of their own
+    own_critics: bool = False  # likewise
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class MultiAgent(Persistence):
         leader: int | None = None,
         fast: bool = False,
         guards: bool = True,
+        own_critics: bool = False,
         **kwargs: Any,
     ):
         kwargs = checks.named(args, kwargs, self.upstream)
@@ -67,6 +69,7 @@ class MultiAgent(Persistence):
         self.n_agents = n_agents or 1
         self.fast = fast
         self.guards = guards
+        self.own_critics = own_critics
         self._leader = leader
         self._agent_episodes: list[deque[dict[str, float]]] = []
         setup = kwargs.pop("_init_setup_model", True)
@@ -104,7 +107,7 @@ class MultiAgent(Persistence):
     def _policy_kwargs(self) -> dict[str, Any]:
         """The user's, with ``n_agents`` and masks for the policy to know; a lone agent needs none."""
         self.observation_masks = checks.masks(self.observation_masks, self.n_agents, self.observation_space)
-        options = dict(self.policy_kwargs)
+        options = self.network_kwargs
         if self.n_agents > 1:
             checks.policy_class(self.policy_class, self.n_agents)
             options["n_agents"] = self.n_agents
@@ -112,13 +115,20 @@ class MultiAgent(Persistence):
             options["observation_masks"] = self.observation_masks
         return options
 
+    @property
+    def network_kwargs(self) -> dict[str, Any]:
+        """``policy_kwargs`` with as many critics as an agent really has."""
+        given = dict(self.policy_kwargs)
+        return ensemble.with_own_critics(given, self.n_agents) if self.own_critics else given
+
     def _create_aliases(self) -> None:
         super()._create_aliases()
         if self.n_agents == 1:
             return  # no peers: SB3's own networks, and nothing of ours runs
         self._setup_reciprocity()
         self.peer_critics = snapshot_of(self.critic_target) if self.pr.sync_interval > 1 else None
-        target = ReciprocalTarget(
+        kind = ensemble.OwnCriticsTarget if self.own_critics else ReciprocalTarget
+        target = kind(
             self.critic_target, self.reciprocity, self.observation_space, lambda: self._n_updates, self.peer_critics
         )
         self.critic_target = target  # type: ignore[assignment]

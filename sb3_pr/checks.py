@@ -66,7 +66,7 @@ def load_options(kwargs: dict[str, Any], upstream: type[TD3]) -> None:
     :raises UnknownOption: for a keyword that resembles an option but is none
     """
     loading = inspect.signature(upstream.load).parameters
-    own = ("n_agents", "shared_replay", "observation_masks", "leader", "fast", "guards", "trust")
+    own = ("n_agents", "shared_replay", "observation_masks", "leader", "fast", "guards", "own_critics", "trust")
     known = [*inspect.signature(upstream.__init__).parameters, *loading, *PR_OPTIONS, *own]
     for name in kwargs:
         close = difflib.get_close_matches(name, known, n=1)
@@ -120,6 +120,8 @@ def settings(model: Any) -> None:
     :raises ValueError: episodic ``train_freq``, adjacency without coordinates, no such leader
     """
     leader(model._leader, model.n_agents)
+    if model.own_critics:
+        own_critics(model.pr, model.n_agents)
     if model.n_agents == 1:
         return
     frequency = model.train_freq  # an int, a (number, unit) tuple, or after a load SB3's TrainFreq
@@ -133,6 +135,19 @@ def settings(model: Any) -> None:
             f"adjacency={model.pr.adjacency!r} changes single coordinates, but the observation space "
             f'{model.observation_space} has no real-valued vector. Use adjacency="same".'
         )
+
+
+def own_critics(config: ReciprocityConfig, n_agents: int) -> None:
+    """The control has no peers, so that what concerns peers and adjacent states has no meaning in it.
+
+    :raises ValueError: for one agent, or an option of PR other than ``kappa``, ``min_over`` and ``normalize``
+    """
+    if n_agents == 1:
+        raise ValueError("own_critics=True with n_agents=1: a group of N gets N - 1 further critics each. Give N > 1.")
+    for name, plain in (("adjacency", "same"), ("peers", "complete"), ("sync_interval", 1), ("in_actor", False)):
+        value = getattr(config, name)
+        if value != plain:
+            raise ValueError(f"own_critics=True with {name}={value!r}: an agent's own critics need {name}={plain!r}.")
 
 
 def snapshot_change(before: ReciprocityConfig, after: ReciprocityConfig) -> None:

@@ -39,7 +39,7 @@ def lone_agent(model: Any, index: int) -> TD3:
     options["replay_buffer_kwargs"] = {k: v for k, v in model.replay_buffer_kwargs.items() if k in BUFFER_OPTIONS}
     if isinstance(model.observation_space, spaces.Dict):
         options["n_steps"] = 1  # SB3 has n-step returns of Dict observations with HER only, which needs its env
-    options["policy_kwargs"] = dict(model.policy_kwargs)
+    options["policy_kwargs"] = model.network_kwargs
     if isinstance(model.action_noise, VectorizedActionNoise):
         options["action_noise"] = model.action_noise.noises[index]
     lone: TD3 = model.upstream(_policy_class(model), None, **options, _init_setup_model=False)
@@ -61,7 +61,7 @@ def lone_policy(model: Any, index: int) -> TD3Policy:
     """Agent ``index``'s policy alone, as an upstream policy: what evaluation needs."""
     with _generators_kept(model):
         policy = _policy_class(model)(
-            model.observation_space, model.action_space, model.lr_schedule, **model.policy_kwargs
+            model.observation_space, model.action_space, model.lr_schedule, **model.network_kwargs
         ).to(model.device)
     _copy_networks(model, policy, index)
     return policy

@@ -16,10 +16,7 @@ from marl_pr_common.display import Display
 from marl_pr_common.runs import TEAM, Clock, ResultsWriter
 from marl_pr_common.status import StatusReporter
 from sb3_pr.callbacks import evaluate_agents
-from sb3_pr.train_config import TrainConfig
-
-EVALUATION_SEED = 10_000
-"""Added to the run's seed: evaluation episodes differ from training episodes and are equal in all arms."""
+from sb3_pr.train_config import EVALUATION_SEED, TrainConfig
 
 logger = logging.getLogger("marl_pr")
 

@@ -32,6 +32,8 @@ class TD3PR(MultiAgent, TD3):
         faster, equal up to float32 rounding; only for more than one agent
     :param guards: name NaN and infinity where they enter (observations, rewards, gradients, losses, peers), and warn of
         values beyond what the rewards allow; the update itself is the same with and without
+    :param own_critics: every agent mixes in ``n_agents - 1`` further critics of its own, trained on its own data,
+        instead of its peers': the control that tells reciprocity from an ensemble of the same size
     :param args: SB3's positional parameters, from ``learning_rate`` on
     :param kwargs: SB3's parameters, and the options of PR by name: ``kappa``, ``adjacency``, ``peers``, ... (see
         :class:`marl_pr_common.ReciprocityConfig`)

@@ -11,6 +11,10 @@ from marl_pr_common.config import ReciprocityConfig, check_literals
 Algorithm = Literal["td3", "td3_pr", "ddpg", "ddpg_pr"]
 
 
+EVALUATION_SEED = 10_000
+"""Added to the run's seed: evaluation episodes differ from training episodes and are equal in all arms."""
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """One run of TD3 or DDPG, with or without reciprocity, on a gymnasium task with continuous actions.
@@ -32,6 +36,9 @@ class TrainConfig:
     """Seed of networks, exploration, replay and tasks."""
     shared_replay: bool = False
     """Whether every agent learns from the transitions of all agents. With pr.kappa 0 this is a control arm."""
+    own_critics: bool = False
+    """Whether every agent mixes in n_agents - 1 further critics of its own instead of its peers' (td3_pr, ddpg_pr): the
+    control that tells reciprocity from an ensemble of the same size."""
     learning_rate: float = 3e-4
     """Adam's step size, for actors and critics."""
     buffer_size: int = 1_000_000
@@ -94,6 +101,12 @@ class TrainConfig:
             raise ValueError(f"net_arch={self.net_arch!r}: expected at least one layer of at least one unit.")
         if not self.env:
             raise ValueError("env is empty: expected a gymnasium id such as 'Hopper-v5'.")
+
+    @property
+    def evaluation_protocol(self) -> str:
+        """How evaluations are made, in words: the same for all runs that may be compared."""
+        episodes = f"{self.eval_episodes} episode{'' if self.eval_episodes == 1 else 's'} per agent"
+        return f"{episodes}, deterministic, seed {EVALUATION_SEED} + seed"
 
     @property
     def reciprocal(self) -> bool:

@@ -36,31 +36,39 @@ from marl_pr_common.provenance import RUN, record, record_resume
 from marl_pr_common.runs import CHECKPOINTS, ResultsWriter, RunIdentity
 from marl_pr_common.status import StatusReporter, read_status
 from sb3_pr import DDPGPR, TD3PR
-from sb3_pr.recorder import EVALUATION_SEED, Recorder
+from sb3_pr.recorder import Recorder
 from sb3_pr.resume import CheckpointCallback, load_checkpoint
-from sb3_pr.train_config import TrainConfig
+from sb3_pr.train_config import EVALUATION_SEED, TrainConfig
 
 logger = logging.getLogger("marl_pr")
 ENGINE = f"stable-baselines3 {importlib.metadata.version('stable-baselines3')}"
 
 
-def train(config: TrainConfig, out: Path, arm: str | None = None, display: Display | None = None) -> None:
+def train(
+    config: TrainConfig,
+    out: Path,
+    arm: str | None = None,
+    display: Display | None = None,
+    name: str | None = None,
+) -> None:
     """Run ``config`` and leave model, results, log and provenance in the directory ``out``.
 
     SIGTERM and SIGINT save a checkpoint and end the process with a message on how to resume.
 
     :param arm: name under which the run is compared; the algorithm's name by default
     :param display: where to show progress; the logger "marl_pr" by default
+    :param name: column ``run`` of the results; arm and seed by default
     :raises FileExistsError: if ``out`` is not empty; nothing in it is changed
     :raises ValueError: if the task cannot be made or its actions are not continuous, or the model refuses a setting
     """
     require_unused(out)
     check_task(config.env)
     with catch_signals() as stop:
-        run = _Run(config, out, arm or config.algo, display, stop)
+        arm = arm or config.algo
+        run = _Run(config, out, arm, name or f"{arm}-seed{config.seed}", display, stop)
         out.mkdir(parents=True, exist_ok=True)
         n_agents = config.team_size
-        extra = {"arm": run.arm, "engine": ENGINE, "n_agents": n_agents, "total_env_steps": run.total}
+        extra = {"run": run.name, "arm": run.arm, "engine": ENGINE, "n_agents": n_agents, "total_env_steps": run.total}
         record(out, config, config.seed, **extra)
         run.begin()
         run.to_the_end()
@@ -84,7 +92,8 @@ def resume(out: Path, display: Display | None = None) -> None:
         )
     config = from_mapping(TrainConfig, described["config"], where=f"{out / RUN}: config")
     with catch_signals() as stop:
-        run = _Run(config, out, described["arm"], display, stop)
+        name = described.get("run", f"{described['arm']}-seed{config.seed}")
+        run = _Run(config, out, described["arm"], name, display, stop)
         run.begin()
         found = load_checkpoint(root, run.model, run.callbacks)
         record_resume(out, found.manifest.step, found.path.name)
@@ -104,9 +113,11 @@ def _described(out: Path) -> dict[str, Any]:
 class _Run:
     """The parts of one run; making them writes nothing."""
 
-    def __init__(self, config: TrainConfig, out: Path, arm: str, display: Display | None, stop: StopRequest) -> None:
+    def __init__(
+        self, config: TrainConfig, out: Path, arm: str, name: str, display: Display | None, stop: StopRequest
+    ) -> None:
         th.set_num_threads(config.threads)
-        self.config, self.out, self.arm, self.display, self.stop = config, out, arm, display, stop
+        self.config, self.out, self.arm, self.name, self.display, self.stop = config, out, arm, name, display, stop
         self.total = config.timesteps_per_agent * config.team_size
         # a column per episode: the episodes are the same as one after the other, and predicted together
         self.eval_env = make_vec_env(config.env, n_envs=config.eval_episodes, seed=EVALUATION_SEED + config.seed)
@@ -118,7 +129,8 @@ class _Run:
         """Open the files that the run writes."""
         config = self.config
         self.model.set_logger(configure(str(self.out), ["csv"]))
-        identity = RunIdentity(f"{self.arm}-seed{config.seed}", self.arm, config.env, ENGINE, config.seed)
+        protocol = config.evaluation_protocol
+        identity = RunIdentity(self.name, self.arm, config.env, ENGINE, config.seed, protocol)
         writer = ResultsWriter(self.out, identity)
         saver = CheckpointCallback(
             config.checkpoint_every,
@@ -206,7 +218,8 @@ def build_model(config: TrainConfig, env: VecEnv) -> Any:
         names = ("policy_delay", "target_policy_noise", "target_noise_clip")
         arguments |= {name: getattr(config, name) for name in names}
     if config.reciprocal:
-        arguments |= {"shared_replay": config.shared_replay, "fast": config.fast, **vars(config.pr)}
+        arguments |= {"shared_replay": config.shared_replay, "own_critics": config.own_critics}
+        arguments |= {"fast": config.fast, **vars(config.pr)}
     return _CLASSES[config.algo](_policy_name(env.observation_space), env, **arguments)
 
 

@@ -32,6 +32,7 @@ from epymarl_pr.resume.state import (
     tensors,
 )
 from epymarl_pr.resume.workers import KEY, ResumableFactory, unknown
+from epymarl_pr.run_dir import clock
 from marl_pr_common import checkpoint
 from marl_pr_common.guards import all_finite
 from marl_pr_common.run_guard import PARENT
@@ -87,7 +88,7 @@ class Session:
 
         :param loop: local variables of EPyMARL's training loop
         """
-        args, runner, root = loop["args"], loop["runner"], Path(path).parent
+        args, runner, root, running = loop["args"], loop["runner"], Path(path).parent, clock()
         states = environments(runner)
         reason = unknown(states) if states else f"the random states of {args.env} are not known"
         tree = {
@@ -96,6 +97,7 @@ class Session:
             "runner": runner_state(runner),
             "environments": states,
             "rng": checkpoint.rng_state(),
+            "clock": None if running is None else running.state_dict(),
             **_after(loop),
         }
         if not all_finite([tensor for tensor in tensors(tree["learner"]) if tensor.is_floating_point()]):
@@ -131,6 +133,9 @@ class Session:
             raise refused(f"{text}. Resume with the command that wrote it, and checkpoint_path.") from error
         restore_runner(loop["runner"], tree["runner"])
         restore_logged(loop["logger"], tree["logged"])
+        running = clock()
+        if running is not None and tree.get("clock"):  # checkpoints of earlier versions have no clock
+            running.load_state_dict(tree["clock"])
         if not manifest.exact:
             loop["logger"].console_logger.warning(f"The resumed run is approximate: {manifest.reason}.")
         loop["logger"].console_logger.info(f"Resumed everything from {self.found.path}")

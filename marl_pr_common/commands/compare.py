@@ -21,6 +21,7 @@ class SharedSettings(TrainConfig):
     algo: Annotated[Algorithm, Suppress] = "td3_pr"
     seed: Annotated[int, Suppress] = 0
     shared_replay: Annotated[bool, Suppress] = False
+    own_critics: Annotated[bool, Suppress] = False
     final_checkpoint: Annotated[bool, Suppress] = False
 
 
@@ -38,7 +39,7 @@ class Command:
     Its algo, seed and shared_replay are set by arms and seeds."""
     arms: tuple[str, ...] = CompareConfig.arms
     """Arms, the reference first: td3, td3_pr, td3_independent (no reciprocity), td3_shared_replay (no reciprocity,
-    common data), td3_pr_shared_replay, and the same with ddpg."""
+    common data), td3_pr_shared_replay, td3_own_critics (an ensemble of the agent's own), and the same with ddpg."""
     seeds: tuple[int, ...] = CompareConfig.seeds
     """Seeds; every arm runs every seed."""
     jobs: int = CompareConfig.jobs

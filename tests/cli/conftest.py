@@ -22,6 +22,7 @@ def _row(arm: str, seed: int, agent: int, steps: int, n_agents: int, value: floa
         "arm": arm,
         "task": "Pendulum-v1",
         "engine": "stable-baselines3 2.9.2",
+        "evaluation": "10 episodes per agent, deterministic",
         "seed": seed,
         "agent": agent,
         "env_steps_per_agent": steps,

@@ -13,7 +13,7 @@ from matplotlib.collections import FillBetweenPolyCollection
 
 from marl_pr_common.arms import ARMS, arm_labels
 from marl_pr_common.plots import learning_curves, save_figure, spread, step_label
-from marl_pr_common.stats import Interval
+from marl_pr_common.stats import paired_difference
 from marl_pr_common.summary import summarise, verdict
 
 RANKING = re.compile(r"\b(better|worse|higher|lower|beats|outperform\w*|faster|improve\w*)\b")
@@ -59,9 +59,11 @@ def test_from_ten_seeds_no_difference_is_stated_as_plainly(make_results):
 
 
 def test_verdict_names_the_sign():
-    assert "lower" in verdict(Interval(-2.0, -3.0, -1.0))
-    assert "higher" in verdict(Interval(2.0, 1.0, 3.0))
-    assert "no difference shown" in verdict(Interval(2.0, 0.0, 3.0))
+    rng = np.random.default_rng(0)
+    ahead = np.arange(1.0, 11.0)
+    assert "higher" in verdict(paired_difference(ahead, 0.0 * ahead, rng))
+    assert "lower" in verdict(paired_difference(0.0 * ahead, ahead, rng))
+    assert "no difference shown" in verdict(paired_difference(ahead, ahead[::-1], rng))
 
 
 def test_summary_names_task_engine_budgets_seeds_and_notes(make_results):

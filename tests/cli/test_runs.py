@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +13,9 @@ from marl_pr_common import runs
 from marl_pr_common.runs import COLUMNS, RESULTS, SCHEMA, TEAM, Clock, ResultsWriter, RunIdentity, read_results
 
 IDENTITY = RunIdentity("td3-seed0", "td3", "Pendulum-v1", "stable-baselines3 2.9.2", 0)
+
+
+EVALUATION = "10 episodes per agent, deterministic, seed 10000 + seed"
 
 
 def clock(steps: int) -> Clock:
@@ -82,6 +87,53 @@ def test_the_same_run_from_two_places_is_refused(tmp_path):
         writer.flush()
     with pytest.raises(ValueError, match=r"two files.*td3-seed0"):
         read_results([tmp_path])
+
+
+def version_1(path, values=(1.0,)):
+    """A file as releases before the column ``evaluation`` wrote it."""
+    schema = SCHEMA.remove(SCHEMA.get_field_index("evaluation"))
+    schema = schema.with_metadata({b"schema": runs.SCHEMA_NAME, b"version": b"1"})
+    row = asdict(IDENTITY) | {"agent": 0} | asdict(clock(100)) | {"metric": "eval/return"}
+    del row["evaluation"]
+    pq.write_table(pa.Table.from_pylist([row | {"value": value} for value in values], schema=schema), path)
+
+
+def test_files_of_version_1_are_read_and_their_evaluation_is_unknown(tmp_path):
+    version_1(tmp_path / RESULTS)
+    table = read_results([tmp_path])
+    assert tuple(table.columns) == COLUMNS
+    assert list(table["evaluation"]) == [""]
+
+
+def test_a_run_that_goes_on_has_one_evaluation(tmp_path):
+    version_1(tmp_path / RESULTS)
+    writer = ResultsWriter(tmp_path, replace(IDENTITY, evaluation=EVALUATION))
+    writer.append(clock(200), {"eval/return": 2.0}, agent=0)
+    writer.flush()
+    assert list(read_results([tmp_path])["evaluation"]) == [EVALUATION] * 2
+
+
+def test_half_a_file_is_an_error_by_name_or_a_note_where_many_are_read(tmp_path):
+    for seed in (0, 1, 2):
+        identity = replace(IDENTITY, run=f"td3-seed{seed}", seed=seed)
+        writer = ResultsWriter(tmp_path / f"seed{seed}", identity)
+        writer.append(clock(100), {"eval/return": float(seed)}, agent=0)
+        writer.flush()
+    broken = tmp_path / "seed1" / RESULTS
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"seed1.results\.parquet is not a readable Parquet file.*in part"):
+        read_results([tmp_path])
+    skipped = []
+    assert list(read_results([tmp_path], skipped)["seed"]) == [0, 2]
+    assert len(skipped) == 1
+    assert str(broken) in skipped[0]
+    with pytest.raises(ValueError, match="seed1"):  # named, not found: an error all the same
+        read_results([broken], [])
+    for seed in (0, 2):
+        (tmp_path / f"seed{seed}" / RESULTS).write_bytes(b"")
+    with pytest.raises(ValueError, match="None of 3 files"):
+        read_results([tmp_path], [])
 
 
 @pytest.mark.parametrize(

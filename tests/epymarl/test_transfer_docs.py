@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = {kind: (ROOT / "docs" / f"{kind}.md").read_text() for kind in transfer.CONFIGS}
 KEYS = [(kind, key, value) for kind in transfer.CONFIGS for key, value in transfer.defaults(kind).items()]
 LOGGED = {
-    "maptf": "option_W option_self termination_rate transfer_weight transfer_loss termination_loss successor_loss reward_loss",
+    "maptf": "option_W option_self termination_rate transfer_weight transfer_loss termination_loss successor_loss "
+    "reward_loss",
     "dvm": "policy_loss policy_loss_first value_loss value_loss_first distillations",
 }
 

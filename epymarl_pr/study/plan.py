@@ -1,0 +1,124 @@
+"""What a cell will do: settings checked against the checkout before anything runs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from epymarl_pr import checks, derive, locate, options
+from epymarl_pr.errors import UsageError
+from epymarl_pr.study import probe
+from marl_pr_common.study.hosts import Plan
+
+OWN = ("config", "env_config")
+"""Settings that are flags of EPyMARL's command line and not keys after `with`."""
+ENV_CONFIG = "gymma"
+REFUSED = {
+    "seed": "a study sets it, see its `seeds`",
+    "checkpoint_path": "a study goes on with its cells itself",
+    "load_step": "a study goes on with its cells itself",
+    "local_results_path": "results lie in the directory of the study",
+    "use_tensorboard": "EPyMARL writes TensorBoard's files into its own folder; the results are in results.parquet",
+    "evaluate": "a study trains",
+    "save_replay": "a study trains",
+}
+RESUMABLE = {"pr_full_checkpoint": True, "save_model": True}
+"""What an arm with reciprocity is run with, unless the study says otherwise."""
+
+
+def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
+    """See :class:`marl_pr_common.study.hosts.Host`.
+
+    ``settings`` of the plan: ``config``, ``env_config``, ``with`` (dotted keys of EPyMARL) and ``resumable``, whether
+    a killed cell goes on from its checkpoint; else it begins anew.
+
+    :raises ValueError: for a setting that is refused, or without a checkout; the message says what to do
+    """
+    try:
+        return _plan(task, settings)
+    except UsageError as error:
+        raise ValueError(f"epymarl: {task}: {error}") from error
+
+
+def _plan(task: str, settings: Mapping[str, Any]) -> Plan:
+    checkout = locate.find()
+    checks.packages()
+    name, env_name = str(settings.get("config")), str(settings.get("env_config", ENV_CONFIG))
+    given = {key: value for key, value in flat(settings) if key not in OWN}
+    for key, reason in REFUSED.items():
+        if key in given:
+            raise UsageError(f"{key}={given[key]!r}: not in a study; {reason}.")
+    reciprocal = name.endswith(derive.SUFFIX)
+    if reciprocal:
+        given = RESUMABLE | given
+    else:  # settings of reciprocity that a study shares are for the arms that have it
+        given = {key: value for key, value in given.items() if not key.startswith(options.PREFIX)}
+    given |= {f"env_args.{_label(checkout, env_name)}": task.removeprefix(f"{env_name}:")}
+    config = configuration(checkout, name, env_name, given)
+    checks.full_checkpoint(config)
+    n_agents = probe.n_agents(checkout, config)
+    resumable = bool(config.get("pr_full_checkpoint"))
+    return Plan(
+        settings={"config": name, "env_config": env_name, "with": given, "resumable": resumable},
+        n_agents=n_agents,
+        env_steps_per_agent=int(config["t_max"]),
+        total_env_steps=int(config["t_max"]) * n_agents,
+        evaluation=protocol(config),
+    )
+
+
+def configuration(checkout: locate.Checkout, name: str, env_name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole configuration of a run.
+
+    :raises UsageError: for a key that it does not have
+    """
+    layers = [derive.read(checkout.src / "config" / "default.yaml")]
+    for flag, chosen in (("--env-config", env_name), ("--config", name)):
+        derived, folder = derive.FLAGS[flag]
+        own = checkout.src / "config" / folder / f"{chosen}.yaml"
+        layers.append(derived(checkout, chosen, given) or derive.read(own))
+    base = derive.merged(*layers)
+    known = dict(flat(base))
+    for key in given:
+        if key not in known and not isinstance(_at(base, key), Mapping):
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise UsageError(f"{key}: neither --config={name} nor --env-config={env_name} has this key.{hint}")
+    return derive.merged(base, given)
+
+
+def protocol(config: Mapping[str, Any]) -> str:
+    """How a run is evaluated, in words; equal for runs that may be compared."""
+    at_once = int(config["batch_size_run"])
+    episodes = max(1, int(config["test_nepisode"]) // at_once) * at_once
+    actions = "greedy" if config["test_greedy"] else "sampled"
+    summed = config["common_reward"] and config["reward_scalarisation"] == "sum"
+    unit = "sum over agents" if summed else "mean over agents"
+    return (
+        f"mean return of {episodes} episodes with {actions} actions, {unit}, after the first episode and then every "
+        f"{config['test_interval']} steps per agent"
+    )
+
+
+def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values; an empty mapping is a value."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", list(value) if isinstance(value, tuple) else value
+
+
+def _label(checkout: locate.Checkout, env_name: str) -> str:
+    """Whether this configuration of environments calls the task ``key`` or ``map_name``."""
+    config = derive.environment(checkout, env_name, {})
+    config = config or derive.read(checkout.src / "config" / "envs" / f"{env_name}.yaml")
+    return "map_name" if "map_name" in (config.get("env_args") or {}) else "key"
+
+
+def _at(config: Mapping[str, Any], key: str) -> Any:
+    found: Any = config
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found

@@ -1,0 +1,56 @@
+"""``marl-pr study``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from rich.console import Console
+from tyro.conf import Positional, arg
+
+from marl_pr_common.study.config import load_study
+from marl_pr_common.study.engines import Engine
+
+
+@dataclass(frozen=True)
+class Command:
+    """Run a study: every arm on every task with every seed, each cell a process of its own; then write the report.
+
+    Leaves report.html, summary.md, figures and results.parquet. Given again it runs what is missing, and only that; a
+    cell that was killed goes on from its checkpoint.
+    """
+
+    study: Annotated[Positional[str], arg(metavar="STUDY")]
+    """A YAML file, or a shipped study by name: quick, fig5, fig6, fig7a, fig7b, fig7c, fig8."""
+    out: Path | None = None
+    """Directory of the study: new, or one with the same settings; runs/STUDY[-SCALE] by default."""
+    scale: str | None = None
+    """One of the study's scales, such as overnight or paper; the first of them by default."""
+    jobs: int = 2
+    """Cells at the same time."""
+    engine: Engine = "local"
+    """Where they run: local processes, Slurm (submitit), Ray, Dask (joblib)."""
+    report_only: bool = False
+    """Run nothing; report on what is done."""
+
+    def run(self) -> int:
+        """Run and report; exit code 0, or 1 if a cell failed."""
+        from marl_pr_common.study.run import report_only, run_study
+
+        asked = load_study(self.study)
+        scale = self.scale or next(iter(asked.scales), None)
+        name = Path(self.study).stem
+        out = self.out or Path("runs") / (f"{name}-{scale}" if scale else name)
+        config = asked.at(scale)
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        if self.report_only:
+            outcome = report_only(config, out)
+        else:
+            outcome = run_study(config, out, self.jobs, self.engine, console)
+        for file in ("report.html", "summary.md", "results.parquet"):
+            if (out / file).is_file():
+                console.print(f"Wrote {out / file}", markup=False)
+        for failed in outcome.failed:
+            console.print(f"FAILED: {failed}. Log: {out / 'cells' / failed / 'log.txt'}", markup=False)
+        return 1 if outcome.failed else 0

@@ -1,0 +1,125 @@
+"""One cell of a study as a process: ``python -m marl_pr_common.study.cell DIRECTORY``. Giving it again is harmless.
+
+DIRECTORY/manifest.json   what is to be run
+DIRECTORY/run/            what the host leaves: results.parquet, run.json, status.json, checkpoints
+DIRECTORY/log.txt         what it said
+DIRECTORY/DONE            written last: the run is complete and its results are whole
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import hashlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from marl_pr_common.config import from_mapping
+from marl_pr_common.files import read_json, write_json
+from marl_pr_common.run_guard import end_with_parent, exclusive
+from marl_pr_common.runs import RESULTS, read_results
+from marl_pr_common.study.hosts import CellRun, Plan, load_host
+
+MANIFEST = "manifest.json"
+DONE = "DONE"
+RUN_DIRECTORY = "run"
+LOG = "log.txt"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a cell is: equal manifests give equal results."""
+
+    name: str
+    host: str
+    arm: str
+    label: str
+    task: str
+    seed: int
+    plan: Plan
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Write ``manifest.json``."""
+    write_json(directory / MANIFEST, asdict(manifest))
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The cell's manifest.
+
+    :raises FileNotFoundError: if there is none
+    :raises ValueError: if it is not one of ours
+    """
+    return from_mapping(Manifest, read_json(directory / MANIFEST), where=str(directory / MANIFEST))
+
+
+def is_done(directory: Path) -> bool:
+    """Whether the cell is complete: DONE is there, and the results that it vouches for are."""
+    return (directory / DONE).is_file() and results_file(directory).is_file()
+
+
+def results_file(directory: Path) -> Path:
+    """The cell's table of results."""
+    return directory / RUN_DIRECTORY / RESULTS
+
+
+def run(directory: Path) -> None:
+    """Run the cell in ``directory`` to its end, unless it is done.
+
+    :raises RunInUseError: if another process runs it
+    :raises ValueError: if its files are damaged, or the host refuses a setting
+    """
+    with exclusive(directory):
+        if is_done(directory):
+            return
+        manifest = read_manifest(directory)
+        cell = CellRun(manifest.name, manifest.arm, manifest.task, manifest.seed, manifest.plan)
+        load_host(manifest.host).run(cell, directory / RUN_DIRECTORY)
+        _finish(directory, manifest)
+
+
+def _finish(directory: Path, manifest: Manifest) -> None:
+    """Write DONE if the host has left whole results of this cell.
+
+    :raises ValueError: if not
+    """
+    path = results_file(directory)
+    results = read_results([path])
+    names = sorted(results["run"].unique())
+    if names != [manifest.name]:
+        raise ValueError(f"{path} holds results of {', '.join(names) or 'no run'}, expected {manifest.name} alone.")
+    content = {
+        "finished": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+        "rows": len(results),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    write_json(directory / DONE, content)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the cell; exit code 0 done, 1 it failed (the error is the last line), 2 there is no such cell."""
+    parser = argparse.ArgumentParser(prog="python -m marl_pr_common.study.cell", description=__doc__.splitlines()[0])
+    parser.add_argument("directory", type=Path, help="a directory with manifest.json, as `marl-pr study` writes it")
+    directory = parser.parse_args(arguments).directory
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("marl_pr").setLevel(logging.INFO)
+    if not (directory / MANIFEST).is_file():
+        sys.stderr.write(f"{directory} holds no {MANIFEST}: it is not a cell of a study.\n")
+        return 2
+    try:
+        end_with_parent()
+        run(directory)
+    except (ValueError, OSError, ImportError) as error:
+        if os.environ.get("MARL_PR_DEBUG", "0") not in ("", "0"):
+            raise
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

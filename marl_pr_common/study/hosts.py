@@ -1,0 +1,104 @@
+"""What a study asks of a framework: its arms, what a cell will do, and to run it. One module per framework.
+
+Such a module has ``ARMS``, ``plan`` and ``run`` as in :class:`Host`; it is imported when a study names it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+MODULES = {
+    "sb3": "sb3_pr.study_host",
+    "epymarl": "epymarl_pr.study_host",
+    "tabular": "marl_pr_common.tabular.study_host",
+}
+"""Name of a host in a study's YAML -> the module that runs it."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What distinguishes an arm from the settings that all arms of a study share."""
+
+    label: str
+    """Its name for readers."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the host, laid over those of the study and the task; a mapping is laid over a mapping key by key."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one cell will do: everything is known before the first process starts. Plain data, kept as JSON."""
+
+    settings: dict[str, Any]
+    """All that :meth:`Host.run` needs to know; the same settings give the same run."""
+    n_agents: int
+    env_steps_per_agent: int
+    total_env_steps: int
+    """Of all agents together."""
+    evaluation: str
+    """The protocol of evaluation in words, equal for all arms that may be compared."""
+
+
+@dataclass(frozen=True)
+class CellRun:
+    """One cell as its host is to run it."""
+
+    name: str
+    """Column ``run`` of its results, unique in the study."""
+    arm: str
+    task: str
+    seed: int
+    plan: Plan
+
+
+class Host(Protocol):
+    """A framework whose algorithms a study compares."""
+
+    ARMS: Mapping[str, Arm]
+    """The arms that a study may name."""
+
+    def plan(self, task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
+        """What a cell with these settings will do; cheap, nothing is written or trained.
+
+        :param settings: those of study, task, scale and arm, merged
+        :raises ValueError: for an unknown setting, or a value that is refused; the message names it
+        """
+
+    def run(self, cell: CellRun, directory: Path) -> None:
+        """Run the cell to its end in ``directory``: go on from its newest checkpoint if there is one, else anew.
+
+        ``directory`` is absent, or what an interrupted run of the same cell left. What can't be gone on with is renamed
+        (:func:`marl_pr_common.runs.set_aside`), never deleted. Leaves ``results.parquet`` in the schema of
+        :mod:`marl_pr_common.runs`, ``run.json``, and while it runs ``status.json``. SIGTERM saves what can be saved and
+        ends the process.
+        """
+
+
+def load_host(name: str) -> Host:
+    """The host of that name.
+
+    :raises ValueError: if there is none
+    :raises ImportError: if its framework is not installed
+    """
+    if name not in MODULES:
+        close = difflib.get_close_matches(name, MODULES, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"host: {name!r} is not one of {', '.join(MODULES)}.{hint}")
+    return cast(Host, importlib.import_module(MODULES[name]))
+
+
+def require_arm(host: Host, name: str) -> Arm:
+    """The host's arm of that name.
+
+    :raises ValueError: if there is none; the nearest name is suggested
+    """
+    if name not in host.ARMS:
+        close = difflib.get_close_matches(name, host.ARMS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"arms: {name!r} is not one of {', '.join(host.ARMS)}.{hint}")
+    return host.ARMS[name]

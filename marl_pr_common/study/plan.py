@@ -1,0 +1,93 @@
+"""From a study's YAML to its cells: every arm on every task with every seed, each with all it will do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from marl_pr_common.study.cell import Manifest
+from marl_pr_common.study.config import ArmEntry, StudyConfig, overlay
+from marl_pr_common.study.hosts import Host, load_host, require_arm
+
+CELLS = "cells"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One process of a study, and the directory that it writes."""
+
+    manifest: Manifest
+    directory: Path
+
+    @property
+    def name(self) -> str:
+        """Unique in the study."""
+        return self.manifest.name
+
+
+def resolve(config: StudyConfig, out: Path) -> tuple[Cell, ...]:
+    """All cells of a study, seed by seed, so that early results have every arm. Nothing is written.
+
+    :param config: at one scale
+    :raises ValueError: if an arm, a setting or a task is refused; the message names it
+    """
+    host = load_host(config.host)
+    entries = {arm: host_settings(host, arm, entry) for arm, entry in config.arms.items()}
+    cells = []
+    for seed in config.seeds:
+        for task in config.tasks:
+            for arm, (label, own) in entries.items():
+                settings = overlay(overlay(config.settings, config.tasks[task].settings), own)
+                try:
+                    plan = host.plan(task, seed, settings)
+                except ValueError as error:
+                    raise ValueError(f"arm {arm} on {task}: {error}") from error
+                name = cell_name(arm, task, seed)
+                manifest = Manifest(name, config.host, arm, label, task, seed, plan)
+                cells.append(Cell(manifest, out / CELLS / name))
+    _require_unique(cells)
+    return tuple(cells)
+
+
+def host_settings(host: Host, name: str, entry: ArmEntry) -> tuple[str, dict[str, Any]]:
+    """An arm's label, and its settings: the host's own for it below those of the study's entry."""
+    arm = require_arm(host, entry.arm or name)
+    own = arm.label if entry.arm is None or entry.arm == name else f"{arm.label} ({name})"
+    return entry.label or own, overlay(arm.settings, entry.settings)
+
+
+def cell_name(arm: str, task: str, seed: int) -> str:
+    """A name that is also a file's: ``td3_pr-Hopper-v5-seed0``."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", f"{arm}-{task}-seed{seed}")
+
+
+def swept(config: StudyConfig, cells: tuple[Cell, ...]) -> dict[str, float]:
+    """Arm -> the value of the setting that ``config.sweep`` names; arms where it is no number are left out."""
+    values: dict[str, float] = {}
+    for cell in cells:
+        value = _at(cell.manifest.plan.settings, config.sweep or "")
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            values.setdefault(cell.manifest.arm, float(value))
+    return values
+
+
+def _at(settings: Mapping[str, Any], dotted: str) -> Any:
+    place: Any = settings
+    if dotted in settings:
+        return settings[dotted]
+    for key in dotted.split("."):
+        place = place.get(key) if isinstance(place, Mapping) else None
+    return place
+
+
+def _require_unique(cells: list[Cell]) -> None:
+    for name in _doubled(cell.name for cell in cells):
+        raise ValueError(f"Two cells are called {name}: rename an arm so that its name and the task's stay apart.")
+
+
+def _doubled(names: Iterator[str]) -> list[str]:
+    seen: set[str] = set()
+    return [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]

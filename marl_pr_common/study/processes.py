@@ -1,0 +1,109 @@
+"""Cells as processes of their own: what a worker of any engine calls. One that crashes takes no other with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from marl_pr_common.run_guard import PARENT
+from marl_pr_common.status import read_status
+from marl_pr_common.study.cell import LOG, RUN_DIRECTORY, is_done
+
+State = Literal["done", "failed", "stopped"]
+SECONDS_TO_SAVE = 120.0
+"""How long a cell that is asked to end may take to save its checkpoint."""
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of a cell."""
+
+    directory: str
+    state: State
+    seconds: float
+    error: str = ""
+    """The last line that a failed cell wrote."""
+
+
+class Running:
+    """The cells of this process, so that all of them end, and save, when it is interrupted."""
+
+    def __init__(self) -> None:
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def run(self, directory: str, threads: int = 1) -> Ended:
+        """Run one cell to its end, its words going to its log.
+
+        :param threads: that its numerical libraries may use
+        """
+        path, started = Path(directory), time.monotonic()
+        if is_done(path):
+            return Ended(directory, "done", 0.0)
+        with (path / LOG).open("ab") as log:
+            with self._lock:
+                if self._stopped:
+                    return Ended(directory, "stopped", 0.0)
+                process = subprocess.Popen(command(path), stdout=log, stderr=log, env=_environment(threads))
+                self._processes.add(process)
+            process.wait()  # here, and not elsewhere: on Linux a cell ends with the thread that started it
+        with self._lock:
+            self._processes.discard(process)
+            stopped = self._stopped
+        seconds = time.monotonic() - started
+        if is_done(path):
+            return Ended(directory, "done", seconds)
+        status = read_status(path / RUN_DIRECTORY)
+        if stopped or (status is not None and status.state == "stopped"):
+            return Ended(directory, "stopped", seconds)
+        return Ended(directory, "failed", seconds, last_words(path / LOG) or f"exit code {process.returncode}")
+
+    def stop(self) -> None:
+        """Ask all to save and end, and wait until they have."""
+        with self._lock:
+            self._stopped = True
+            left = list(self._processes)
+        for process in left:
+            process.terminate()
+        deadline = time.monotonic() + SECONDS_TO_SAVE
+        for process in left:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+
+
+def run_cell(directory: str, threads: int = 1) -> Ended:
+    """One cell, from a worker process of a cluster; ends with that worker."""
+    running = Running()
+    try:
+        return running.run(directory, threads)
+    except BaseException:
+        running.stop()
+        raise
+
+
+def command(directory: Path) -> list[str]:
+    """The command line of a cell; it can be given by hand just as well."""
+    return [sys.executable, "-m", "marl_pr_common.study.cell", str(directory)]
+
+
+def last_words(log: Path) -> str:
+    """The last error that a log names, else its last line that says something; empty if none does."""
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
+    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt|Exit)\b", line)]
+    return (errors or lines or [""])[-1].strip()
+
+
+def _environment(threads: int) -> dict[str, str]:
+    variables = dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    # MARL_PR_DEBUG: the log gets the stack trace, its last line is the error
+    return {**os.environ, **variables, "MARL_PR_DEBUG": "1", PARENT: str(os.getpid())}

@@ -1,0 +1,155 @@
+"""Runs a study: what is missing, and only that; then collects results and writes the report.
+
+out/study.json            the study as it was asked for, and on what it ran
+out/cells/CELL/           one directory per cell, see :mod:`marl_pr_common.study.cell`
+out/results.parquet, report.html, summary.md, figures/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+from rich.console import Console
+
+from marl_pr_common.files import read_json, write_json
+from marl_pr_common.provenance import as_plain, describe, differences
+from marl_pr_common.runs import set_aside
+from marl_pr_common.study import engines
+from marl_pr_common.study.cell import DONE, RUN_DIRECTORY, Manifest, is_done, read_manifest, write_manifest
+from marl_pr_common.study.config import StudyConfig
+from marl_pr_common.study.plan import Cell, resolve
+from marl_pr_common.study.progress import Progress
+from marl_pr_common.study.report import report
+
+STUDY = "study.json"
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the cells, by name."""
+
+    done: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+def run_study(
+    config: StudyConfig,
+    out: Path,
+    jobs: int = 2,
+    engine: engines.Engine = "local",
+    console: Console | None = None,
+) -> Outcome:
+    """Run the cells of a study that are not done yet, then report on all that are.
+
+    Seeds, tasks and arms may be added later: what is done stays. A cell that fails stops no other; its log is named.
+
+    :param config: at one scale (:meth:`StudyConfig.at`)
+    :param jobs: cells at the same time
+    :raises ValueError: if a setting is refused, done cells in ``out`` have other settings, or another process works on
+        ``out``; nothing is changed then
+    :raises FileExistsError: if ``out`` holds something else
+    """
+    if jobs < 1:
+        raise ValueError(f"jobs={jobs!r}: expected an integer >= 1.")
+    engines.require(engine)
+    cells = resolve(config, out)
+    require_study_or_unused(out)
+    with _locked(out):
+        _claim(config, cells, out)
+        todo = [cell for cell in cells if not is_done(cell.directory)]
+        progress = Progress(cells, todo, console)
+        if len(todo) < len(cells):
+            progress.line(f"{len(cells) - len(todo)} of {len(cells)} cells are done and kept.")
+        _run(engine, todo, jobs, out, progress)
+        failed = {ended.directory: ended.error for ended in progress.ended.values() if ended.state == "failed"}
+        report(config, cells, out, failed)
+    done = tuple(cell.name for cell in cells if is_done(cell.directory))
+    return Outcome(done, tuple(cell.name for cell in cells if str(cell.directory) in failed))
+
+
+def report_only(config: StudyConfig, out: Path) -> Outcome:
+    """Write the report of what is done in ``out``; nothing is run.
+
+    :raises ValueError: if no cell is done
+    """
+    cells = resolve(config, out)
+    report(config, cells, out, {})
+    return Outcome(tuple(cell.name for cell in cells if is_done(cell.directory)), ())
+
+
+def require_study_or_unused(out: Path) -> None:
+    """Raise FileExistsError if ``out`` holds anything but a study."""
+    if (out / STUDY).is_file() or not out.exists():
+        return
+    if not out.is_dir() or any(path.name != LOCK for path in out.iterdir()):
+        raise FileExistsError(f"{out} is not empty and holds no study. Nothing was changed; choose another --out.")
+
+
+@contextlib.contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(out / LOCK, timeout=0):
+            yield
+    except filelock.Timeout as error:
+        raise ValueError(f"Another process is working on {out}. Wait for it, or choose another --out.") from error
+
+
+def _run(engine: engines.Engine, todo: Sequence[Cell], jobs: int, out: Path, progress: Progress) -> None:
+    if not todo:
+        return
+    with (
+        progress,
+        contextlib.closing(
+            engines.run_cells(engine, [str(cell.directory) for cell in todo], jobs, out / "engine")
+        ) as results,
+    ):
+        for ended in results:
+            progress.end(ended)
+
+
+def _claim(config: StudyConfig, cells: Sequence[Cell], out: Path) -> None:
+    """Write the study and its cells' manifests; what an undone cell of other settings left is set aside.
+
+    :raises ValueError: if a done cell has other settings
+    """
+    changed = [(cell, found) for cell in cells if (found := _manifest(cell)) is not None and found != cell.manifest]
+    for cell, found in changed:
+        if is_done(cell.directory) and _meaning(found) != _meaning(cell.manifest):
+            what = "; ".join(differences(_meaning(found), _meaning(cell.manifest)))
+            raise ValueError(
+                f"{cell.directory} is done with other settings: {what}. Nothing was changed; choose another --out, or "
+                "give the old settings to go on with it."
+            )
+    for cell, found in changed:
+        if _meaning(found) != _meaning(cell.manifest):
+            set_aside(cell.directory / RUN_DIRECTORY)
+    for cell in cells:
+        write_manifest(cell.directory, cell.manifest)
+    previous = read_json(out / STUDY) if (out / STUDY).is_file() else {}
+    now = {key: value for key, value in describe({}, 0).items() if key not in ("config", "seed")}
+    times = [*previous.get("times", []), now]
+    write_json(out / STUDY, {"config": as_plain(config), "times": times})
+
+
+def _manifest(cell: Cell) -> Manifest | None:
+    """The manifest that is there; None if there is none, or half of one beside no DONE."""
+    try:
+        return read_manifest(cell.directory)
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        if (cell.directory / DONE).is_file():
+            raise
+        return None
+
+
+def _meaning(manifest: Manifest) -> dict[str, object]:
+    """What two manifests must share to give the same results: all but the label."""
+    return {key: value for key, value in dataclasses.asdict(manifest).items() if key != "label"}

@@ -1,0 +1,84 @@
+"""The settings of one tabular run in a study: how a learner learns, for how long, and how often it is looked at."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from marl_pr_common.config import check_literals, from_mapping
+from marl_pr_common.tabular.config import TabularConfig
+from marl_pr_common.tabular.schedules import Constant, Power, Shrink, check_steps, pull_schedule
+
+SCHEDULES = ("alpha", "beta", "kappa")
+PAPER = "paper"
+"""Value of ``beta``: the paper's step size, which depends on the environment (section V.A)."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train and how often to evaluate. Every count of steps is per agent."""
+
+    steps_per_agent: int = 20_000
+    """Environment steps of each agent."""
+    eval_every: int = 500
+    """Steps between two evaluations; one more comes before the first step and one after the last."""
+    eval_episodes: int = 20
+    """Greedy episodes per evaluation, in an environment of their own."""
+    epsilon: float = 0.1
+    """Probability of a random action while training, in [0, 1)."""
+    gamma: float = 0.99
+    """Discount factor, in [0, 1)."""
+
+    def __post_init__(self) -> None:
+        check_literals(self)
+        for name in ("steps_per_agent", "eval_every", "eval_episodes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)!r}: expected an integer >= 1.")
+        for name in ("epsilon", "gamma"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ValueError(f"{name}={getattr(self, name)!r}: expected a number in [0, 1).")
+
+
+def parse(settings: Mapping[str, Any], task: str) -> tuple[Budget, TabularConfig]:
+    """Budget and learner that a study's settings ask for.
+
+    :param settings: fields of :class:`Budget` and of ``TabularConfig``; a step size is a number, or
+        ``{power: [c, tau]}`` for c / (k + 1)^tau; kappa also ``{shrink: m}`` for 1 - kappa = m / (m + n)
+    :param task: the environment, on which ``beta: paper`` depends
+    :raises ValueError: for an unknown key or a refused value; the message names it
+    """
+    where = f"tabular {task}"
+    in_budget, in_learner = ({field.name for field in fields(cls)} for cls in (Budget, TabularConfig))
+    for key in settings:
+        if key not in in_budget | in_learner:
+            close = difflib.get_close_matches(key, in_budget | in_learner, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            known = ", ".join(sorted(in_budget | in_learner))
+            raise ValueError(f"{where}: unknown key {key!r}. Known keys: {known}.{hint}")
+    schedules = {name: _schedule(name, settings[name], task) for name in SCHEDULES if name in settings}
+    plain = {key: value for key, value in settings.items() if key in in_learner and key not in SCHEDULES}
+    budget = from_mapping(Budget, {key: value for key, value in settings.items() if key in in_budget}, where)
+    config = replace(from_mapping(TabularConfig, plain, where), **schedules)
+    check_steps(config.alpha, config.beta)
+    pull_schedule(config.kappa)
+    return budget, config
+
+
+def _schedule(name: str, value: Any, task: str) -> Any:
+    if name == "beta" and value == PAPER:
+        return Power(0.3 if task.partition("-")[0] in ("Navigation", "Digital") else 0.4, 0.35)
+    kinds: dict[str, int] = {"power": 2} | ({"shrink": 1} if name == "kappa" else {})
+    if isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in kinds:
+        kind, numbers = next(iter(value.items()))
+        found = [float(number) for number in (numbers if isinstance(numbers, (list, tuple)) else [numbers])]
+        if len(found) == kinds[kind]:
+            return Power(*found) if kind == "power" else Shrink(*found)
+    elif isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            return Constant(float(value))
+        except ValueError:
+            pass
+    also = " or {shrink: m}" if name == "kappa" else ""
+    raise ValueError(f"{name}={value!r}: expected a number, or {{power: [c, tau]}}{also}.")

@@ -1,0 +1,77 @@
+"""Stable-Baselines3 as host of a study: TD3, DDPG, both with reciprocity, and the controls that tell why."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from marl_pr_common.config import from_mapping
+from marl_pr_common.files import read_json
+from marl_pr_common.provenance import RUN, as_plain
+from marl_pr_common.runs import CHECKPOINTS, set_aside
+from marl_pr_common.status import read_status
+from marl_pr_common.study.hosts import Arm, CellRun, Plan
+from sb3_pr.train_config import TrainConfig
+
+_OFF: dict[str, Any] = {"pr": {"kappa": 0.0}}
+
+
+def _arms(algo: str, name: str) -> dict[str, Arm]:
+    ours: dict[str, Any] = {"algo": f"{algo}_pr"}
+    return {
+        algo: Arm(name, {"algo": algo}),
+        f"{algo}_pr": Arm(f"{name}PR", ours),
+        f"{algo}_independent": Arm(f"{name}, independent", {**ours, **_OFF}),
+        f"{algo}_shared_replay": Arm(f"{name}, shared replay", {**ours, **_OFF, "shared_replay": True}),
+        f"{algo}_own_critics": Arm(f"{name}, own critics", {**ours, "own_critics": True}),
+        f"{algo}_pr_shared_replay": Arm(f"{name}PR, shared replay", {**ours, "shared_replay": True}),
+    }
+
+
+ARMS: dict[str, Arm] = {**_arms("td3", "TD3"), **_arms("ddpg", "DDPG")}
+
+
+def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
+    """A run of :class:`TrainConfig`; see :class:`marl_pr_common.study.hosts.Host`.
+
+    :raises ValueError: for an unknown or refused setting, or a task that gymnasium cannot make
+    """
+    for name in ("env", "seed"):
+        if name in settings:
+            raise ValueError(f"settings: {name}={settings[name]!r}: the study's tasks and seeds say that.")
+    fixed = {"env": task, "seed": seed, "final_checkpoint": False}
+    config = from_mapping(TrainConfig, {**settings, **fixed}, where="settings")
+    _check_task(task)
+    total = config.timesteps_per_agent * config.team_size
+    return Plan(as_plain(config), config.team_size, config.timesteps_per_agent, total, config.evaluation_protocol)
+
+
+def run(cell: CellRun, directory: Path) -> None:
+    """Train, or go on from the newest checkpoint; see :class:`marl_pr_common.study.hosts.Host`."""
+    from sb3_pr.training import resume, train
+
+    if _can_resume(directory, cell.plan):
+        resume(directory)
+        return
+    set_aside(directory)
+    config = from_mapping(TrainConfig, cell.plan.settings, where=cell.name)
+    train(config, directory, cell.arm, name=cell.name)
+
+
+def _can_resume(directory: Path, plan: Plan) -> bool:
+    """Whether a run of the same settings was interrupted, not failed, with a checkpoint, or is complete."""
+    status = read_status(directory)
+    if status is None or status.state == "failed" or not (directory / RUN).is_file():
+        return False
+    if read_json(directory / RUN).get("config") != plan.settings:
+        return False
+    return status.state == "complete" or any((directory / CHECKPOINTS).glob("*/manifest.json"))
+
+
+@functools.lru_cache
+def _check_task(task: str) -> None:
+    from sb3_pr.training import check_task  # slow to import
+
+    check_task(task)

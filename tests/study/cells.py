@@ -1,0 +1,86 @@
+"""Cells of a study in processes of their own: run one, kill one, run it again.
+
+python -m tests.study.cells DIRECTORY < cell.json
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from marl_pr_common.runs import RESULTS, read_results
+from marl_pr_common.study.hosts import CellRun, Plan, load_host, require_arm
+
+TIMES = ["wall_time", "cpu_time"]
+
+
+def cell(host: str, arm: str, task: str, seed: int, settings: Mapping[str, Any]) -> CellRun:
+    """The cell of a study with these settings."""
+    module = load_host(host)
+    merged = {**settings, **require_arm(module, arm).settings}
+    return CellRun(f"{arm}-seed{seed}", arm, task, seed, module.plan(task, seed, merged))
+
+
+def start(host: str, what: CellRun, directory: Path) -> subprocess.Popen[str]:
+    """Run a cell in a process of its own; what it prints goes to a file beside its directory."""
+    package = str(Path(__file__).parents[2])
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, "SDL_VIDEODRIVER": "dummy"}
+    command = [sys.executable, "-m", "tests.study.cells", host, str(directory)]
+    with directory.with_name(f"{directory.name}.log").open("a") as log:
+        process = subprocess.Popen(
+            command, cwd=package, env=variables, text=True, stdin=subprocess.PIPE, stdout=log, stderr=log
+        )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(asdict(what)))
+    process.stdin.close()
+    return process
+
+
+def to_the_end(host: str, what: CellRun, directory: Path) -> pd.DataFrame:
+    """Run a cell and return its results."""
+    process = start(host, what, directory)
+    assert process.wait(600) == 0, log(directory)
+    return read_results([directory / RESULTS])
+
+
+def end(host: str, what: CellRun, directory: Path, when: Callable[[], bool], number: int = signal.SIGKILL) -> int:
+    """Start a cell, send a signal to its process as soon as ``when()`` holds, and return its exit code."""
+    process = start(host, what, directory)
+    begun = time.monotonic()
+    while process.poll() is None and not when():
+        assert time.monotonic() - begun < 300, log(directory)
+        time.sleep(0.005)
+    assert process.poll() is None, log(directory)
+    os.kill(process.pid, number)
+    return process.wait(120)
+
+
+def log(directory: Path) -> str:
+    """The last of what a cell printed."""
+    return directory.with_name(f"{directory.name}.log").read_text()[-4000:]
+
+
+def without_times(results: pd.DataFrame) -> pd.DataFrame:
+    """What two equal runs agree in."""
+    return results.drop(columns=TIMES)
+
+
+def main(host: str, directory: str) -> None:
+    """Run the cell that stands on the standard input."""
+    given = json.load(sys.stdin)
+    load_host(host).run(CellRun(**{**given, "plan": Plan(**given["plan"])}), Path(directory))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
