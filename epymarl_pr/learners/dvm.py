@@ -135,16 +135,16 @@ class Source:
     def steps(self, index: th.Tensor) -> EpisodeBatch:
         """Single steps as episodes of two, of which the second is meant: there the host finds the last action in the
         first one."""
-        actions = self.batch["actions_onehot"]
-        before = th.cat([th.zeros_like(actions[:, :1]), actions[:, :-1]], 1)
-        device = self.learner.args.device
+        device, actions = self.learner.args.device, self.batch["actions_onehot"].flatten(0, 1)
+        begun = index % self.batch.max_seq_length == 0
+        before = actions[(index - 1).clamp_min(0)].masked_fill(begun[:, None, None], 0)
 
         def twice(values: th.Tensor) -> th.Tensor:
-            found = values.flatten(0, 1)[index].to(device)
+            found = values.to(device)
             return found[:, None].expand(-1, 2, *found.shape[1:])
 
-        data = {key: twice(self.batch[key]) for key in ("obs", "state", "avail_actions")}
-        joint = actions.flatten(0, 1)[index].to(device).flatten(1).float()
+        data = {key: twice(self.batch[key].flatten(0, 1)[index]) for key in ("obs", "state", "avail_actions")}
+        joint = actions[index].to(device).flatten(1).float()
         made = shadow(self.batch, len(index), 2, **data, actions_onehot=twice(before), joint=joint)
         made.device = device
         return made

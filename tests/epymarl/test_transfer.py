@@ -298,6 +298,26 @@ def test_a_state_that_is_not_the_joint_observation_stays_as_it_is(checkout: Any)
     assert made.distil()["policy_loss"] >= 0
 
 
+def test_a_step_is_given_to_the_host_as_it_was(checkout: Any) -> None:
+    from epymarl_pr.learners.dvm import Source
+
+    made = hosts.learner(checkout, "dvm", obs_individual_obs=True, obs_last_action=True)
+    hosts.batch(made)
+    source = Source(made, made.test_buffer)
+    steps, n = source.steps(source.index), len(source.index)
+    assert n > 20
+    every = made._build_inputs(made.test_buffer).flatten(0, 1)[source.index]
+    assert th.equal(made._build_inputs(steps, 1)[:, 0], every)
+    assert th.equal(steps["joint"], made.test_buffer["actions_onehot"].flatten(0, 1)[source.index].flatten(1).float())
+    for i in range(N):
+        made.mac.init_hidden(n)
+        expected = made.mac._build_inputs(steps, 1).view(n, N, -1)[:, i]
+        last = [
+            made.mac._build_inputs(made.test_buffer, int(k) % 7).view(8, N, -1)[int(k) // 7, i] for k in source.index
+        ]
+        assert th.equal(expected, th.stack(last))
+
+
 def test_what_is_logged(checkout: Any) -> None:
     made, _ = acted(checkout, "maptf", maptf_option_start=0, maptf_option_update_every=5)
     names = {key for key in made.logger.stats if key.startswith("maptf_")}
