@@ -115,16 +115,30 @@ def test_random_kills_leave_something_to_resume_from(checkout: Checkout, tmp_pat
         reached = step
 
 
-def test_upstream_reads_what_a_full_checkpoint_run_saves(checkout: Checkout, tmp_path: Path) -> None:
+SAVED = {"agent.th", "critic.th", "agent_opt.th", "critic_opt.th"}
+
+
+@pytest.mark.parametrize(
+    "algorithm, base, key, files",
+    [
+        pytest.param("qmix_pr", "qmix", LBF, {"agent.th", "mixer.th", "opt.th"}, id="qmix"),
+        pytest.param("maptf_pr", "maddpg_ns", SPREAD, SAVED, id="maptf"),
+        pytest.param("maptf_mappo_pr", "mappo_ns", SPREAD, SAVED, id="maptf-mappo", marks=pytest.mark.slow),
+        pytest.param("dvm_pr", "maddpg_ns", SPREAD, SAVED, id="dvm", marks=pytest.mark.slow),
+    ],
+)
+def test_upstream_reads_what_a_full_checkpoint_run_saves(
+    checkout: Checkout, tmp_path: Path, algorithm: str, base: str, key: str, files: set[str]
+) -> None:
     root = runs.clone(checkout, tmp_path / "epymarl")
-    runs.run(runs.command(root, "qmix_pr", LBF, *FULL, "t_max=200"), tmp_path / "run")
+    runs.run(runs.command(root, algorithm, key, *FULL, "t_max=200"), tmp_path / "run")
     (models,) = folders(tmp_path / "run")
     steps = sorted(int(path.name) for path in models.iterdir() if path.name.isdigit())
-    assert {file.name for file in (models / str(steps[-1])).iterdir()} == {"agent.th", "mixer.th", "opt.th"}
+    assert {file.name for file in (models / str(steps[-1])).iterdir()} == files
     evaluate = [f"checkpoint_path={models}", "evaluate=True"]
     printed = [
-        runs.run(runs.command(root, name, LBF, *evaluate, *more), tmp_path / name)
-        for name, more in (("qmix_pr", ["pr_full_checkpoint=True"]), ("qmix", []))
+        runs.run(runs.command(root, name, key, *evaluate, *more), tmp_path / name)
+        for name, more in ((algorithm, ["pr_full_checkpoint=True"]), (base, []))
     ]
     ours, upstream = (
         [line.split("test_return_mean:")[1].split()[0] for line in text.splitlines() if "test_return_mean:" in line]
