@@ -29,7 +29,8 @@ CASES = [
     pytest.param("mappo_ns_pr", LBF, ["batch_size_run=2", "buffer_size=4", "standardise_returns=True"], id="mappo"),
     pytest.param("maddpg_ns_pr", SPREAD, ["pr_in_actor=True"], id="maddpg"),
     pytest.param("maptf_pr", SPREAD, ["maptf_option_start=100", "maptf_target_interval=7"], id="maptf"),
-    pytest.param("dvm_pr", SPREAD, ["dvm_episodes=7", "dvm_minibatches=5", "dvm_batch_size=32"], id="dvm"),
+    pytest.param("dvm_pr", SPREAD, ["dvm_episodes=7", "dvm_minibatches=5", "dvm_batch_size=32"], id="dvm",
+                 marks=pytest.mark.slow),
     pytest.param("maptf_mappo_pr", SPREAD, ["batch_size_run=2", "buffer_size=4", "maptf_option_start=100"],
                  id="maptf-mappo", marks=pytest.mark.slow),
     pytest.param("maddpg_pr", "pz-mpe-simple-spread-v3", [], id="maddpg-pz", marks=pytest.mark.slow),
@@ -122,7 +123,7 @@ SAVED = {"agent.th", "critic.th", "agent_opt.th", "critic_opt.th"}
     "algorithm, base, key, files",
     [
         pytest.param("qmix_pr", "qmix", LBF, {"agent.th", "mixer.th", "opt.th"}, id="qmix"),
-        pytest.param("maptf_pr", "maddpg_ns", SPREAD, SAVED, id="maptf"),
+        pytest.param("maptf_pr", "maddpg_ns", SPREAD, SAVED, id="maptf", marks=pytest.mark.slow),
         pytest.param("maptf_mappo_pr", "mappo_ns", SPREAD, SAVED, id="maptf-mappo", marks=pytest.mark.slow),
         pytest.param("dvm_pr", "maddpg_ns", SPREAD, SAVED, id="dvm", marks=pytest.mark.slow),
     ],
