@@ -19,6 +19,8 @@ from marl_pr_common.config import ReciprocityConfig, check_literals, from_mappin
 Value = Literal["auto", "Q", "V", "A"]
 
 PREFIX = "pr_"
+LEARNER_PREFIXES = (PREFIX, "maptf_", "dvm_")
+"""What stands before the host's name of a learner in ours."""
 CRITICS_OF_OBSERVATIONS = ("ac_critic", "ac_critic_ns")
 CRITICS = (*CRITICS_OF_OBSERVATIONS, "cv_critic", "cv_critic_ns")
 """EPyMARL's state-value critics that peers can be read from."""
@@ -86,7 +88,7 @@ def parse(keys: Mapping[str, Any], where: str = "configuration") -> Options:
         rest = {key: value for key, value in given.items() if key in own}
         return from_mapping(Options, {"reciprocity": config, **rest}, where)
     except ValueError as error:
-        raise UsageError(_prefixed(str(error), given)) from error
+        raise UsageError(prefixed(str(error), given)) from error
 
 
 def check_learner(options: Options, args: Any) -> None:
@@ -95,7 +97,9 @@ def check_learner(options: Options, args: Any) -> None:
     :param args: EPyMARL's arguments, with ``learner`` and what that learner reads
     :raises UsageError: naming the key, the learner and what it takes
     """
-    learner = str(args.learner).removeprefix(PREFIX)
+    learner = str(args.learner)
+    for prefix in LEARNER_PREFIXES:
+        learner = learner.removeprefix(prefix)
     on_policy = learner in ("ppo_learner", "actor_critic_learner")
     maddpg = learner == "maddpg_learner"
     allowed = ("auto", "V", "A") if on_policy else ("auto", "Q")
@@ -146,11 +150,11 @@ def _changed_defaults() -> dict[str, Any]:
     return {key: value for key, value in ours.items() if value != common[key]}
 
 
-def _prefixed(message: str, given: Mapping[str, Any]) -> str:
+def prefixed(message: str, given: Mapping[str, Any], prefix: str = PREFIX) -> str:
     """A message about the field ``kappa`` as one about the key ``pr_kappa``."""
     for key in sorted(given, key=len, reverse=True):
         for mark in ("=", ":", "'"):
-            message = message.replace(f" {key}{mark}", f" {PREFIX}{key}{mark}")
+            message = message.replace(f" {key}{mark}", f" {prefix}{key}{mark}")
         if message.startswith(f"{key}="):
-            message = PREFIX + message
+            message = prefix + message
     return message
