@@ -58,6 +58,8 @@ def _plan(task: str, given_settings: str) -> Plan:
     for key, reason in REFUSED.items():
         if key in given:
             raise UsageError(f"{key}={given[key]!r}: not in a study; {reason}.")
+    # settings of one transfer algorithm that a study shares are for its arms
+    given = {key: value for key, value in given.items() if _concerns(key, name)}
     plain = {key: value for key, value in given.items() if not key.startswith(options.PREFIX)}
     ours = derive.algorithm(checkout, name, plain)
     if not (ours and (name.endswith(derive.SUFFIX) or str(ours["learner"]).startswith(options.PREFIX))):
@@ -77,6 +79,12 @@ def _plan(task: str, given_settings: str) -> Plan:
         total_env_steps=int(config["t_max"]) * n_agents,
         evaluation=protocol(config),
     )
+
+
+def _concerns(key: str, name: str) -> bool:
+    """Whether a key is not one of another transfer algorithm's."""
+    prefix = next((prefix for prefix in options.LEARNER_PREFIXES[1:] if key.startswith(prefix)), "")
+    return name.startswith(prefix.removesuffix("_"))
 
 
 def configuration(checkout: locate.Checkout, name: str, env_name: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,14 @@
 """A study from one YAML: run once, kept, extended, refused, and failing cells that stop no other."""
 
+import hashlib
 import json
 import shutil
+import sys
 
 import pytest
 
-from marl_pr_common.runs import RESULTS, read_results
+from marl_pr_common.runs import RESULTS, read_results, write_results
+from marl_pr_common.study import processes
 from marl_pr_common.study.cell import DONE, is_done, read_manifest
 from marl_pr_common.study.run import report_only, run_study
 from tests.study.studies import TABULAR, console, run, said, study, write
@@ -24,7 +27,9 @@ def finished(tmp_path_factory):
 
 def stamps(out):
     return {
-        path: path.stat().st_mtime_ns for path in sorted((out / "cells").rglob("*")) if path.name != "manifest.json"
+        path: path.stat().st_mtime_ns
+        for path in sorted((out / "cells").rglob("*"))
+        if path.is_file() and path.name != "manifest.json"
     }
 
 
@@ -76,32 +81,48 @@ def test_done_cells_of_other_settings_are_refused_and_nothing_changes(finished):
     assert before == (stamps(out), (out / "study.json").read_bytes())
 
 
-def test_a_failing_cell_stops_no_other_and_its_log_is_named(tmp_path):
-    out = tmp_path / "out"
-    config = study(TABULAR, seeds=1)
-    blocked = out / "cells" / "iql-Landmarks-2-seed0" / "run"
-    (out / "study.json").parent.mkdir(parents=True)
-    (out / "study.json").write_text("{}")
-    blocked.parent.mkdir(parents=True)
-    blocked.write_text("a file where the run wants its directory")
-    (blocked.parent / "run.incomplete-1").mkdir()
-    blocked.parent.chmod(0o755)
-    screen = console()
-    import marl_pr_common.study.processes as processes
-
+def test_a_failing_cell_stops_no_other_and_its_log_is_named(tmp_path, monkeypatch):
+    out, name = tmp_path / "out", "iql-Landmarks-2-seed0"
+    program = "raise OSError('no space left')"
     original = processes.command
-    try:
-        processes.command = lambda path: original(path) if "iql-Landmarks" not in str(path) else ["false"]
-        outcome = run_study(config, out, console=screen)
-    finally:
-        processes.command = original
-    assert outcome.failed == ("iql-Landmarks-2-seed0",)
+    monkeypatch.setattr(
+        processes, "command", lambda path: [sys.executable, "-c", program] if path.name == name else original(path)
+    )
+    screen = console()
+    outcome = run_study(study(TABULAR, seeds=1), out, console=screen)
+    assert outcome.failed == (name,)
     assert len(outcome.done) == 3
-    assert "iql-Landmarks-2-seed0 FAILED" in said(screen)
-    assert "log.txt" in said(screen)
+    assert f"{name} FAILED: OSError: no space left (log: {out / 'cells' / name / 'log.txt'})" in said(screen)
     text = (out / "summary.md").read_text()
-    assert "iql-Landmarks-2-seed0" in text
-    assert "failed" in text
+    assert f"{name} (OSError: no space left)" in text
+    assert f"cells/{name}/log.txt" in text
+    monkeypatch.undo()
+    assert not run_study(study(TABULAR, seeds=1), out, console=console()).failed
+
+
+def test_a_diverged_cell_is_left_out_by_name_and_the_rest_is_reported(finished, tmp_path):
+    _, old, _ = finished
+    out, name = tmp_path / "out", "iql-Landmarks-2-seed0"
+    shutil.copytree(old, out)
+    file = out / "cells" / name / "run" / RESULTS
+    results = read_results([file])
+    results.loc[results.index[-1], "value"] = float("nan")
+    write_results(file, results)
+    (out / "cells" / name / DONE).write_text(json.dumps({"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}))
+    report_only(study(TABULAR), out)
+    assert name in (out / "summary.md").read_text()
+    assert read_results([out / RESULTS])["value"].isna().sum() == 1
+
+
+def test_every_reference_has_a_report_of_its_own(finished, tmp_path):
+    _, old, _ = finished
+    out = tmp_path / "out"
+    shutil.copytree(old, out)
+    arms = {"iql": {}, "iql_pr_decision": {"reference": "iql_pr_decision"}, "shared_table": {"reference": "iql"}}
+    report_only(study(TABULAR, arms=arms), out)
+    assert (out / "iql" / "report.html").is_file()
+    assert (out / "iql_pr_decision" / "report.html").is_file()
+    assert "iql_pr_decision" not in (out / "iql" / "summary.md").read_text().partition("## What was run")[2][:400]
 
 
 def test_results_that_were_altered_after_done_are_left_out(finished, tmp_path):
