@@ -56,18 +56,19 @@ def test_a_second_run_runs_nothing(finished):
     assert stamps(out) == before
 
 
-def test_seeds_and_arms_may_be_added_and_only_those_run(finished, tmp_path):
+def test_arms_may_be_added_and_tasks_left_out_and_only_what_is_missing_runs(finished, tmp_path):
     _, old, _ = finished
     out = tmp_path / "out"
     shutil.copytree(old, out)
     before = stamps(out)
     screen = console()
     arms = {**TABULAR["arms"], "shared_table": {}}
-    outcome = run_study(study(TABULAR, seeds=3, arms=arms), out, console=screen)
-    assert len(outcome.done) == 18
-    assert "8 of 18 cells are done and kept." in said(screen)
+    tasks = {"Landmarks-2": {}}
+    outcome = run_study(study(TABULAR, arms=arms, tasks=tasks), out, console=screen)
+    assert len(outcome.done) == 6
+    assert "4 of 6 cells are done and kept." in said(screen)
     assert before.items() <= stamps(out).items()
-    assert read_results([out]).groupby(["arm", "task", "seed"]).ngroups == 18
+    assert read_results([out]).groupby(["arm", "task", "seed"]).ngroups == 6
 
 
 def test_done_cells_of_other_settings_are_refused_and_nothing_changes(finished):
@@ -89,15 +90,16 @@ def test_a_failing_cell_stops_no_other_and_its_log_is_named(tmp_path, monkeypatc
         processes, "command", lambda path: [sys.executable, "-c", program] if path.name == name else original(path)
     )
     screen = console()
-    outcome = run_study(study(TABULAR, seeds=1), out, console=screen)
+    small = study(TABULAR, seeds=1, tasks={"Landmarks-2": {}})
+    outcome = run_study(small, out, console=screen)
     assert outcome.failed == (name,)
-    assert len(outcome.done) == 3
+    assert len(outcome.done) == 1
     assert f"{name} FAILED: OSError: no space left (log: {out / 'cells' / name / 'log.txt'})" in said(screen)
     text = (out / "summary.md").read_text()
     assert f"{name} (OSError: no space left)" in text
     assert f"cells/{name}/log.txt" in text
     monkeypatch.undo()
-    assert not run_study(study(TABULAR, seeds=1), out, console=console()).failed
+    assert not run_study(small, out, console=console()).failed
 
 
 def test_a_diverged_cell_is_left_out_by_name_and_the_rest_is_reported(finished, tmp_path):
