@@ -13,6 +13,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt "pip>=25.1"
 	$(BIN)/python -m pip install --quiet -c constraints.txt "torch==2.13.0"
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[sb3,epymarl,mpe,fast]" --group test --group lint
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps --group rliable
 	touch $@
 
 demo: install

@@ -1,7 +1,8 @@
 """Collecting episodes in EPyMARL: forked workers against one simulator. python benchmarks/collection.py [--rows 8]
 
 Both runners collect with the same untrained QMIX controller (epsilon 1, as at the start of a run), turn by turn
-(A B A B) in one process; no learner trains. Prints the medians of the env steps per second of every turn, and the
+(A B A B) in one process; no learner trains. The workers run mpe2 where the simulator is JaxMARL's particles, as a user
+would. Prints the medians of the env steps per second of every turn, and the
 median and range of the turns' ratios. Needs a checkout of EPyMARL.
 """
 
@@ -23,15 +24,17 @@ from epymarl_pr import launcher, register
 CONFIGS = {"smax": "map_name", "gymma": "key"}
 
 
-def arguments(env_config: str, task: str, rows: int) -> tuple[Any, SimpleNamespace]:
+def arguments(env_config: str, task: str, rows: int, runner: str) -> SimpleNamespace:
     """EPyMARL's settings of a run of QMIX."""
+    engine = "jaxmarl" if runner == "vectorised" else "mpe2"
     settings = [f"env_args.{CONFIGS[env_config]}={task}", f"batch_size_run={rows}", "use_cuda=False"]
+    settings += [f"env_args.engine={engine}"] * (env_config == "gymma") + [f"runner={runner}"]
     argv = ["--config=qmix", f"--env-config={env_config}", "with", *settings]
     with tempfile.TemporaryDirectory() as folder:
         prepared = launcher.prepare(argv, Path(folder))
     config = {**prepared.config, "device": "cpu", "seed": 0}
     config["env_args"] = {**config["env_args"], "seed": 0}
-    return prepared, SimpleNamespace(**config)
+    return SimpleNamespace(**config)
 
 
 def controller(runner: Any, args: SimpleNamespace) -> None:
@@ -71,13 +74,13 @@ def compare(env_config: str, task: str, rows: int, steps: int, turns: int) -> di
     import torch as th
 
     th.set_num_threads(1)
-    _, args = arguments(env_config, task, rows)
-    register.environments()
-    register.runners()
-    from runners import REGISTRY
-
     runners = {}
     for name in ("parallel", "vectorised"):  # the workers are forked before jax is imported here
+        args = arguments(env_config, task, rows, name)
+        register.environments()
+        register.runners()
+        from runners import REGISTRY
+
         runners[name] = REGISTRY[name](args=args, logger=mock.Mock())
         controller(runners[name], args)
         speed(runners[name], steps // 4)

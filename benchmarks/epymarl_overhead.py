@@ -1,6 +1,7 @@
 """What reciprocity costs in EPyMARL: CPU seconds of whole runs, upstream and with PR in turn, workers included.
 
     python benchmarks/epymarl_overhead.py --rounds 3
+    python benchmarks/epymarl_overhead.py --rounds 3 --agents 6 --algorithms maddpg_ns --arm maptf
 
 Prints one line for each algorithm and team: the ratio of the medians, and the range of the paired ratios.
 """
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--algorithms", nargs="+", default=ALGORITHMS)
     parser.add_argument("--adjacency", default="resample")
     parser.add_argument("--set", nargs="*", default=[], help="settings for both arms, such as use_rnn=True")
+    parser.add_argument("--arm", help="the second arm, such as maptf, instead of the algorithm with PR")
     parser.add_argument("--pr", nargs="*", default=[], help="more settings of PR, such as pr_estimator=full")
     given = parser.parse_args()
     # four adjacent states, the state itself among them
@@ -52,13 +54,15 @@ def main() -> None:
             times: list[tuple[float, float]] = []
             for _ in range(given.rounds):
                 plain = cpu_seconds(algorithm, n_agents, given.steps, given.set)
-                reciprocal = cpu_seconds(f"{algorithm}_pr", n_agents, given.steps, given.set + pr)
+                arm, more = (given.arm, given.pr) if given.arm else (f"{algorithm}_pr", pr)
+                reciprocal = cpu_seconds(arm, n_agents, given.steps, given.set + more)
                 times.append((plain, reciprocal))
             plain, reciprocal = (statistics.median(column) for column in zip(*times, strict=True))
             ratios = [b / a for a, b in times]
             print(
                 f"{algorithm} N={n_agents}: {reciprocal / plain:.3f} ({min(ratios):.3f} to {max(ratios):.3f}), "
-                f"{plain:.1f} s upstream, {reciprocal:.1f} s with PR, {given.rounds} rounds, goal {GOAL.get(n_agents)}",
+                f"{plain:.1f} s upstream, {reciprocal:.1f} s with {given.arm or 'PR'}, "
+                f"{given.rounds} rounds{'' if given.arm else f', goal {GOAL.get(n_agents)}'}",
                 flush=True,
             )
 

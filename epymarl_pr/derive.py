@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from epymarl_pr import options, smax
+from epymarl_pr import options, smax, transfer
 from epymarl_pr.errors import UsageError
 from epymarl_pr.locate import Checkout
 from marl_pr_common import __version__
@@ -32,7 +32,8 @@ LEARNERS = {
 def algorithm(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict[str, Any] | None:
     """The configuration of ``--config=NAME`` with reciprocity, or None where EPyMARL's own file is what is meant.
 
-    That is ``X_pr`` for an ``X.yaml`` of the checkout, or a file of the user's that holds ``pr_*`` keys itself.
+    That is ``X_pr`` for an ``X.yaml`` of the checkout, a file of the user's that holds ``pr_*`` keys itself, or one of
+    :mod:`epymarl_pr.transfer`.
 
     :param given: what the command line sets, dotted names and values
     :raises UsageError: for an unknown name, a learner without reciprocity, or ``pr_*`` keys that are refused
@@ -40,6 +41,9 @@ def algorithm(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict[s
     folder = checkout.src / "config" / "algs"
     own = folder / f"{name}.yaml"
     base = name.removesuffix(SUFFIX)
+    if base in transfer.ALGORITHMS and not own.is_file():
+        return transfer.algorithm(read(folder / f"{transfer.ALGORITHMS[base].base}.yaml"), name, given, SUFFIX)
+    transfer.foreign_keys(given, name)
     source = own if own.is_file() else folder / f"{base}.yaml"
     if not source.is_file():
         raise UsageError(_unknown("--config", name, folder, LEARNERS))
@@ -145,6 +149,7 @@ def _unknown(flag: str, name: str, folder: Path, learners: Mapping[str, str] | t
     names = [file.stem for file in found]
     if learners:
         names += [file.stem + SUFFIX for file in found if read(file).get("learner") in learners]
+        names += [known + suffix for known in transfer.ALGORITHMS for suffix in ("", SUFFIX)]
     close = difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
     return f"{flag}={name}: no such file in {folder}, and nothing to derive it from. Known: {', '.join(names)}.{hint}"

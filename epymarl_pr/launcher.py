@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from epymarl_pr import checks, compat, derive, locate, options, run_dir
+from epymarl_pr import checks, compat, derive, locate, options, run_dir, transfer
 from epymarl_pr.errors import UsageError
 from marl_pr_common.run_guard import end_with_parent
 
@@ -30,12 +30,14 @@ python -m epymarl_pr --config=ALGORITHM --env-config=ENVIRONMENT [with KEY=VALUE
 The command line of EPyMARL's src/main.py, with these additions:
   --config=X_pr           X with Policy Reciprocity, for X in qmix, vdn, iql, mappo, ippo, maa2c, ia2c, maddpg, their
                           _ns, and any X.yaml of yours with one of their learners; any other --config is upstream's
+  --config=maptf, dvm     MAPTF and DVM over maddpg_ns, maptf_mappo over mappo_ns; each with _pr too
   --epymarl-dir=PATH      the EPyMARL checkout (else $EPYMARL_HOME, the current directory or a parent, ./epymarl,
                           ../epymarl, ~/epymarl)
   --run-dir=DIR           all results below DIR, in sacred/ and models/, and how far the run is in status.json;
                           wall_time, cpu_time and updates are logged with every evaluation
   --start-method=METHOD   how worker processes start: fork, spawn or forkserver (else Python's default)
   pr_KEY=VALUE            after `with`: the options of reciprocity; `--pr-keys` lists them with their defaults
+  maptf_KEY, dvm_KEY      likewise, those of the two; `--transfer-keys` lists them
 
 python -m epymarl_pr.search is EPyMARL's search.py with this launcher; python -m epymarl_pr.render films a trained team.
 """
@@ -68,6 +70,10 @@ def main(argv: Sequence[str], namespace: dict[str, Any]) -> None:
         return
     if "--pr-keys" in argv:
         sys.stdout.write("".join(f"{key}: {value}\n" for key, value in options.defaults().items()))
+        return
+    if "--transfer-keys" in argv:
+        for kind in transfer.CONFIGS:
+            sys.stdout.write("".join(f"{key}: {value}\n" for key, value in transfer.defaults(kind).items()))
         return
     end_with_parent()
     with one_message("epymarl_pr"), tempfile.TemporaryDirectory(prefix="epymarl_pr_") as folder:
@@ -155,11 +161,13 @@ def run_main(prepared: Prepared, namespace: dict[str, Any]) -> None:
     config = prepared.config
     # a run that only evaluates has nothing to save when a signal comes
     if not config.get("pr_full_checkpoint") or config.get("evaluate") or config.get("save_replay"):
+        register.replay(config["learner"])
         watch(prepared)
         exec(program, namespace)
         return
     with catch_signals() as stop:
         resume.install(prepared.checkout.src, stop)
+        register.replay(config["learner"])
         watch(prepared)
         exec(program, namespace)
 

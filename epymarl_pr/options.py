@@ -19,6 +19,8 @@ from marl_pr_common.config import ReciprocityConfig, check_literals, from_mappin
 Value = Literal["auto", "Q", "V", "A"]
 
 PREFIX = "pr_"
+LEARNER_PREFIXES = (PREFIX, "maptf_", "dvm_")
+"""What stands before the host's name of a learner in ours."""
 CRITICS_OF_OBSERVATIONS = ("ac_critic", "ac_critic_ns")
 CRITICS = (*CRITICS_OF_OBSERVATIONS, "cv_critic", "cv_critic_ns")
 """EPyMARL's state-value critics that peers can be read from."""
@@ -40,6 +42,9 @@ class Options:
     observation_masks: tuple[tuple[bool, ...], ...] | None = None
     """What each agent sees, (n_agents, obs_dim) booleans (Definition 1); null if all see everything. For learners
     whose values depend on an agent's own observation: q_learner and the critics ac_critic, ac_critic_ns."""
+    own_critics: bool = False
+    """MADDPG: whether n_agents - 1 further critics of each agent's own stand in the place of its peers: the control
+    that tells reciprocity from an ensemble of the same size."""
     seed: int | None = None
     """Seed of PR's own generators; null takes the run's seed."""
     full_checkpoint: bool = False
@@ -83,7 +88,7 @@ def parse(keys: Mapping[str, Any], where: str = "configuration") -> Options:
         rest = {key: value for key, value in given.items() if key in own}
         return from_mapping(Options, {"reciprocity": config, **rest}, where)
     except ValueError as error:
-        raise UsageError(_prefixed(str(error), given)) from error
+        raise UsageError(prefixed(str(error), given)) from error
 
 
 def check_learner(options: Options, args: Any) -> None:
@@ -92,7 +97,9 @@ def check_learner(options: Options, args: Any) -> None:
     :param args: EPyMARL's arguments, with ``learner`` and what that learner reads
     :raises UsageError: naming the key, the learner and what it takes
     """
-    learner = str(args.learner).removeprefix(PREFIX)
+    learner = str(args.learner)
+    for prefix in LEARNER_PREFIXES:
+        learner = learner.removeprefix(prefix)
     on_policy = learner in ("ppo_learner", "actor_critic_learner")
     maddpg = learner == "maddpg_learner"
     allowed = ("auto", "V", "A") if on_policy else ("auto", "Q")
@@ -105,6 +112,7 @@ def check_learner(options: Options, args: Any) -> None:
             "standardise_returns=True with maddpg_learner: EPyMARL's MADDPG fails with it (its statistics have one "
             "entry per agent, its targets one column). Use standardise_returns=False; standardise_rewards works."
         )
+    _check_own_critics(options, learner)
     critic = getattr(args, "critic_type", None)
     if on_policy and critic not in CRITICS:
         raise UsageError(f"critic_type={critic} has no reciprocity. Critics that have: {', '.join(CRITICS)}.")
@@ -121,6 +129,18 @@ def check_learner(options: Options, args: Any) -> None:
         )
 
 
+def _check_own_critics(options: Options, learner: str) -> None:
+    """The control has no peers: what concerns peers and adjacent states has no meaning in it."""
+    if not options.own_critics:
+        return
+    if learner != "maddpg_learner":
+        raise UsageError(f"pr_own_critics=True with {learner}: only maddpg_learner has this control.")
+    for name, plain in (("adjacency", "same"), ("peers", "complete"), ("sync_interval", 1)):
+        value = getattr(options.reciprocity, name)
+        if value != plain:
+            raise UsageError(f"pr_own_critics=True with pr_{name}={value}: own critics need pr_{name}={plain}.")
+
+
 def _own_fields() -> list[str]:
     return [item.name for item in fields(Options) if item.name != "reciprocity"]
 
@@ -130,11 +150,11 @@ def _changed_defaults() -> dict[str, Any]:
     return {key: value for key, value in ours.items() if value != common[key]}
 
 
-def _prefixed(message: str, given: Mapping[str, Any]) -> str:
+def prefixed(message: str, given: Mapping[str, Any], prefix: str = PREFIX) -> str:
     """A message about the field ``kappa`` as one about the key ``pr_kappa``."""
     for key in sorted(given, key=len, reverse=True):
         for mark in ("=", ":", "'"):
-            message = message.replace(f" {key}{mark}", f" {PREFIX}{key}{mark}")
+            message = message.replace(f" {key}{mark}", f" {prefix}{key}{mark}")
         if message.startswith(f"{key}="):
-            message = PREFIX + message
+            message = prefix + message
     return message

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from epymarl_pr import transfer
+
 
 def learners() -> None:
     """Add the reciprocal learners to EPyMARL's ``learners.REGISTRY``.
@@ -10,7 +12,9 @@ def learners() -> None:
     """
     from learners import REGISTRY
 
+    from epymarl_pr.learners.dvm import DVMLearner
     from epymarl_pr.learners.maddpg import PRMADDPGLearner
+    from epymarl_pr.learners.maptf import MAPTFMADDPGLearner, MAPTFPPOLearner
     from epymarl_pr.learners.on_policy import PRActorCriticLearner, PRPPOLearner
     from epymarl_pr.learners.q_learner import PRQLearner
 
@@ -18,6 +22,22 @@ def learners() -> None:
     REGISTRY["pr_ppo_learner"] = PRPPOLearner
     REGISTRY["pr_actor_critic_learner"] = PRActorCriticLearner
     REGISTRY["pr_maddpg_learner"] = PRMADDPGLearner
+    REGISTRY["maptf_maddpg_learner"] = MAPTFMADDPGLearner
+    REGISTRY["maptf_ppo_learner"] = MAPTFPPOLearner
+    REGISTRY["dvm_maddpg_learner"] = DVMLearner
+
+
+def replay(learner: str) -> None:
+    """Let EPyMARL's ``run.py`` make the replay buffer that a learner needs.
+
+    :param learner: its name in the registry
+    """
+    if learner in {found.learner for found in transfer.ALGORITHMS.values()}:
+        import run
+
+        from epymarl_pr.learners.replay import TransferReplay
+
+        run.ReplayBuffer = TransferReplay
 
 
 def environments() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from marl_pr_common.runs import TEAM
+from marl_pr_common.stats.curves import team_size
 from sb3_pr.train_config import Algorithm, TrainConfig
 
 
@@ -68,12 +68,11 @@ def cell_config(shared: TrainConfig, name: str, seed: int) -> TrainConfig:
     )
 
 
-def arm_labels(results: pd.DataFrame) -> dict[str, str]:
+def arm_labels(results: pd.DataFrame, metric: str = "eval/return") -> dict[str, str]:
     """Arm -> its name for readers with the number of agents, from a table in the schema of ``runs``."""
-    agents = results[results["agent"] != TEAM].groupby("arm")["agent"].nunique()
     labels = {}
-    for name in dict.fromkeys(results["arm"]):
-        label = ARMS[name].label if name in ARMS else name
-        count = int(agents.get(name, 1))
-        labels[name] = f"{label}, {count} agent{'' if count == 1 else 's'}"
+    for name, rows in results[results["metric"] == metric].groupby("arm", sort=False):
+        label = ARMS[name].label if name in ARMS else str(name)
+        count = team_size(rows)
+        labels[str(name)] = f"{label}, {count} agent{'' if count == 1 else 's'}"
     return labels

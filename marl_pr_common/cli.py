@@ -18,6 +18,7 @@ COMMANDS = {  # name: what it does; its options are the dataclass `Command` in m
     "compare": "compare algorithms on one task over several seeds, with figure and summary",
     "study": "run a whole study from one YAML, go on with it, and report: arms x tasks x seeds",
     "plot": "draw figure and summary of runs that are there",
+    "report": "write one HTML file with figures, tables and conclusion of runs that are there",
     "demo": "IQL and IQL+PR on Navigation-10, then TD3 and TD3PR on Pendulum-v1, a few minutes",
     "figure": "make figure 2, 3 or 4 of the paper again, with its data",
     "doctor": "say what is installed, what is missing, and what to do",

@@ -68,24 +68,24 @@ def comparable(results: pd.DataFrame, metric: str = "eval/return", exclude: Coll
 
 
 def _without(results: pd.DataFrame, exclude: Collection[str]) -> tuple[pd.DataFrame, list[str]]:
-    known = set(results["run"])
+    known = set(results["run"].unique())
     for name in exclude:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"exclude names {name!r}, which is none of the {len(known)} runs.{hint}")
     notes = [f"Run {name} was left out by request." for name in sorted(exclude)]
-    return results[~results["run"].isin(exclude)], notes
+    return results[~results["run"].isin(exclude)] if exclude else results, notes
 
 
 def _with_metric(results: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, list[str]]:
-    having = set(results.loc[results["metric"] == metric, "run"])
+    having = set(results.loc[results["metric"] == metric, "run"].unique())
     if not having:
         known = ", ".join(sorted(results["metric"].unique())) or "none"
         raise ValueError(f"No run has {metric!r}. Metrics there: {known}.")
-    without = sorted(set(results["run"]) - having)
+    without = sorted(set(results["run"].unique()) - having)
     notes = [f"Run {name} has no {metric} and is left out." for name in without]
-    return results[results["run"].isin(having)], notes
+    return results[results["run"].isin(having)] if without else results, notes
 
 
 def _require_finite(rows: pd.DataFrame, metric: str) -> None:
@@ -102,30 +102,28 @@ def _require_finite(rows: pd.DataFrame, metric: str) -> None:
 
 def _finished(results: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, list[str]]:
     """Without unfinished runs, and with longer ones cut to the budget that most runs of their arm have."""
-    evaluations = results[results["metric"] == metric]
-    by_run = evaluations.groupby(["arm", "task", "run"], sort=False)["env_steps_per_agent"]
-    ends, gap = by_run.max(), by_run.agg(_spacing)
-    notes, dropped, cuts = [], [], {}
-    for (arm, task), lasts in ends.groupby(level=["arm", "task"], sort=False):
-        budget = int(lasts.mode().max())
-        tolerance = float(gap.loc[lasts.index].median())
-        for (_, _, run), last in lasts.items():
+    keys = ["arm", "task", "run"]
+    by_run = results[results["metric"] == metric].groupby(keys, sort=False)["env_steps_per_agent"]
+    runs = by_run.agg(last="max", gap=_spacing).reset_index()
+    runs["limit"], notes = np.inf, []
+    for (arm, task), arm_runs in runs.groupby(["arm", "task"], sort=False):
+        budget, tolerance = int(arm_runs["last"].mode().max()), float(arm_runs["gap"].median())
+        for index, run, last in zip(arm_runs.index, arm_runs["run"], arm_runs["last"], strict=True):
             if last <= budget - tolerance:
-                dropped.append(run)
+                runs.loc[index, "limit"] = -np.inf
                 notes.append(
                     f"Run {run} ended at {last:,} of {budget:,} env steps per agent: it is unfinished and left out."
                 )
             elif last >= budget + tolerance:
-                cuts[run] = budget
+                runs.loc[index, "limit"] = budget
                 notes.append(
                     f"Run {run} went on to {last:,} env steps per agent; it is cut to the {budget:,} of the other runs "
                     f"of {arm} on {task}."
                 )
-    kept = results[~results["run"].isin(dropped)]
-    if cuts:
-        limit = kept["run"].map(cuts).fillna(np.inf)
-        kept = kept[kept["env_steps_per_agent"] <= limit]
-    return kept, notes
+    if notes:
+        limits = results[keys].merge(runs, on=keys, how="left")["limit"].to_numpy()
+        results = results[results["env_steps_per_agent"].to_numpy() <= limits]
+    return results, notes
 
 
 def _spacing(steps: pd.Series) -> float:
@@ -148,7 +146,7 @@ def _differences(task: str, rows: pd.DataFrame) -> Iterator[str]:
     """What arms differ in on one task, each as a phrase."""
     arms = {str(arm): part for arm, part in rows.groupby("arm", sort=False)}
     for column in ("engine", "evaluation"):
-        found = {arm: sorted(set(part[column]) - {""}) for arm, part in arms.items()}
+        found = {arm: sorted(set(part[column].unique()) - {""}) for arm, part in arms.items()}
         if len({value for values in found.values() for value in values}) > 1:
             values = "; ".join(f"{arm}: {' and '.join(map(repr, value)) or 'unknown'}" for arm, value in found.items())
             yield f"{column} on {task}: {values}"
@@ -211,8 +209,8 @@ def _remarks(rows: pd.DataFrame) -> list[str]:
         if len(here["evaluation"].unique()) > 1:
             unknown = ", ".join(sorted(here.loc[here["evaluation"] == "", "arm"].unique()))
             notes.append(f"How {unknown} was evaluated on {task} is not recorded; see to it that it was as the others.")
-    arms = set(rows["arm"])
+    arms = set(rows["arm"].unique())
     for task, here in rows.groupby("task", sort=False):
-        if absent := sorted(arms - set(here["arm"])):
+        if absent := sorted(arms - set(here["arm"].unique())):
             notes.append(f"{', '.join(absent)} was not run on {task}.")
     return notes

@@ -19,10 +19,12 @@ import yaml
 
 from marl_pr_common.arms import arm_labels, cell_config, check_arms
 from marl_pr_common.cells import Cell, is_complete, run_cells
+from marl_pr_common.comparable import comparable
 from marl_pr_common.display import Display
 from marl_pr_common.files import read_json, write_json, write_text
 from marl_pr_common.plots import learning_curves, save_figure
 from marl_pr_common.provenance import as_plain, differences
+from marl_pr_common.readers import read_all
 from marl_pr_common.run_guard import in_use
 from marl_pr_common.runs import INCOMPLETE, RESULTS, read_results, write_results
 from marl_pr_common.summary import summarise
@@ -111,16 +113,28 @@ def collect(cells: Sequence[Cell], out: Path, notes: Sequence[str] = ()) -> None
     report([out], out, notes)
 
 
-def report(paths: Sequence[Path], out: Path, notes: Sequence[str] = ()) -> None:
-    """Write figure and summary of the results in ``paths`` into ``out``.
+def report(
+    paths: Sequence[Path],
+    out: Path,
+    notes: Sequence[str] = (),
+    metric: str = "eval/return",
+    exclude: Sequence[str] = (),
+) -> None:
+    """Write figure and summary of the results in ``paths``, foreign ones included, into ``out``.
 
+    :param exclude: names of runs to leave out; the summary says so
     :raises FileNotFoundError: if there are no results
+    :raises NotComparableError: if arms differ in budget, version of the task, engine or evaluation
     """
-    results = read_results(paths)
-    labels = arm_labels(results)
+    skipped: list[str] = []
+    checked = comparable(read_all(paths, skipped), metric, exclude)
+    results, labels = checked.results, arm_labels(checked.results, metric)
+    rng = np.random.default_rng
     out.mkdir(parents=True, exist_ok=True)
-    save_figure(learning_curves(results, np.random.default_rng(BOOTSTRAP_SEED), labels), out / FIGURE)
-    write_text(out / SUMMARY, summarise(results, np.random.default_rng(BOOTSTRAP_SEED), labels, notes))
+    figure = learning_curves(results, rng(BOOTSTRAP_SEED), labels, metric)
+    save_figure(figure, out / FIGURE)
+    everything = [*notes, *skipped, *checked.notes]
+    write_text(out / SUMMARY, summarise(results, rng(BOOTSTRAP_SEED), labels, everything, metric))
 
 
 def require_comparison_or_unused(out: Path, beside: Sequence[str] = ()) -> None:

@@ -193,10 +193,7 @@ def set_aside(directory: Path) -> None:
 
 
 def check_columns(columns: Iterable[str], where: str, lacking: Iterable[str] = ()) -> None:
-    """Raise ValueError, naming the difference, unless ``columns`` are those of ``SCHEMA`` in any order.
-
-    :param lacking: columns that need not be there
-    """
+    """Raise ValueError, naming the difference, unless ``columns`` are those of ``SCHEMA``; ``lacking`` may miss."""
     found = set(columns)
     missing, unknown = sorted(set(COLUMNS) - set(lacking) - found), sorted(found - set(COLUMNS))
     if missing or unknown:
@@ -230,8 +227,7 @@ def _is_set_aside(path: Path) -> bool:
 
 def _read_table(path: Path) -> pa.Table:
     try:
-        # one thread a file: many files are read at the same time
-        table = pq.ParquetFile(path).read(use_threads=False)
+        table = pq.ParquetFile(path).read(use_threads=False)  # many files are read at the same time
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(
             f"{path} is not a readable Parquet file ({error}): it is damaged or was written only in part. "

@@ -35,9 +35,11 @@ class ArmScores:
     """(n_seeds,) mean height of the learning curve over training"""
 
 
-def score(results: pd.DataFrame, arm: str, task: str, label: str | None = None) -> ArmScores:
+def score(
+    results: pd.DataFrame, arm: str, task: str, label: str | None = None, metric: str = "eval/return"
+) -> ArmScores:
     """Final return and area under the curve of every seed of one arm."""
-    curves = team_curves(results, arm, task)
+    curves = team_curves(results, arm, task, metric)
     label = label or f"{arm}, {curves.n_agents} agent{'s' if curves.n_agents > 1 else ''}"
     area = area_under_curve(curves.env_steps_per_agent, curves.curves)
     return ArmScores(arm, label, curves, curves.curves[:, -1], area)
@@ -48,6 +50,7 @@ def summarise(
     rng: np.random.Generator,
     labels: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
+    metric: str = "eval/return",
 ) -> str:
     """Markdown text about every task in ``results``.
 
@@ -60,7 +63,7 @@ def summarise(
     parts: list[str] = []
     for task in dict.fromkeys(results["task"]):
         here = results[results["task"] == task]
-        arms = [score(here, arm, task, (labels or {}).get(arm)) for arm in dict.fromkeys(here["arm"])]
+        arms = [score(here, arm, task, (labels or {}).get(arm), metric) for arm in dict.fromkeys(here["arm"])]
         parts += [f"# {' / '.join(arm.arm for arm in arms)} on {task}", ""]
         parts += [*_setting(here, task, arms), "", *_table(arms, rng), "", *_conclusion(arms, rng), ""]
     if notes:
@@ -70,6 +73,8 @@ def summarise(
 
 def _setting(results: pd.DataFrame, task: str, arms: Sequence[ArmScores]) -> list[str]:
     lines = [f"- Task: {task}. Engine: {', '.join(dict.fromkeys(results['engine']))}."]
+    if known := [words for words in dict.fromkeys(results["evaluation"]) if words]:
+        lines.append(f"- Evaluation: {'; '.join(known)}.")
     for arm in arms:
         seeds = ", ".join(str(seed) for seed in arm.curves.seeds)
         per_agent, total = arm.curves.env_steps_per_agent[-1], arm.curves.total_env_steps[-1]

@@ -7,6 +7,7 @@ from typing import Any
 from learners.maddpg_learner import MADDPGLearner
 
 from epymarl_pr.learners.action_critics import ActorCritic, ReciprocalActionCritic
+from epymarl_pr.learners.own_critics import OthersOfTheOwn, OwnCritics
 from epymarl_pr.learners.reciprocal import ReciprocalLearner
 from epymarl_pr.learners.shadow import EpisodeBatch
 
@@ -20,9 +21,15 @@ class PRMADDPGLearner(ReciprocalLearner, MADDPGLearner):
     def __init__(self, mac: Any, scheme: Any, logger: Any, args: Any):
         super().__init__(mac, scheme, logger, args)
         self.set_up_reciprocity(args, scheme)
-        self.pr_peers = self.peers_of(self.target_critic)
         dims = scheme["state"]["vshape"], scheme["obs"]["vshape"]
-        self.target_critic = ReciprocalActionCritic(self.target_critic, self.reciprocity, self.pr_peers, *dims)
+        self.pr_others: OthersOfTheOwn | None = None
+        if self.pr_options.own_critics:
+            self.pr_others = OthersOfTheOwn(lambda: MADDPGLearner(mac, scheme, logger, args), args.n_agents - 1)
+            self.target_critic = OwnCritics(self.target_critic, self.reciprocity, self.pr_others, *dims)
+            self.pr_others.follow(self.target_critic)
+        else:
+            self.pr_peers = self.peers_of(self.target_critic)
+            self.target_critic = ReciprocalActionCritic(self.target_critic, self.reciprocity, self.pr_peers, *dims)
         if self.reciprocity.active and self.reciprocity.config.in_actor:
             self.critic = ActorCritic(self.critic, self.target_critic)
 
@@ -33,4 +40,22 @@ class PRMADDPGLearner(ReciprocalLearner, MADDPGLearner):
         self.target_critic.filled = batch["filled"][:, 1:]
         if isinstance(self.critic, ActorCritic):
             self.critic.filled = batch["filled"][:, :-1]
+        if self.pr_others is not None:
+            self.pr_others.train(batch, t_env, episode_num)
         super().train(batch, t_env, episode_num)
+
+    def cuda(self) -> None:
+        """The host's networks, and further critics."""
+        super().cuda()
+        if self.pr_others is not None:
+            self.pr_others.each("cuda")
+
+    def _update_targets_hard(self) -> None:
+        super()._update_targets_hard()
+        if self.pr_others is not None:
+            self.pr_others.each("_update_targets_hard")
+
+    def _update_targets_soft(self, tau: float) -> None:
+        super()._update_targets_soft(tau)
+        if self.pr_others is not None:
+            self.pr_others.each("_update_targets_soft", tau)

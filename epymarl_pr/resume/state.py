@@ -16,7 +16,7 @@ _RUNNER = ("t", "t_env", "log_train_stats_t", "train_returns", "test_returns", "
 
 def learner_state(learner: Any) -> dict[str, Any]:
     """Networks, targets, mixers, optimisers, running statistics and counters: all that a learner's attributes hold."""
-    state = {name: save() for name, save, _ in _parts(learner)}
+    state = {name: save() for name, save, _ in parts(learner)}
     return {**state, "reciprocity": learner.reciprocity.state_dict(), "counters": _counters(learner)}
 
 
@@ -26,21 +26,21 @@ def restore_learner(learner: Any, state: Mapping[str, Any]) -> None:
     :raises ValueError: if it is the state of another kind of learner
     :raises RuntimeError: from torch, if networks have other shapes
     """
-    parts = list(_parts(learner))
-    expected = {name for name, _, _ in parts} | {"reciprocity", "counters"}
+    found = list(parts(learner))
+    expected = {name for name, _, _ in found} | {"reciprocity", "counters"}
     if expected != set(state):
         raise ValueError(
             f"the checkpoint holds {', '.join(sorted(state))}; this learner has {', '.join(sorted(expected))}. "
             "Resume with the command that wrote it."
         )
-    for name, _, load in parts:
+    for name, _, load in found:
         load(state[name])
     learner.reciprocity.load_state_dict(state["reciprocity"])
     for name, value in state["counters"].items():
         setattr(learner, name, value)
 
 
-def _parts(learner: Any) -> Iterator[tuple[str, Any, Any]]:
+def parts(learner: Any) -> Iterator[tuple[str, Any, Any]]:
     """(name, save, load) of every attribute that has a state; one object under two names once."""
     seen: set[int] = set()
     for name, value in vars(learner).items():

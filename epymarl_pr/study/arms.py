@@ -17,6 +17,10 @@ OTHERS = {
     "ia2c": "IA2C",
     "maddpg": "MADDPG",
 }
+TRANSFER = {"maptf": "MAPTF", "maptf_mappo": "MAPTF over MAPPO", "dvm": "DVM"}
+"""Transfer between agents with separate networks."""
+OWN_CRITICS = {"pr_own_critics": True, "pr_adjacency": "same", "pr_peers": "complete", "pr_sync_interval": 1}
+"""As many critics of the agent's own as it has peers, in their place."""
 TEAM_REWARD = {"common_reward": True, "reward_scalarisation": "mean"}
 """What every agent is paid is the mean over agents, on the scale of one agent's own reward."""
 
@@ -30,6 +34,11 @@ def _all() -> Iterator[tuple[str, Arm]]:
     for base, label in (MIXING | OTHERS).items():
         for suffix, networks in (("", ""), ("_ns", ", separate networks")):
             yield from _family(base + suffix, label, networks, own_rewards=base in OTHERS)
+    for name, networks in (("maddpg", ""), ("maddpg_ns", ", separate networks")):
+        yield _arm(f"{name}_own_critics", f"MADDPG, own critics{networks}", f"{name}_pr", OWN_CRITICS)
+    for base, label in TRANSFER.items():
+        yield _arm(base, label, base)
+        yield _arm(f"{base}_pr", f"{label}+PR", f"{base}_pr")
 
 
 def _family(name: str, label: str, networks: str, own_rewards: bool) -> Iterator[tuple[str, Arm]]:

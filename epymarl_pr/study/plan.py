@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
+import functools
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from epymarl_pr import checks, derive, locate, options
 from epymarl_pr.errors import UsageError
 from epymarl_pr.study import probe
+from marl_pr_common.provenance import as_plain
 from marl_pr_common.study.hosts import Plan
 
-OWN = ("config", "env_config")
-"""Settings that are flags of EPyMARL's command line and not keys after `with`."""
+OWN = ("config", "env_config", "resumable")
+"""Settings of a plan that are not keys after `with`: flags of EPyMARL's command line, and what follows from them."""
 ENV_CONFIG = "gymma"
 REFUSED = {
     "seed": "a study sets it, see its `seeds`",
@@ -30,42 +34,57 @@ RESUMABLE = {"pr_full_checkpoint": True, "save_model": True}
 def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
     """See :class:`marl_pr_common.study.hosts.Host`.
 
-    ``settings`` of the plan: ``config``, ``env_config``, ``with`` (dotted keys of EPyMARL) and ``resumable``, whether
-    a killed cell goes on from its checkpoint; else it begins anew.
+    ``settings`` of the plan: ``config``, ``env_config``, dotted keys of EPyMARL, and ``resumable``: whether a killed
+    cell goes on from its checkpoint; else it begins anew.
 
     :raises ValueError: for a setting that is refused, or without a checkout; the message says what to do
     """
     try:
-        return _plan(task, settings)
+        return copy.deepcopy(_plan(task, json.dumps(as_plain(settings), sort_keys=True)))
     except UsageError as error:
         raise ValueError(f"epymarl: {task}: {error}") from error
 
 
-def _plan(task: str, settings: Mapping[str, Any]) -> Plan:
+@functools.cache
+def _plan(task: str, given_settings: str) -> Plan:
+    """The same for every seed."""
+    settings = json.loads(given_settings)
     checkout = locate.find()
     checks.packages()
     name, env_name = str(settings.get("config")), str(settings.get("env_config", ENV_CONFIG))
     given = {key: value for key, value in flat(settings) if key not in OWN}
+    if "resumable" in settings:
+        raise UsageError("resumable: not a setting; arms with reciprocity are, unless pr_full_checkpoint is false.")
     for key, reason in REFUSED.items():
         if key in given:
             raise UsageError(f"{key}={given[key]!r}: not in a study; {reason}.")
-    reciprocal = name.endswith(derive.SUFFIX)
-    if reciprocal:
+    # settings of one transfer algorithm that a study shares are for its arms
+    given = {key: value for key, value in given.items() if _concerns(key, name)}
+    plain = {key: value for key, value in given.items() if not key.startswith(options.PREFIX)}
+    ours = derive.algorithm(checkout, name, plain)
+    if not (ours and (name.endswith(derive.SUFFIX) or str(ours["learner"]).startswith(options.PREFIX))):
+        # settings of reciprocity that a study shares are for the arms that have it
+        given = plain
+    if ours:
         given = RESUMABLE | given
-    else:  # settings of reciprocity that a study shares are for the arms that have it
-        given = {key: value for key, value in given.items() if not key.startswith(options.PREFIX)}
     given |= {f"env_args.{_label(checkout, env_name)}": task.removeprefix(f"{env_name}:")}
     config = configuration(checkout, name, env_name, given)
     checks.full_checkpoint(config)
     n_agents = probe.n_agents(checkout, config)
     resumable = bool(config.get("pr_full_checkpoint"))
     return Plan(
-        settings={"config": name, "env_config": env_name, "with": given, "resumable": resumable},
+        settings={"config": name, "env_config": env_name, "resumable": resumable, **given},
         n_agents=n_agents,
         env_steps_per_agent=int(config["t_max"]),
         total_env_steps=int(config["t_max"]) * n_agents,
         evaluation=protocol(config),
     )
+
+
+def _concerns(key: str, name: str) -> bool:
+    """Whether a key is not one of another transfer algorithm's."""
+    prefix = next((prefix for prefix in options.LEARNER_PREFIXES[1:] if key.startswith(prefix)), "")
+    return name.startswith(prefix.removesuffix("_"))
 
 
 def configuration(checkout: locate.Checkout, name: str, env_name: str, given: Mapping[str, Any]) -> dict[str, Any]:

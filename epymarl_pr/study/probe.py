@@ -33,7 +33,7 @@ def n_agents(checkout: locate.Checkout, config: Mapping[str, Any]) -> int:
     return _ask(str(checkout.root), json.dumps(wanted, sort_keys=True))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _ask(root: str, config: str) -> int:
     done = subprocess.run(
         [sys.executable, "-m", "epymarl_pr.study.probe", root],

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
 from marl_pr_common.checkpoint import StopRequest
 from marl_pr_common.run_guard import PARENT
 
-STOP_SECONDS = 300.0
+STOP_SECONDS = 110.0
 """How long a run may take to end its episode and save after it was asked to end."""
 _LOOK = 0.2
 
@@ -25,7 +25,7 @@ def variables(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, **more}
 
 
-def run(command: list[str], folder: Path, output: IO[str], stop: StopRequest, more: Mapping[str, str]) -> int:
+def run(command: list[str], folder: Path, output: IO[str], stop: StopRequest) -> int:
     """Run a command to its end and return its exit code; it ends with this process, and when ``stop`` is set.
 
     It gets a session of its own: Ctrl-C reaches it through this process only, and no worker of it is left behind.
@@ -33,7 +33,7 @@ def run(command: list[str], folder: Path, output: IO[str], stop: StopRequest, mo
     child = subprocess.Popen(
         command,
         cwd=folder,
-        env=variables(**{PARENT: str(os.getpid()), **more}),
+        env=variables(**{PARENT: str(os.getpid())}),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
@@ -58,7 +58,5 @@ def module(*arguments: str) -> list[str]:
 
 
 def _end_group(leader: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass

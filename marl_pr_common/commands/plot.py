@@ -16,12 +16,17 @@ class Command:
     """Draw the learning curves and write the summary of runs or comparisons that are already there."""
 
     runs: Positional[tuple[Path, ...]]
-    """Run directories, comparison directories or results.parquet files."""
+    """Run directories, comparison directories or results.parquet files; logs of Stable-Baselines3 (folders like
+    td3/Pendulum-v1/seed0 with evaluations.npz, progress.csv or monitor files) and EPyMARL's sacred folders."""
     out: Path
     """Directory for learning_curves.png, learning_curves.svg and summary.md; files of these names are replaced."""
+    metric: str = "eval/return"
+    """What is drawn and compared."""
+    exclude: tuple[str, ...] = ()
+    """Names of runs to leave out, for instance diverged ones. The summary names them."""
 
     def run(self) -> int:
         """Draw; exit code 0."""
-        report(self.runs, self.out)
+        report(self.runs, self.out, metric=self.metric, exclude=self.exclude)
         Display().result(self.out)
         return 0

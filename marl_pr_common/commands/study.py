@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -43,14 +44,14 @@ class Command:
         name = Path(self.study).stem
         out = self.out or Path("runs") / (f"{name}-{scale}" if scale else name)
         config = asked.at(scale)
+        command = shlex.join(["marl-pr", "study", self.study, *(["--scale", scale] if scale else [])])
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         if self.report_only:
-            outcome = report_only(config, out)
+            outcome = report_only(config, out, command)
         else:
-            outcome = run_study(config, out, self.jobs, self.engine, console)
-        for file in ("report.html", "summary.md", "results.parquet"):
-            if (out / file).is_file():
-                console.print(f"Wrote {out / file}", markup=False)
+            outcome = run_study(config, out, self.jobs, self.engine, console, command)
+        for file in sorted([*out.glob("report.html"), *out.glob("*/report.html"), *out.glob("results.parquet")]):
+            console.print(f"Wrote {file}", markup=False)
         for failed in outcome.failed:
             console.print(f"FAILED: {failed}. Log: {out / 'cells' / failed / 'log.txt'}", markup=False)
         return 1 if outcome.failed else 0

@@ -1,4 +1,8 @@
-"""Colours, saving, and intervals that all figures of this package share."""
+"""What the tabular figures share: the project's palette in an order of their own, saving, and intervals.
+
+The intervals are not those of :mod:`marl_pr_common.stats`: Student's t for means, and an order statistic for medians
+of steps that may be infinite. The numbers printed in docs/tabular.md were made with them, and stay what they are.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +13,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student
 
-COLOURS = ("#000000", "#0072B2", "#E69F00", "#CC79A7", "#009E73", "#D55E00", "#56B4E9")
+from marl_pr_common.plots.style import OKABE_ITO, SVG, save_figure
+
+COLOURS = tuple(OKABE_ITO[index] for index in (6, 0, 5, 3, 2, 1, 4))
 """Okabe and Ito: told apart by colour-blind eyes. Line styles differ as well."""
 DASHES = ("-", ":", "--", "-.", "-", "--", "-.")
 
 
 def save(figure: Any, path: Path) -> list[Path]:
-    """Write ``path`` as PNG (150 dpi) and SVG (text as text), and close the figure.
+    """Write ``path`` as PNG (150 dpi) and SVG (text as text), without empty margins, and close the figure.
 
     :param path: without suffix; its folder is made
     """
     from matplotlib import pyplot as plt
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    written = [path.with_name(path.name + suffix) for suffix in (".png", ".svg")]
-    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "marl-pr"}):
-        figure.savefig(written[0], dpi=150, bbox_inches="tight")
-        figure.savefig(written[1], bbox_inches="tight", metadata={"Date": None})
+    written = save_figure(figure, path, dpi=150, tight=True, style=SVG)
     plt.close(figure)
-    return written
+    return list(written)
 
 
 def new_figure(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Any, Any]:

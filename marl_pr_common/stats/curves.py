@@ -62,6 +62,9 @@ class TeamCurves:
             )
 
 
+_NUMBERS = ["seed", "agent", "env_steps_per_agent", "total_env_steps", "value"]
+
+
 def team_curves(results: pd.DataFrame, arm: str, task: str, metric: str = "eval/return") -> TeamCurves:
     """Average the agents of each seed and line the seeds up; points that a seed lacks are left out for all.
 
@@ -72,7 +75,8 @@ def team_curves(results: pd.DataFrame, arm: str, task: str, metric: str = "eval/
     :param results: a table in the schema of ``runs``
     :raises ValueError: if the arm has no such rows, a value is not finite, or its seeds share no range of steps
     """
-    here = results[(results["arm"] == arm) & (results["task"] == task) & (results["metric"] == metric)]
+    chosen = (results["arm"] == arm) & (results["task"] == task) & (results["metric"] == metric)
+    here = results.loc[chosen, _NUMBERS]  # copying the strings of a large table takes longer than all the rest
     if here.empty:
         known = ", ".join(sorted(results["metric"].unique()))
         raise ValueError(f"No rows for arm={arm!r}, task={task!r}, metric={metric!r}. Metrics there: {known}.")
@@ -80,7 +84,7 @@ def team_curves(results: pd.DataFrame, arm: str, task: str, metric: str = "eval/
     rows = here if per_agent.empty else per_agent
     broken = rows[~np.isfinite(rows["value"])]
     if len(broken):
-        runs = ", ".join(sorted(broken["run"].unique()))
+        runs = ", ".join(sorted(results.loc[broken.index, "run"].unique()))
         raise ValueError(f"{metric} is not finite in {runs}: the run diverged. Leave it out by name, and say so.")
     points = rows.groupby(["seed", "env_steps_per_agent"])
     table = points["value"].mean().unstack()
@@ -95,9 +99,21 @@ def team_curves(results: pd.DataFrame, arm: str, task: str, metric: str = "eval/
         env_steps_per_agent=common.columns.to_numpy(dtype=np.int64),
         total_env_steps=np.rint(np.interp(common.columns, totals.index, totals)).astype(np.int64),
         curves=common.to_numpy(dtype=np.float64),
-        n_agents=1 if per_agent.empty else int(per_agent["agent"].nunique()),
+        n_agents=team_size(rows),
         interpolated=interpolated,
     )
+
+
+def team_size(rows: pd.DataFrame) -> int:
+    """Number of agents of one arm; where only the team has rows, total env steps over those of each agent.
+
+    :param rows: of one metric
+    """
+    per_agent = rows.loc[rows["agent"] != TEAM, "agent"]
+    if len(per_agent):
+        return int(per_agent.nunique())
+    per_agent_steps, total = (int(rows[name].max()) for name in ("env_steps_per_agent", "total_env_steps"))
+    return max(1, round(total / max(1, per_agent_steps)))
 
 
 def _read_off(table: pd.DataFrame, n_points: int, where: str) -> pd.DataFrame:

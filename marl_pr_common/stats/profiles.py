@@ -47,11 +47,11 @@ def performance_profile(
     check_level(level)
     array, at = _values(values), np.atleast_1d(np.asarray(taus, dtype=np.float64))
     n_seeds, n_tasks = array.shape
-    above = (array[:, :, None] > at).reshape(array.size, -1) / array.size
+    above = (array[:, :, None] > at).reshape(array.size, -1).astype(np.float64)
     draws = stratified_draws([n_seeds], n_tasks, rng, n_resamples)
     resampled = np.concatenate([counted(rows).reshape(len(rows), -1) @ above for (rows,) in draws])
-    low, high = quantiles(resampled, level)
-    return Profile(at, above.sum(axis=0), low, high)
+    low, high = quantiles(resampled / array.size, level)
+    return Profile(at, above.mean(axis=0), low, high)
 
 
 def _values(values: Scores | Floats) -> Floats:

@@ -68,7 +68,8 @@ def scores(
         tasks = tuple(dict.fromkeys(results.loc[results["arm"] == arm, "task"]))
     if not tasks:
         raise ValueError(f"No rows for arm={arm!r}. Arms there: {', '.join(sorted(results['arm'].unique()))}.")
-    by_task = [team_curves(results, arm, task, metric) for task in tasks]
+    mine = results[(results["arm"] == arm) & (results["metric"] == metric)]
+    by_task = [team_curves(mine if len(mine) else results, arm, task, metric) for task in tasks]
     seeds = by_task[0].seeds
     for curves in by_task[1:]:
         seeds = np.intersect1d(seeds, curves.seeds)

@@ -27,6 +27,8 @@ from marl_pr_common.study.hosts import CellRun, Plan, load_host
 MANIFEST = "manifest.json"
 DONE = "DONE"
 RUN_DIRECTORY = "run"
+SECONDS_TO_SAVE = 120.0
+"""How long a cell that was asked to end may take to save its checkpoint."""
 LOG = "log.txt"
 
 
@@ -73,7 +75,7 @@ def run(directory: Path) -> None:
     :raises RunInUseError: if another process runs it
     :raises ValueError: if its files are damaged, or the host refuses a setting
     """
-    with exclusive(directory):
+    with exclusive(directory, SECONDS_TO_SAVE):  # one that a killed study left is still saving
         if is_done(directory):
             return
         manifest = read_manifest(directory)

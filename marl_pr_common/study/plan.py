@@ -49,6 +49,8 @@ def resolve(config: StudyConfig, out: Path) -> tuple[Cell, ...]:
                 manifest = Manifest(name, config.host, arm, label, task, seed, plan)
                 cells.append(Cell(manifest, out / CELLS / name))
     _require_unique(cells)
+    if config.sweep and not swept(config, tuple(cells)):
+        raise ValueError(f"sweep={config.sweep!r}: no arm has a number there; expected a setting such as pr.kappa.")
     return tuple(cells)
 
 

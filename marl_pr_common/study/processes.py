@@ -15,11 +15,9 @@ from typing import Literal
 
 from marl_pr_common.run_guard import PARENT
 from marl_pr_common.status import read_status
-from marl_pr_common.study.cell import LOG, RUN_DIRECTORY, is_done
+from marl_pr_common.study.cell import LOG, RUN_DIRECTORY, SECONDS_TO_SAVE, is_done
 
 State = Literal["done", "failed", "stopped"]
-SECONDS_TO_SAVE = 120.0
-"""How long a cell that is asked to end may take to save its checkpoint."""
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 

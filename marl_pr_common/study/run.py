@@ -44,6 +44,7 @@ def run_study(
     jobs: int = 2,
     engine: engines.Engine = "local",
     console: Console | None = None,
+    command: str = "",
 ) -> Outcome:
     """Run the cells of a study that are not done yet, then report on all that are.
 
@@ -51,6 +52,7 @@ def run_study(
 
     :param config: at one scale (:meth:`StudyConfig.at`)
     :param jobs: cells at the same time
+    :param command: what the report gives as the command that makes it again
     :raises ValueError: if a setting is refused, done cells in ``out`` have other settings, or another process works on
         ``out``; nothing is changed then
     :raises FileExistsError: if ``out`` holds something else
@@ -68,18 +70,19 @@ def run_study(
             progress.line(f"{len(cells) - len(todo)} of {len(cells)} cells are done and kept.")
         _run(engine, todo, jobs, out, progress)
         failed = {ended.directory: ended.error for ended in progress.ended.values() if ended.state == "failed"}
-        report(config, cells, out, failed)
+        report(config, cells, out, failed, command)
     done = tuple(cell.name for cell in cells if is_done(cell.directory))
     return Outcome(done, tuple(cell.name for cell in cells if str(cell.directory) in failed))
 
 
-def report_only(config: StudyConfig, out: Path) -> Outcome:
+def report_only(config: StudyConfig, out: Path, command: str = "") -> Outcome:
     """Write the report of what is done in ``out``; nothing is run.
 
     :raises ValueError: if no cell is done
     """
     cells = resolve(config, out)
-    report(config, cells, out, {})
+    if not report(config, cells, out, {}, command):
+        raise ValueError(f"{out} has no done cell to report on.")
     return Outcome(tuple(cell.name for cell in cells if is_done(cell.directory)), ())
 
 

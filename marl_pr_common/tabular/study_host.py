@@ -95,7 +95,8 @@ class _Run:
         cell = self.cell
         if not going_on:
             record(self.directory, cell.plan, cell.seed, arm=cell.arm, task=cell.task, engine=ENGINE)
-        self.writer = ResultsWriter(self.directory, RunIdentity(cell.name, cell.arm, cell.task, ENGINE, cell.seed))
+        identity = RunIdentity(cell.name, cell.arm, cell.task, ENGINE, cell.seed, cell.plan.evaluation)
+        self.writer = ResultsWriter(self.directory, identity)
         try:
             if going_on:
                 self._restore()
@@ -109,6 +110,7 @@ class _Run:
 
     def _learn(self) -> None:
         last, every = self.budget.steps_per_agent, self.budget.eval_every
+        self.trainer.train(0)  # compiles the loop, which is no training time
         if self.writer.n_rows == 0:
             self._evaluate()
         while self.trainer.steps < last:

@@ -13,10 +13,12 @@ from marl_pr_common.config import ReciprocityConfig, from_mapping
 from marl_pr_common.configs import config_names, config_root, find_config, load_config, read_yaml
 from sb3_pr.train_config import TrainConfig
 
+RUNS = [name for name in config_names() if not name.startswith("studies/")]
+"""Studies have a schema of their own, see tests/study/test_studies.py."""
 PAPER = {"learning_rate": 3e-4, "buffer_size": 1_000_000, "gamma": 0.99, "action_noise": 0.1, "batch_size": 256}
 
 
-@pytest.mark.parametrize("name", config_names())
+@pytest.mark.parametrize("name", RUNS)
 def test_every_yaml_matches_its_dataclass_and_comments_every_key(name):
     config = load_config(TrainConfig, name)
     path = find_config(name)

@@ -143,6 +143,5 @@ def test_step_labels():
 def test_every_upstream_arm_has_its_controls():
     for family in ("td3", "ddpg"):
         names = {name for name in ARMS if name.startswith(family)}
-        assert names == {
-            family + suffix for suffix in ("", "_pr", "_independent", "_shared_replay", "_pr_shared_replay")
-        }
+        suffixes = ("", "_pr", "_independent", "_shared_replay", "_pr_shared_replay", "_own_critics")
+        assert names == {family + suffix for suffix in suffixes}

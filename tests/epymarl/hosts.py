@@ -10,7 +10,7 @@ import numpy as np
 import torch as th
 import yaml
 
-from epymarl_pr import derive, locate
+from epymarl_pr import derive, locate, transfer
 from epymarl_pr.register import learners
 
 ALGORITHMS = [
@@ -56,6 +56,10 @@ def learner(checkout: locate.Checkout, name: str, **changes: Any) -> Any:
     from controllers import REGISTRY as controllers
     from learners import REGISTRY
 
+    make = ReplayBuffer
+    if name.removesuffix(derive.SUFFIX) in transfer.ALGORITHMS:
+        from epymarl_pr.learners.replay import TransferReplay as make
+
     n, agents = args.n_agents, {"group": "agents"}
     scheme = {
         "state": {"vshape": STATE_DIM},
@@ -66,7 +70,7 @@ def learner(checkout: locate.Checkout, name: str, **changes: Any) -> Any:
         "reward": {"vshape": (1,) if args.common_reward else (n,)},
     }
     preprocess = {"actions": ("actions_onehot", [OneHot(out_dim=args.n_actions)])}
-    buffer = ReplayBuffer(scheme, {"agents": n}, EPISODES, LIMIT + 1, preprocess=preprocess)
+    buffer = make(scheme, {"agents": n}, EPISODES, LIMIT + 1, preprocess=preprocess)
     th.manual_seed(args.seed)
     np.random.seed(args.seed)
     mac = controllers[args.mac](buffer.scheme, {"agents": n}, args)
@@ -96,6 +100,9 @@ def batch(made: Any, seed: int = 0, masked: bool = True) -> Any:
                 data["reward"] = [rng.normal(size=1 if args.common_reward else args.n_agents)]
                 data["terminated"] = [(t == length - 1 and episode % 2 == 0,)]
             buffer.update(data, bs=episode, ts=t)
+    if "options" in buffer.data.transition_data:
+        held = buffer.data.transition_data["options"]
+        held[:] = th.from_numpy(np.random.default_rng(seed).integers(args.n_agents, size=held.shape))
     buffer.episodes_in_buffer = EPISODES
     sample = buffer.sample(args.batch_size)
     return sample[:, : sample.max_t_filled()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from epymarl_pr import derive, options
+from epymarl_pr import derive, options, transfer
 from epymarl_pr.errors import UsageError
 from epymarl_pr.locate import Checkout
 from marl_pr_common import __version__
@@ -72,6 +73,27 @@ def test_a_file_named_x_pr_wins_over_the_derived_one(edited: Checkout, learner: 
     assert (derived["pr_kappa"], derived["lr"], derived["learner"]) == (0.75, 0.5, "pr_q_learner")
 
 
+@pytest.mark.parametrize("suffix", ["", "_pr"])
+@pytest.mark.parametrize("name", transfer.ALGORITHMS)
+def test_transfer(edited: Checkout, name: str, suffix: str) -> None:
+    found = transfer.ALGORITHMS[name]
+    file = algs(edited) / f"{found.base}.yaml"
+    file.write_text(file.read_text() + "\nlr: 0.123\n")
+    derived = derive.algorithm(
+        edited, name + suffix, {f"{found.kind}_batch_size": 7, "lr": 0.1} if name == "dvm" else {}
+    )
+    off = {} if suffix else {"pr_kappa": 0.0}
+    added = {**options.defaults(), **off, **transfer.defaults(found.kind)}
+    assert derived == {**derive.read(file), **added, "name": name + suffix, "learner": found.learner}
+    assert derived["lr"] == 0.123
+
+
+def test_transfer_keys_are_those_of_the_dataclasses_and_parse_to_themselves() -> None:
+    for kind, config in transfer.CONFIGS.items():
+        assert transfer.parse(yaml.safe_load(yaml.safe_dump(transfer.defaults(kind))), kind) == config()
+        assert set(transfer.defaults(kind)) == {f"{kind}_{field.name}" for field in dataclasses.fields(config)}
+
+
 MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("qmx_pr", {}, "--config=qmx_pr: no such file.*Known: .*qmix_pr.*Did you mean qmix_pr"),
     ("qmx", {}, "Did you mean qmix"),
@@ -81,6 +103,18 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("qmix_pr", {"pr_kapa": 0.5}, "unknown key pr_kapa.*Did you mean pr_kappa"),
     ("maddpg_pr", {"standardise_returns": True}, "standardise_returns=True with maddpg_learner"),
     ("mappo_ns_pr", {"pr_z": "Q"}, "pr_z=Q with ppo_learner"),
+    ("matpf", {}, "Did you mean maptf"),
+    ("maptf", {"maptf_c4": 1}, "unknown key maptf_c4. Known keys: maptf_options, .*Did you mean maptf_c"),
+    ("maptf_pr", {"maptf_xi": -1}, "maptf_xi=-1.0: expected a finite number >= 0"),
+    ("maptf", {"pr_kappa": 0.5}, "pr_kappa with --config=maptf: .* Use --config=maptf_pr"),
+    ("maptf_pr", {"pr_kapa": 0.5}, "unknown key pr_kapa.*Did you mean pr_kappa"),
+    ("dvm", {"maptf_c1": 1.0}, "maptf_c1 with --config=dvm: it belongs to --config=maptf and maptf_pr"),
+    ("maddpg_ns", {"dvm_episodes": 1}, "dvm_episodes with --config=maddpg_ns: it belongs to --config=dvm"),
+    ("dvm", {"dvm_episodes": 0}, "dvm_episodes=0: expected a finite number > 0"),
+    ("dvm", {"use_rnn": True}, "use_rnn=True with dvm: it needs use_rnn=False"),
+    ("maptf_mappo", {"agent": "rnn"}, "agent=rnn with maptf: it needs agent=rnn_ns. .*nothing to transfer"),
+    ("dvm_pr", {"standardise_returns": True}, "standardise_returns=True with maddpg_learner"),
+    ("maptf_mappo_pr", {"pr_z": "Q"}, "pr_z=Q with ppo_learner"),
 ]
 
 

@@ -35,6 +35,32 @@ RELIED_ON = {
         "state | observation | last action | identity",
         "8d2eab6f934a",
     ),
+    "controllers.maddpg_controller.MADDPGMAC.forward": (
+        "answers with logits; hidden_states is read and set",
+        "a59cbfba578a",
+    ),
+    "controllers.maddpg_controller.MADDPGMAC.select_actions": (
+        "the runner asks the controller that the learner got",
+        "02a6204af40b",
+    ),
+    "modules.agents.rnn_ns_agent.RNNNSAgent.forward": ("asks self.agents[i] for agent i", "ee877a69c829"),
+    "modules.critics.maddpg_ns.MADDPGCriticNS.forward": (
+        "inputs | joint action; asks self.critics[i] for agent i",
+        "0a1d6c481336",
+    ),
+    "components.episode_buffer.ReplayBuffer.insert_episode_batch": ("takes every column of an episode", "3193ff63f793"),
+    "learners.ppo_learner.PPOLearner.train": (
+        "steps agent_optimiser once an epoch, after its own gradient",
+        "a79f60c61c4e",
+    ),
+    "runners.episode_runner.EpisodeRunner.run": (
+        "select_actions at every step and the last state; test_mode",
+        "aef69302a28c",
+    ),
+    "runners.parallel_runner.ParallelRunner.run": (
+        "as the episode runner; bs are those that still play",
+        "6e97e90bbd6c",
+    ),
     "controllers.basic_controller.BasicMAC.forward": ("hidden_states is read and set", "44e1b0958160"),
     "controllers.basic_controller.BasicMAC._build_inputs": ("reads obs and actions_onehot", "d785eb35ca0d"),
     "controllers.non_shared_controller.NonSharedMAC.forward": ("as in BasicMAC", "44e1b0958160"),

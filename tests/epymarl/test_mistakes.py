@@ -148,3 +148,7 @@ def test_help_needs_nothing(tmp_path: Path) -> None:
     code, text = end(RUN.format(arguments=["--pr-keys"]), tmp_path)
     assert code == 0
     assert "pr_kappa: 0.5" in text
+    code, text = end(RUN.format(arguments=["--transfer-keys"]), tmp_path)
+    assert code == 0
+    assert "maptf_c1: 0.005" in text
+    assert "dvm_episodes: 1000" in text

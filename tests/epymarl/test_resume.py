@@ -22,11 +22,17 @@ from tests.epymarl import runs
 from tests.epymarl.test_identical import same
 
 LBF = "lbforaging:Foraging-5x5-2p-1f-v3"
+SPREAD = "epymarl_pr:spread-3-v0"
 FULL = ["pr_full_checkpoint=True", "save_model=True", "save_model_interval=150", "pr_adjacency=resample"]
 CASES = [
     pytest.param("qmix_ns_pr", LBF, ["use_rnn=True", "pr_sync_interval=3"], id="qmix"),
     pytest.param("mappo_ns_pr", LBF, ["batch_size_run=2", "buffer_size=4", "standardise_returns=True"], id="mappo"),
-    pytest.param("maddpg_ns_pr", "epymarl_pr:spread-3-v0", ["pr_in_actor=True"], id="maddpg"),
+    pytest.param("maddpg_ns_pr", SPREAD, ["pr_in_actor=True"], id="maddpg"),
+    pytest.param("maptf_pr", SPREAD, ["maptf_option_start=100", "maptf_target_interval=7"], id="maptf"),
+    pytest.param("dvm_pr", SPREAD, ["dvm_episodes=7", "dvm_minibatches=5", "dvm_batch_size=32"], id="dvm",
+                 marks=pytest.mark.slow),
+    pytest.param("maptf_mappo_pr", SPREAD, ["batch_size_run=2", "buffer_size=4", "maptf_option_start=100"],
+                 id="maptf-mappo", marks=pytest.mark.slow),
     pytest.param("maddpg_pr", "pz-mpe-simple-spread-v3", [], id="maddpg-pz", marks=pytest.mark.slow),
     pytest.param("iql_pr", "epymarl_pr:pp-3-v0", ["env_args.prey=random"], id="iql-pp", marks=pytest.mark.slow),
     pytest.param("ia2c_pr", LBF, ["batch_size_run=2", "buffer_size=2", "batch_size=2", "pr_z=A"], id="ia2c",
@@ -110,16 +116,30 @@ def test_random_kills_leave_something_to_resume_from(checkout: Checkout, tmp_pat
         reached = step
 
 
-def test_upstream_reads_what_a_full_checkpoint_run_saves(checkout: Checkout, tmp_path: Path) -> None:
+SAVED = {"agent.th", "critic.th", "agent_opt.th", "critic_opt.th"}
+
+
+@pytest.mark.parametrize(
+    "algorithm, base, key, files",
+    [
+        pytest.param("qmix_pr", "qmix", LBF, {"agent.th", "mixer.th", "opt.th"}, id="qmix"),
+        pytest.param("maptf_pr", "maddpg_ns", SPREAD, SAVED, id="maptf", marks=pytest.mark.slow),
+        pytest.param("maptf_mappo_pr", "mappo_ns", SPREAD, SAVED, id="maptf-mappo", marks=pytest.mark.slow),
+        pytest.param("dvm_pr", "maddpg_ns", SPREAD, SAVED, id="dvm", marks=pytest.mark.slow),
+    ],
+)
+def test_upstream_reads_what_a_full_checkpoint_run_saves(
+    checkout: Checkout, tmp_path: Path, algorithm: str, base: str, key: str, files: set[str]
+) -> None:
     root = runs.clone(checkout, tmp_path / "epymarl")
-    runs.run(runs.command(root, "qmix_pr", LBF, *FULL, "t_max=200"), tmp_path / "run")
+    runs.run(runs.command(root, algorithm, key, *FULL, "t_max=200"), tmp_path / "run")
     (models,) = folders(tmp_path / "run")
     steps = sorted(int(path.name) for path in models.iterdir() if path.name.isdigit())
-    assert {file.name for file in (models / str(steps[-1])).iterdir()} == {"agent.th", "mixer.th", "opt.th"}
+    assert {file.name for file in (models / str(steps[-1])).iterdir()} == files
     evaluate = [f"checkpoint_path={models}", "evaluate=True"]
     printed = [
-        runs.run(runs.command(root, name, LBF, *evaluate, *more), tmp_path / name)
-        for name, more in (("qmix_pr", ["pr_full_checkpoint=True"]), ("qmix", []))
+        runs.run(runs.command(root, name, key, *evaluate, *more), tmp_path / name)
+        for name, more in ((algorithm, ["pr_full_checkpoint=True"]), (base, []))
     ]
     ours, upstream = (
         [line.split("test_return_mean:")[1].split()[0] for line in text.splitlines() if "test_return_mean:" in line]

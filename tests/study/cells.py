@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 from marl_pr_common.runs import RESULTS, read_results
+from marl_pr_common.study.config import overlay
 from marl_pr_common.study.hosts import CellRun, Plan, load_host, require_arm
 
 TIMES = ["wall_time", "cpu_time"]
@@ -27,7 +28,7 @@ TIMES = ["wall_time", "cpu_time"]
 def cell(host: str, arm: str, task: str, seed: int, settings: Mapping[str, Any]) -> CellRun:
     """The cell of a study with these settings."""
     module = load_host(host)
-    merged = {**settings, **require_arm(module, arm).settings}
+    merged = overlay(settings, require_arm(module, arm).settings)
     return CellRun(f"{arm}-seed{seed}", arm, task, seed, module.plan(task, seed, merged))
 
 

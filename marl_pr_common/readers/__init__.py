@@ -1,0 +1,100 @@
+"""Results that this package did not make, in its results schema: Stable-Baselines3's logs and EPyMARL's sacred folders.
+
+from marl_pr_common import readers
+results = readers.read("logs/td3/Pendulum-v1_1")                   # the kind is detected
+results = readers.read("log", arm="td3", task="Hopper-v5", seed=3)  # what its files do not say
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from marl_pr_common.provenance import RUN
+from marl_pr_common.readers import epymarl, sb3
+from marl_pr_common.runs import INCOMPLETE, RESULTS, check_once, read_results, results_file
+
+__all__ = ["read", "read_all"]
+
+
+def read(path: Path | str, **given: Any) -> pd.DataFrame:
+    """One foreign run as a table in the schema of ``runs``.
+
+    :param path: an EPyMARL run's sacred folder, or the folder or one file of Stable-Baselines3's logs
+    :param given: columns of ``RunIdentity`` (arm, task, seed, engine, evaluation, run) to take instead of what the
+        files say, and ``n_agents``
+    :raises FileNotFoundError: if there is no such path
+    :raises ValueError: if it is of neither kind, is damaged, or does not say what it is a run of
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist. Give the folder of a run.")
+    for kind in (epymarl, sb3):
+        if kind.is_run(path):
+            return kind.read(path, **given)
+    raise ValueError(
+        f"{path} holds neither {RESULTS}, nor EPyMARL's run.json and config.json, nor Stable-Baselines3's "
+        f"{sb3.NPZ}, {sb3.PROGRESS} or {sb3.MONITOR}."
+    )
+
+
+def read_all(paths: Sequence[Path], notes: list[str] | None = None) -> pd.DataFrame:
+    """Runs of this package and foreign ones below ``paths`` in one table.
+
+    A folder with a ``results.parquet`` of its own counts as that. Elsewhere every run below is read.
+
+    :param notes: if given, files found below a folder that can't be read are left out, and said so here
+    :raises FileNotFoundError: if a path does not exist or holds no run
+    :raises ValueError: if a file named itself cannot be read, or a run comes twice
+    """
+    own: list[Path] = []
+    foreign: list[tuple[Path, bool]] = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{path} does not exist. Give a run directory, a comparison directory or a {RESULTS}."
+            )
+        if _foreign(path):
+            foreign.append((path, True))
+            continue
+        below = list(_below(path)) if results_file(path) is None else []
+        foreign += [(found, False) for found in below]
+        if not below or any(path.rglob(RESULTS)):
+            own.append(path)
+    tables = [read_results(own, notes)] if own else []
+    for path, named in dict.fromkeys(foreign):
+        try:
+            options = {"notes": notes} if epymarl.is_run(path) else {}
+            tables.append(read(path, **options))
+        except ValueError as error:
+            if named or notes is None:
+                raise
+            notes.append(f"Left out: {error}")
+    if not tables:
+        raise ValueError(f"No run could be read. {' '.join(notes or [])}")
+    results = pd.concat(tables, ignore_index=True)
+    check_once(results)
+    return results
+
+
+def _foreign(path: Path) -> bool:
+    if path.suffix == ".parquet" or (path / RESULTS).is_file():
+        return False
+    # our own runs write progress.csv too, and those that have no results yet have nothing to read
+    return epymarl.is_run(path) or (sb3.is_run(path) and not (path / RUN).is_file())
+
+
+def _below(path: Path) -> Iterator[Path]:
+    """Folders of foreign runs below ``path``, but for parts of another run and what interrupted runs left."""
+    if not path.is_dir():
+        return
+    for child in sorted(child for child in path.iterdir() if child.is_dir() and INCOMPLETE not in child.name):
+        if (child / RESULTS).is_file() or child.name in ("_sources", "checkpoints"):
+            continue
+        if _foreign(child):
+            yield child
+        else:
+            yield from _below(child)

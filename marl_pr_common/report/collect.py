@@ -1,0 +1,90 @@
+"""What lies beside results on disk: settings, versions, commit, hardware and command lines of their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from marl_pr_common.files import read_json
+from marl_pr_common.provenance import RUN
+from marl_pr_common.report.context import ReportContext
+from marl_pr_common.runs import INCOMPLETE, RESULTS
+
+_SAME_IN_ALL = ("versions", "git", "hardware")
+_ONE_OF_EACH = ("python", "platform")
+
+
+def context_of(paths: Sequence[Path], title: str = "") -> ReportContext:
+    """The context of runs, comparisons or tables, from the ``run.json`` files in and below their directories.
+
+    Where runs differ, in a version for instance, all values are given. Without any ``run.json`` the report says that
+    nothing is known.
+
+    :param paths: as for ``read_results``
+    :param title: by default the names of the paths
+    """
+    records = [read_json(file) for file in _run_files(paths)]
+    if not records:
+        return ReportContext(title=title or _names(paths), notes=["No run.json: versions and settings are unknown."])
+    firsts: dict[tuple[str, str], dict[str, Any]] = {}
+    for record in records:
+        firsts.setdefault((str(record.get("arm", "run")), str(record.get("config", {}).get("env", ""))), record)
+    configs = {arm: record.get("config", {}) for (arm, _), record in reversed(firsts.items())}
+    whole = {" on ".join(filter(None, names)): record.get("config", {}) for names, record in firsts.items()}
+    started = sorted(str(record["started"]) for record in records if "started" in record)
+    provenance: dict[str, Any] = {key: merged([record.get(key) or {} for record in records]) for key in _SAME_IN_ALL}
+    provenance |= merged([{key: record[key] for key in _ONE_OF_EACH if key in record} for record in records])
+    if started:
+        provenance["started"] = f"{started[0]} to {started[-1]}" if started[0] != started[-1] else started[0]
+    return ReportContext(
+        title=title or _names(paths),
+        settings=differing(configs, ignore=("seed", "env")),
+        config_text=yaml.safe_dump(whole, sort_keys=False, allow_unicode=True),
+        command="\n".join(str(record["command"]) for record in firsts.values() if "command" in record),
+        provenance=provenance,
+        notes=[f"Configuration and commands: those of the first run of each arm and task, of {len(records)} runs."],
+    )
+
+
+def merged(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Every key with its value, or with all values, joined by ``or``, where the records differ."""
+    values: dict[str, list[Any]] = {}
+    for record in records:
+        for key, value in record.items():
+            known = values.setdefault(key, [])
+            if value not in known:
+                known.append(value)
+    return {key: known[0] if len(known) == 1 else " or ".join(map(str, known)) for key, known in values.items()}
+
+
+def differing(configs: Mapping[str, Mapping[str, Any]], ignore: Sequence[str] = ("seed",)) -> dict[str, dict[str, Any]]:
+    """The settings, nested ones as ``pr.kappa``, that are not equal in all arms."""
+    flat = {arm: dict(_flat(config)) for arm, config in configs.items()}
+    keys = dict.fromkeys(key for values in flat.values() for key in values if key not in ignore)
+    unequal = [key for key in keys if len({str(values.get(key)) for values in flat.values()}) > 1]
+    return {arm: {key: values[key] for key in unequal if key in values} for arm, values in flat.items()}
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    items: list[tuple[str, Any]] = []
+    for key, value in config.items():
+        items += _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
+    return items
+
+
+def _run_files(paths: Sequence[Path]) -> list[Path]:
+    """Of finished runs: what interrupted ones left is no result, unless it is named itself."""
+    found = []
+    for path in paths:
+        if path.is_file():  # a table of its own may lie anywhere: only what a run or a comparison puts beside it
+            found += [*path.parent.glob(RUN), *path.parent.glob(f"cells/*/{RUN}")]
+        else:
+            found += [file for file in path.rglob(RUN) if INCOMPLETE not in str(file.relative_to(path))]
+    return sorted({file.resolve() for file in found if file.with_name(RESULTS).is_file()})
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return "Report: " + ", ".join(path.resolve().name for path in paths)

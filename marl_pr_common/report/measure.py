@@ -1,0 +1,197 @@
+"""Every number of a report, task by task: computed once, then worded, tabulated and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from marl_pr_common.arms import arm_labels
+from marl_pr_common.comparable import comparable
+from marl_pr_common.plots import ArmLabel, Curve, TimedCurve, with_interval
+from marl_pr_common.report.context import ReportContext
+from marl_pr_common.report.scoring import Scored, differences, estimates, improvement, scores_of
+from marl_pr_common.stats import (
+    MIN_SEEDS_FOR_INTERVAL,
+    Difference,
+    Floats,
+    Interval,
+    Profile,
+    Reached,
+    TeamCurves,
+    levels,
+    performance_profile,
+    steps_to_threshold,
+    team_curves,
+)
+
+N_RESAMPLES = 2_000
+"""Of bands, which have many points; single numbers are resampled 10,000 times."""
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """One arm on one task."""
+
+    label: ArmLabel
+    curve: Curve
+    scores: Scored
+    intervals: Mapping[str, Mapping[str, Interval]]
+    """final, area -> mean, median, IQM -> interval; empty below five seeds"""
+    updates: int
+    """Of each agent; -1 if unknown."""
+    wall: Floats
+    """(n_seeds,) seconds of training of each run; NaN if unknown"""
+    cpu: Floats
+    """(n_seeds,) seconds of CPU"""
+    timed: TimedCurve | None
+    """None if times are unknown"""
+
+    @property
+    def data(self) -> TeamCurves:
+        """Its learning curves."""
+        return self.curve.data
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """All arms on one task."""
+
+    task: str
+    arms: Mapping[str, ArmResult]
+    reference: str | None
+    """None if the arm of reference was not run on this task."""
+    improvement: Mapping[str, Interval]
+    """Arm but the reference -> probability that its final return is above one of the reference; ends NaN below five
+    seeds"""
+    differences: Mapping[tuple[str, str], Difference]
+    """(arm, final or area) -> arm minus reference, seed by seed, Holm's procedure over all of them; from ten on"""
+    profiles: Mapping[str, Profile]
+    threshold: float | None
+    reached: Mapping[str, Reached]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All tasks."""
+
+    tasks: Mapping[str, TaskResult]
+    labels: Mapping[str, ArmLabel]
+    reference: str
+    engines: tuple[str, ...]
+    across: Mapping[str, Interval]
+    """Arm -> probability of improvement as a mean over all tasks; empty unless there are two tasks or more"""
+    remarks: tuple[str, ...]
+    """What :func:`comparable` says about runs: left out, cut, seeds that are missing."""
+
+    @property
+    def fewest_seeds(self) -> int:
+        """Smallest number of seeds of any arm on any task."""
+        return min(len(arm.data.seeds) for task in self.tasks.values() for arm in task.arms.values())
+
+
+def measure(results: pd.DataFrame, context: ReportContext) -> Measured:
+    """Compute everything that a report shows.
+
+    :param results: table in the schema of ``runs``
+    :raises NotComparableError: if arms differ in budget, version of the task, engine or evaluation
+    :raises ValueError: if there is nothing to report, a run diverged, or the arm of reference has no results
+    """
+    checked = comparable(results, context.metric, context.exclude)
+    rows = checked.results[checked.results["metric"] == context.metric]
+    names = arm_labels(rows, context.metric) | dict(context.labels)
+    arms = list(dict.fromkeys(rows["arm"]))
+    labels = {arm: ArmLabel(names[arm], index) for index, arm in enumerate(arms)}
+    reference = arms[0] if context.reference is None else context.reference
+    if reference not in labels:
+        raise ValueError(f"reference={reference!r}: expected an arm with results, {', '.join(arms)}.")
+    rng = np.random.default_rng(context.seed)
+    tasks = {
+        str(task): _task(str(task), here, labels, reference, context, rng)
+        for task, here in rows.groupby("task", sort=False)
+    }
+    across = _across(tasks, reference, rng)
+    return Measured(tasks, labels, reference, tuple(dict.fromkeys(rows["engine"])), across, checked.notes)
+
+
+def _task(
+    task: str,
+    rows: pd.DataFrame,
+    labels: Mapping[str, ArmLabel],
+    reference: str,
+    context: ReportContext,
+    rng: np.random.Generator,
+) -> TaskResult:
+    parts = {str(arm): part for arm, part in rows.groupby("arm", sort=False)}
+    arms = {
+        arm: _arm(part, arm, task, label, context, rng)
+        for arm, label in labels.items()
+        if (part := parts.get(arm)) is not None
+    }
+    finals = {arm: result.scores["final"][:, None] for arm, result in arms.items()}
+    known = reference if reference in arms else None
+    at = levels(*finals.values())
+    threshold = context.thresholds.get(task)
+    return TaskResult(
+        task=task,
+        arms=arms,
+        reference=known,
+        improvement={arm: improvement(finals[arm], finals[known], rng) for arm in arms if known and arm != known},
+        differences=differences({arm: (r.data, r.scores) for arm, r in arms.items()}, known, rng),
+        profiles={arm: _profile(final, at, rng) for arm, final in finals.items()},
+        threshold=threshold,
+        reached={} if threshold is None else {a: steps_to_threshold(r.data, threshold) for a, r in arms.items()},
+    )
+
+
+def _arm(
+    rows: pd.DataFrame, arm: str, task: str, label: ArmLabel, context: ReportContext, rng: np.random.Generator
+) -> ArmResult:
+    curve = with_interval(team_curves(rows, arm, task, context.metric), rng, N_RESAMPLES)
+    scored = scores_of(curve.data)
+    ends = rows.groupby("seed")[["wall_time", "cpu_time", "updates"]].max()
+    return ArmResult(
+        label=label,
+        curve=curve,
+        scores=scored,
+        intervals={name: estimates(values, rng) for name, values in scored.items()},
+        updates=int(ends["updates"].max()),
+        wall=ends["wall_time"].to_numpy(),
+        cpu=ends["cpu_time"].to_numpy(),
+        timed=_timed(rows, curve),
+    )
+
+
+def _profile(final: Floats, at: Floats, rng: np.random.Generator) -> Profile:
+    profile = performance_profile(final, at, rng)
+    if len(final) >= MIN_SEEDS_FOR_INTERVAL:
+        return profile
+    return profile._replace(low=np.full(len(at), np.nan), high=np.full(len(at), np.nan))
+
+
+def _timed(rows: pd.DataFrame, curve: Curve) -> TimedCurve | None:
+    times = rows.groupby("env_steps_per_agent")[["wall_time", "cpu_time"]].mean()
+    if not np.isfinite(times.to_numpy()).all():
+        return None
+    at = curve.data.env_steps_per_agent
+    wall, cpu = (np.interp(at, times.index, times[name]) for name in ("wall_time", "cpu_time"))
+    return TimedCurve(wall, cpu, curve) if wall[-1] > 0 else None
+
+
+def _across(tasks: Mapping[str, TaskResult], reference: str, rng: np.random.Generator) -> dict[str, Interval]:
+    """Probability of improvement over all tasks, for the arms that were run on all of them."""
+    everywhere = [arm for arm in next(iter(tasks.values())).arms if all(arm in task.arms for task in tasks.values())]
+    if len(tasks) < 2 or reference not in everywhere:
+        return {}
+    tables = {}
+    for arm in everywhere:
+        results = [task.arms[arm] for task in tasks.values()]
+        seeds = set(results[0].data.seeds).intersection(*(result.data.seeds for result in results))
+        columns = [result.scores["final"][np.isin(result.data.seeds, list(seeds))] for result in results]
+        if seeds:
+            tables[arm] = np.stack(columns, axis=1)
+    if reference not in tables:
+        return {}
+    return {arm: improvement(table, tables[reference], rng) for arm, table in tables.items() if arm != reference}

@@ -1,0 +1,201 @@
+"""The tables of a report: every number with its interval, below five seeds the values of the seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from marl_pr_common.report.context import ReportContext
+from marl_pr_common.report.document import Table
+from marl_pr_common.report.measure import Measured, TaskResult
+from marl_pr_common.report.scoring import SCORES, Scored
+from marl_pr_common.report.sharing import EqualBudget
+from marl_pr_common.report.wording import COUNTS, HOW_DECIDED, difference_text
+from marl_pr_common.stats import (
+    MIN_SEEDS_FOR_DIFFERENCE,
+    MIN_SEEDS_FOR_INTERVAL,
+    Floats,
+    Interval,
+    Reached,
+    fraction_reached,
+    median_steps,
+)
+from marl_pr_common.summary import number
+
+UNKNOWN = "unknown"
+_DIFFERENCES = tuple(f"{name}, difference" for name in SCORES.values())
+
+
+def of_task(task: TaskResult, rng: np.random.Generator) -> list[Table]:
+    """Budget and scores; against the reference; steps to the threshold; time."""
+    tables = [_scores(task)]
+    if task.reference is not None and len(task.arms) > 1:
+        tables.append(_against(task))
+    if task.reached:
+        tables.append(_threshold(task, rng))
+    return [*tables, _time(task)]
+
+
+def estimate(intervals: Mapping[str, Mapping[str, Interval]], scored: Scored, score: str, name: str) -> str:
+    """A cell: the estimate with its interval, or the values of the seeds."""
+    if score not in scored:
+        return "one evaluation only"
+    if name not in intervals[score]:
+        return ", ".join(number(value) for value in scored[score]) if name == "mean" else _point(scored[score], name)
+    interval = intervals[score][name]
+    return f"{number(interval.value)} [{number(interval.low)}, {number(interval.high)}]"
+
+
+def _point(scores: Floats, name: str) -> str:
+    return f"from {MIN_SEEDS_FOR_INTERVAL} seeds on"
+
+
+def _scores(task: TaskResult) -> Table:
+    header = ("arm", "agents", "seeds", "env steps per agent", "env steps in total", "updates of each agent")
+    columns = (("final", "mean"), ("final", "median"), ("final", "IQM"), ("area", "mean"), ("area", "IQM"))
+    rows = []
+    for arm in task.arms.values():
+        data = arm.data
+        counts = (data.n_agents, len(data.seeds), data.env_steps_per_agent[-1], data.total_env_steps[-1])
+        updates = f"{arm.updates:,}" if arm.updates >= 0 else UNKNOWN
+        cells = [estimate(arm.intervals, arm.scores, score, name) for score, name in columns]
+        rows.append((arm.label.text, *(f"{count:,}" for count in counts), updates, *cells))
+    return Table(
+        title="Budget and scores",
+        header=(*header, *(f"{SCORES[score]}, {name}" for score, name in columns)),
+        rows=rows,
+        note="In brackets: 95 % percentile bootstrap interval over seeds, 10,000 resamples. Below "
+        f"{MIN_SEEDS_FOR_INTERVAL} seeds: one value per seed. Agents of a team are averaged first.",
+    )
+
+
+def _against(task: TaskResult) -> Table:
+    assert task.reference is not None
+    reference = task.arms[task.reference].label.text
+    rows = []
+    for name, arm in task.arms.items():
+        if name != task.reference:
+            differences = [difference_text(task.differences.get((name, score))) for score in SCORES]
+            rows.append((arm.label.text, probability(task.improvement[name]), *differences))
+    return Table(
+        title=f"Against {reference}",
+        header=("arm", "probability of improvement", *_DIFFERENCES),
+        rows=rows,
+        note=HOW_DECIDED
+        if task.differences
+        else f"Differences are told from {MIN_SEEDS_FOR_DIFFERENCE} common seeds on.",
+    )
+
+
+def probability(interval: Interval) -> str:
+    """A probability of improvement; without its interval where there are too few seeds."""
+    if not np.isfinite(interval.low):
+        return f"{interval.value:.2f}"
+    return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def _threshold(task: TaskResult, rng: np.random.Generator) -> Table:
+    rows = []
+    for name, reached in task.reached.items():
+        part = fraction_reached(reached.reached)
+        count = f"{int(reached.reached.sum())} of {len(reached.reached)}"
+        enough = len(reached.reached) >= MIN_SEEDS_FOR_INTERVAL
+        share = f" [{part.low:.2f}, {part.high:.2f}]" if enough else ""
+        rows.append((task.arms[name].label.text, f"{count}{share}", *_medians(reached, rng)))
+    return Table(
+        title=f"Steps to a return of {number(task.threshold or 0.0)}",
+        header=("arm", "seeds that reached it", "median env steps per agent", "median env steps in total"),
+        rows=rows,
+        note="Seeds that never reached it count as not yet there at the end of their budget (Kaplan-Meier). In "
+        "brackets: Wilson's interval of the share, and the bootstrap interval of the median.",
+    )
+
+
+def _medians(reached: Reached, rng: np.random.Generator) -> tuple[str, str]:
+    texts = []
+    for steps in (reached.env_steps_per_agent, reached.total_env_steps):
+        interval = median_steps(steps, reached.reached, rng)
+        low, high = (f"{end:,.0f}" if np.isfinite(end) else "beyond the budget" for end in interval[1:])
+        enough = len(steps) >= MIN_SEEDS_FOR_INTERVAL
+        known = enough and np.isfinite(interval.value)
+        texts.append(_steps(interval.value) + (f" [{low}, {high}]" if known else ""))
+    return texts[0], texts[1]
+
+
+def _steps(value: float) -> str:
+    return f"{value:,.0f}" if np.isfinite(value) else "not reached by half"
+
+
+def _time(task: TaskResult) -> Table:
+    rows = [(arm.label.text, _seconds(arm.wall), _seconds(arm.cpu)) for arm in task.arms.values()]
+    return Table(
+        title="Time of a run",
+        header=("arm", "on the clock", "CPU"),
+        rows=rows,
+        note="Mean over runs, and the shortest and longest. Evaluations are not counted. What else the machine did at "
+        "the time is in these numbers.",
+    )
+
+
+def _seconds(values: Floats) -> str:
+    if not np.all(np.isfinite(values)) or not np.any(values > 0):
+        return UNKNOWN
+    return f"{values.mean():,.1f} s ({values.min():,.1f} to {values.max():,.1f})"
+
+
+def of_equal_budget(task: TaskResult, budget: EqualBudget) -> Table:
+    """All arms cut at one budget."""
+    rows = []
+    for name, arm in task.arms.items():
+        if name not in budget.curves:
+            rows.append((arm.label.text, *["no evaluation before it"] * 6))
+            continue
+        data = budget.curves[name]
+        used = (f"{data.env_steps_per_agent[-1]:,}", f"{data.total_env_steps[-1]:,}")
+        cells = [estimate(budget.intervals[name], budget.scores[name], score, "mean") for score in SCORES]
+        told = [difference_text(budget.differences.get((name, score))) for score in SCORES]
+        rows.append((arm.label.text, *used, *cells, *(["reference", ""] if name == task.reference else told)))
+    return Table(
+        title=f"{task.task}: {budget.budget:,} {COUNTS[budget.axis]}",
+        header=("arm", "env steps per agent", "in total", *SCORES.values(), *_DIFFERENCES),
+        rows=rows,
+    )
+
+
+def of_settings(measured: Measured, context: ReportContext) -> Table | None:
+    """The settings in which the arms differ."""
+    keys = list(dict.fromkeys(key for values in context.settings.values() for key in values))
+    if not keys:
+        return None
+    rows = [
+        (f"{label.text} ({arm})", *(plain(context.settings.get(arm, {}).get(key, "")) for key in keys))
+        for arm, label in measured.labels.items()
+    ]
+    return Table("Settings of the arms", ("arm", *keys), rows)
+
+
+def of_provenance(provenance: Mapping[str, Any]) -> list[Table]:
+    """Versions, commit, hardware and the rest, one table each; nested mappings become rows."""
+    tables = []
+    single = []
+    for key, value in provenance.items():
+        if key in ("config", "command", "seed"):
+            continue
+        if isinstance(value, Mapping):
+            rows = [(str(name), plain(item)) for name, item in value.items() if item is not None]
+            tables.append(Table(_TITLES.get(key, key.capitalize()), ("", ""), rows))
+        else:
+            single.append((key, plain(value)))
+    return [*tables, Table("Also recorded", ("", ""), single)] if single else tables
+
+
+_TITLES = {"versions": "Versions of packages", "git": "Git", "hardware": "Hardware"}
+
+
+def plain(value: object) -> str:
+    """A setting as text."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(plain(item) for item in value)
+    return UNKNOWN if value is None else str(value)

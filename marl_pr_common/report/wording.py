@@ -1,0 +1,196 @@
+"""The results in plain words: what came out, on which seeds and budgets, and what it does not show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from marl_pr_common.report.context import ReportContext
+from marl_pr_common.report.measure import ArmResult, Measured, TaskResult
+from marl_pr_common.report.scoring import SCORES
+from marl_pr_common.report.sharing import EqualBudget
+from marl_pr_common.stats import MIN_SEEDS_FOR_DIFFERENCE, Difference, TeamCurves
+from marl_pr_common.summary import verdict
+
+COUNTS = {"env_steps_per_agent": "env steps per agent", "total_env_steps": "env steps of all agents together"}
+HOW_DECIDED = (
+    "A difference is taken seed by seed. A paired sign-flip permutation test decides, at 5 %; the interval holds the "
+    "shifts that it does not reject. Where several differences stand together p is adjusted by Holm's procedure, and "
+    "each interval has the level at which it was tested, so it is wider than a 95 % one."
+)
+
+
+def span(values: Iterable[int]) -> str:
+    """Numbers as one number, or as a range: 600, or 600 to 1,800."""
+    found = sorted(set(values))
+    return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
+
+
+def plural(count: int, noun: str) -> str:
+    """1 seed, 2 seeds."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def every_arm(measured: Measured) -> list[ArmResult]:
+    """All arms of all tasks."""
+    return [arm for task in measured.tasks.values() for arm in task.arms.values()]
+
+
+def budgets(measured: Measured) -> str:
+    """Env steps per agent and in total."""
+    data = [arm.data for arm in every_arm(measured)]
+    per_agent = span(int(item.env_steps_per_agent[-1]) for item in data)
+    return f"{per_agent} env steps per agent, {span(int(item.total_env_steps[-1]) for item in data)} in total"
+
+
+def heading(measured: Measured) -> str:
+    """Engine, number of seeds and budgets, for the title of a figure."""
+    seeds = _seeds(arm.data for arm in every_arm(measured))
+    return f"{', '.join(measured.engines)}  ·  {seeds}  ·  {budgets(measured)}"
+
+
+def _seeds(data: Iterable[TeamCurves]) -> str:
+    counts = span(len(item.seeds) for item in data)
+    return f"{counts} seed{'' if counts == '1' else 's'}"
+
+
+def setting(measured: Measured) -> list[str]:
+    """What was run, in lines."""
+    lines = [f"Engine: {', '.join(measured.engines)}. Tasks: {', '.join(measured.tasks)}."]
+    for arm, label in measured.labels.items():
+        data = [task.arms[arm].data for task in measured.tasks.values() if arm in task.arms]
+        role = " (reference)" if arm == measured.reference else ""
+        lines.append(
+            f"{label.text}{role}: {_seeds(data)}; "
+            f"{span(int(item.env_steps_per_agent[-1]) for item in data)} env steps per agent, "
+            f"{span(int(item.total_env_steps[-1]) for item in data)} of all its agents together, in each run."
+        )
+    return lines
+
+
+def conclusion(measured: Measured, equal: Mapping[str, Sequence[EqualBudget]]) -> list[str]:
+    """What came out over all tasks, on which seeds and budgets; at equal budgets in total too, where that differs."""
+    if len(measured.labels) < 2:
+        return ["One arm alone compares nothing: its numbers are below."]
+    seeds = _seeds(arm.data for arm in every_arm(measured))
+    if not any(task.differences for task in measured.tasks.values()):
+        return [
+            f"{seeds}: too few to rank the arms. The numbers say how far each arm "
+            f"came and how much seeds differ, not which arm is ahead. From {MIN_SEEDS_FOR_DIFFERENCE} seeds on this "
+            "text gives the difference of the arms, seed by seed, with its interval."
+        ]
+    whole = {(task.task, *key): d for task in measured.tasks.values() for key, d in task.differences.items()}
+    lines = [_tally(measured, whole, name, f"after {budgets(measured)}, {seeds} per arm and task") for name in SCORES]
+    total = [(task, budget) for task, pair in equal.items() for budget in pair if budget.axis == "total_env_steps"]
+    at_total = {(task, *key): d for task, budget in total for key, d in budget.differences.items()}
+    where = f"after {span(budget.budget for _, budget in total)} env steps of all agents together" if total else ""
+    lines += [_tally(measured, at_total, name, where) for name in SCORES]
+    return [line for line in lines if line]
+
+
+def _tally(measured: Measured, told: Mapping[tuple[str, str, str], Difference], name: str, where: str) -> str:
+    found = [difference for (_, _, score), difference in told.items() if score == name]
+    if not found:
+        return ""
+    above = sum(d.different and d.value > 0 for d in found)
+    below = sum(d.different and d.value < 0 for d in found)
+    reference = measured.labels[measured.reference].text
+    text = f"{SCORES[name].capitalize()} {where}: "
+    if above + below == 0:
+        return text + f"none of {plural(len(found), 'difference')} to {reference} is told apart from 0."
+    rest = len(found) - above - below
+    return text + f"of {plural(len(found), 'difference')} to {reference}, {_counted(above, below, rest)}."
+
+
+def _counted(above: int, below: int, rest: int) -> str:
+    parts = {"above 0": above, "below 0": below, "not told apart from 0": rest}
+    return ", ".join(f"{count} {'is' if count == 1 else 'are'} {what}" for what, count in parts.items() if count)
+
+
+def differences(measured: Measured) -> list[str]:
+    """Every difference to the reference in words, task by task; nothing if no pair of arms has seeds enough."""
+    if not any(task.differences for task in measured.tasks.values()):
+        return []
+    return [line for task in measured.tasks.values() for line in _of_task(task, measured)]
+
+
+def _of_task(task: TaskResult, measured: Measured) -> list[str]:
+    if task.reference is None:
+        return [f"{task.task}: the reference was not run there, so nothing is compared."]
+    reference = task.arms[task.reference]
+    lines = []
+    for arm, result in task.arms.items():
+        if arm == task.reference:
+            continue
+        told = [(SCORES[name], task.differences[arm, name]) for name in SCORES if (arm, name) in task.differences]
+        pair = f"{result.label.text} minus {reference.label.text}"
+        if not told:
+            lines.append(f"{task.task}, {pair}: fewer than {MIN_SEEDS_FOR_DIFFERENCE} common seeds, not compared.")
+        lines += [f"{task.task}, {name}, {pair}, {d.n_seeds} seeds: {verdict(d)}" for name, d in told]
+    return lines
+
+
+def limits(measured: Measured, context: ReportContext) -> list[str]:
+    """What a reader must not take from the numbers."""
+    arms = every_arm(measured)
+    lines = [
+        f"Nothing is said about other tasks, longer training or other settings: these are "
+        f"{plural(len(measured.tasks), 'task')}, {budgets(measured)}.",
+        "An interval that contains 0 does not show that two arms are equal, only that these seeds do not tell them "
+        "apart.",
+    ]
+    if len({arm.data.n_agents for arm in arms}) > 1:
+        lines.append(
+            "The arms do not have the same number of agents: equal steps per agent are more data for a team. "
+            "Read the section on sharing the budget before any conclusion about the method."
+        )
+    if any(arm.data.interpolated for arm in arms):
+        lines.append("Some seeds were evaluated at different steps; their curves are read off at common ones.")
+    if context.failed or context.exclude:
+        lines.append(
+            "Runs that failed or were excluded are not in the numbers. An arm that loses runs this way looks steadier "
+            "than it is."
+        )
+    return lines
+
+
+def sharing(measured: Measured, equal: Mapping[str, Sequence[EqualBudget]]) -> list[str]:
+    """What the two counts of the budget are."""
+    if any(equal.values()):
+        return [
+            "A team of N agents takes N times the steps of one agent while each agent takes as many. Below, all arms "
+            "of a task are cut at equal steps per agent, and then at equal steps of all agents together; the last "
+            "point is read off there, linearly between two evaluations.",
+            *([HOW_DECIDED] if any(budget.differences for pair in equal.values() for budget in pair) else []),
+        ]
+    agents = {arm.data.n_agents for arm in every_arm(measured)}
+    if len(agents) > 1:
+        return ["Within each task all arms have the same number of agents: both counts are one."]
+    return [f"All arms have {plural(agents.pop(), 'agent')}: equal steps per agent are equal steps in total."]
+
+
+def sharing_differences(measured: Measured, equal: Mapping[str, Sequence[EqualBudget]]) -> list[str]:
+    """Every difference at equal budgets in words."""
+    return [line for task, pair in equal.items() for budget in pair for line in _equal(task, budget, measured)]
+
+
+def _equal(task: str, budget: EqualBudget, measured: Measured) -> list[str]:
+    where = f"{task}, {budget.budget:,} {COUNTS[budget.axis]}"
+    reference = measured.labels[measured.reference].text
+    return [
+        f"{where}, {SCORES[name]}, {measured.labels[arm].text} minus {reference}: {verdict(difference)}"
+        for (arm, name), difference in budget.differences.items()
+    ]
+
+
+def difference_text(difference: Difference | None) -> str:
+    """For a cell of a table."""
+    if difference is None:
+        return "not compared"
+    return f"{difference.value:+.4g} [{difference.low:+.4g}, {difference.high:+.4g}]; p = {difference.p_holm:.2g}"
+
+
+def left_out(measured: Measured, context: ReportContext) -> list[str]:
+    """Cells that failed or are missing, and what was done to runs before they were compared."""
+    lines = [f"{cell} failed; its log is {log}." for cell, log in context.failed]
+    lines += [f"{cell} was not run to its end." for cell in context.missing]
+    return list(dict.fromkeys([*lines, *measured.remarks]))

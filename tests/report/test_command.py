@@ -1,0 +1,37 @@
+"""``marl-pr report``: reads results, and what lies beside them on disk."""
+
+from __future__ import annotations
+
+from marl_pr_common.cli import main
+from marl_pr_common.provenance import record
+from marl_pr_common.report import context_of
+from marl_pr_common.runs import write_results
+from tests.report.tables import study
+from tests.report.test_report import text_of
+
+
+def test_command_reads_runs_and_what_lies_beside_them(tmp_path, capsys):
+    results = study(3, {"td3": 10.0, "td3_pr": 20.0}, ["Pendulum-v1"])
+    for run, rows in results.groupby("run"):
+        arm = rows["arm"].iloc[0]
+        write_results(tmp_path / "runs" / run / "results.parquet", rows)
+        settings = {"env": "Pendulum-v1", "pr": {"kappa": 0.5 if arm == "td3_pr" else 0.0}, "tau": 0.005}
+        record(tmp_path / "runs" / run, settings, 0, arm=arm)
+    out = tmp_path / "out"
+    assert main(["report", str(tmp_path / "runs"), "--out", str(out), "--threshold", "5", "--title", "Mine"]) == 0
+    assert str(out / "report.html") in capsys.readouterr().err
+    text = text_of(out / "report.html")
+    for expected in ("Mine", "Settings of the arms", "pr.kappa", "Steps to a return of 5", "tau: 0.005", "numpy"):
+        assert expected in text
+    context = context_of([tmp_path / "runs"])
+    assert context.settings == {"td3": {"pr.kappa": 0.0}, "td3_pr": {"pr.kappa": 0.5}}
+    assert main(["report", str(tmp_path / "nothing"), "--out", str(out)]) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_results_alone_say_that_nothing_else_is_known(tmp_path):
+    write_results(tmp_path / "alone.parquet", study(3))
+    assert main(["report", str(tmp_path / "alone.parquet"), "--out", str(tmp_path / "out")]) == 0
+    text = text_of(tmp_path / "out" / "report.html")
+    for expected in ("No run.json: versions and settings are unknown.", "The command is unknown."):
+        assert expected in text

@@ -1,0 +1,88 @@
+"""The shipped studies: each is planned at every scale, matches its schema, and says what every key is."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+
+from marl_pr_common.configs import config_names, find_config, read_yaml
+from marl_pr_common.study.config import is_study, load_study
+from marl_pr_common.study.hosts import load_host, require_arm
+from marl_pr_common.study.plan import resolve, swept
+from tests.epymarl.conftest import FOUND
+
+STUDIES = [name for name in config_names() if name.startswith("studies/")]
+SCALES = [(name, scale) for name in STUDIES for scale in load_study(name).scales or [None]]
+NEEDS = {"studies/fig8": "epymarl_pr.transfer", "studies/fig6_starcraft": "jaxmarl"}
+"""Study -> a module without which its cells can't be planned."""
+
+
+def test_every_figure_of_the_deep_experiments_has_a_study() -> None:
+    figures = ("fig5", "fig6", "fig6_starcraft", "fig7a", "fig7b", "fig7c", "fig8", "quick")
+    assert {f"studies/{name}" for name in figures} <= set(STUDIES)
+    for name in figures:
+        assert list(load_study(name).scales) == ["paper", "overnight"]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_matches_its_schema_and_comments_every_key(name: str) -> None:
+    path = find_config(name)
+    assert is_study(path)
+    config = load_study(name)
+    assert set(read_yaml(path)) >= {"title", "question", "host", "seeds", "tasks", "arms"}
+    assert config.title
+    assert config.question
+    for arm, entry in config.arms.items():
+        require_arm(load_host(config.host), entry.arm or arm)
+    for above, line in itertools.pairwise(path.read_text().splitlines()):
+        if re.match(r'\s*("[^"]+"|[\w.-]+):', line):
+            assert above.strip().startswith("# "), f"{name}: no comment above {line!r}"
+
+
+@pytest.mark.parametrize(("name", "scale"), SCALES)
+def test_a_study_is_planned_at_every_scale(tmp_path: Path, name: str, scale: str | None) -> None:
+    config = load_study(name).at(scale)
+    if config.host == "epymarl" and isinstance(FOUND, str):
+        pytest.skip(FOUND)
+    module = NEEDS.get(name)
+    if module and importlib.util.find_spec(module) is None:
+        pytest.skip(f"{name} needs {module}")
+    cells = resolve(config, tmp_path)
+    assert len(cells) == len(config.arms) * len(config.tasks) * len(config.seeds)
+    for task in config.tasks:
+        plans = [cell.manifest.plan for cell in cells if cell.manifest.task == task]
+        assert len({plan.evaluation for plan in plans}) == 1, "these arms can't be compared"
+        assert len({plan.env_steps_per_agent for plan in plans}) == 1
+        assert all(plan.total_env_steps == plan.n_agents * plan.env_steps_per_agent for plan in plans)
+    if config.sweep:
+        values = swept(config, cells)
+        assert len(values) >= len(config.arms) - 1
+        assert len(set(values.values())) == len(values)
+    assert not any(tmp_path.iterdir()), "planning has written something"
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_scales_differ_in_means_and_not_in_what_is_compared(name: str) -> None:
+    config = load_study(name)
+    if not config.scales:
+        pytest.skip("one scale")
+    paper, overnight = config.at("paper"), config.at("overnight")
+    assert set(overnight.tasks) <= set(paper.tasks)
+    assert set(overnight.arms) <= set(paper.arms)
+    assert config.scales["overnight"].note, "it does not say how long it takes"
+
+
+def test_the_papers_numbers() -> None:
+    fig6, stars, fig7b = (load_study(name) for name in ("fig6", "fig6_starcraft", "fig7b"))
+    maddpg, mappo, qmix = (fig6.arms[f"{name}_ns_pr"].settings for name in ("maddpg", "mappo", "qmix"))
+    assert (maddpg["gamma"], maddpg["target_update_interval_or_tau"]) == (0.95, 0.01)
+    assert maddpg["buffer_size"] * 25 == 500_000
+    assert (mappo["gamma"], mappo["lr"], mappo["entropy_coef"]) == (0.99, 1e-4, 0.01)
+    assert (qmix["gamma"], qmix["lr"], qmix["epsilon_anneal_time"]) == (0.99, 5e-4, 50_000)
+    intervals = {name: task.settings["target_update_interval_or_tau"] for name, task in stars.tasks.items()}
+    assert intervals == {"smax:3s_vs_5z": 160, "smax:5m_vs_6m": 180}
+    assert [entry.settings["pr_kappa"] for entry in fig7b.arms.values()] == [0.0, 0.2, 0.5, 0.8]

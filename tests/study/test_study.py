@@ -1,0 +1,180 @@
+"""A study from one YAML: run once, kept, extended, refused, and failing cells that stop no other."""
+
+import hashlib
+import json
+import shutil
+import sys
+
+import pytest
+
+from marl_pr_common.runs import RESULTS, read_results, write_results
+from marl_pr_common.study import processes
+from marl_pr_common.study.cell import DONE, is_done, read_manifest
+from marl_pr_common.study.run import report_only, run_study
+from tests.study.studies import TABULAR, console, run, said, study, write
+
+TIMES = ["wall_time", "cpu_time"]
+REPORT = ["report.html", "summary.md", RESULTS, "study.json"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A study that ran once, by the command."""
+    folder = tmp_path_factory.mktemp("study")
+    file, out = write(folder / "grids.yaml", TABULAR), folder / "out"
+    return run(file, out), out, file
+
+
+def stamps(out):
+    return {
+        path: path.stat().st_mtime_ns
+        for path in sorted((out / "cells").rglob("*"))
+        if path.is_file() and path.name != "manifest.json"
+    }
+
+
+def test_one_command_runs_it_and_leaves_the_report(finished):
+    done, out, _ = finished
+    assert done.returncode == 0, done.stderr
+    assert all((out / name).is_file() for name in REPORT)
+    cells = [path for path in (out / "cells").iterdir() if path.is_dir()]
+    assert len(cells) == 8
+    assert all(is_done(path) for path in cells)
+    assert [line for line in done.stderr.splitlines() if "[8/8]" in line and "env steps/s" in line]
+    results = read_results([out])
+    assert results.groupby(["arm", "task", "seed"]).ngroups == 8
+    assert set(results["run"]) == {path.name for path in cells}
+    assert read_manifest(cells[0]).host == "tabular"
+
+
+def test_a_second_run_runs_nothing(finished):
+    _, out, file = finished
+    before = stamps(out)
+    again = run(file, out)
+    assert again.returncode == 0
+    assert "8 of 8 cells are done and kept." in again.stderr
+    assert stamps(out) == before
+
+
+def test_arms_may_be_added_and_tasks_left_out_and_only_what_is_missing_runs(finished, tmp_path):
+    _, old, _ = finished
+    out = tmp_path / "out"
+    shutil.copytree(old, out)
+    before = stamps(out)
+    screen = console()
+    arms = {**TABULAR["arms"], "shared_table": {}}
+    tasks = {"Landmarks-2": {}}
+    outcome = run_study(study(TABULAR, arms=arms, tasks=tasks), out, console=screen)
+    assert len(outcome.done) == 6
+    assert "4 of 6 cells are done and kept." in said(screen)
+    assert before.items() <= stamps(out).items()
+    assert read_results([out]).groupby(["arm", "task", "seed"]).ngroups == 6
+
+
+def test_done_cells_of_other_settings_are_refused_and_nothing_changes(finished):
+    _, out, _ = finished
+    before = stamps(out), (out / "study.json").read_bytes()
+    changed = study(TABULAR, settings={**TABULAR["settings"], "steps_per_agent": 700})
+    with pytest.raises(
+        ValueError, match=r"is done with other settings: plan.settings.steps_per_agent was 600 and is now 700"
+    ):
+        run_study(changed, out, console=console())
+    assert before == (stamps(out), (out / "study.json").read_bytes())
+
+
+def test_a_failing_cell_stops_no_other_and_its_log_is_named(tmp_path, monkeypatch):
+    out, name = tmp_path / "out", "iql-Landmarks-2-seed0"
+    program = "raise OSError('no space left')"
+    original = processes.command
+    monkeypatch.setattr(
+        processes, "command", lambda path: [sys.executable, "-c", program] if path.name == name else original(path)
+    )
+    screen = console()
+    small = study(TABULAR, seeds=1, tasks={"Landmarks-2": {}})
+    outcome = run_study(small, out, console=screen)
+    assert outcome.failed == (name,)
+    assert len(outcome.done) == 1
+    assert f"{name} FAILED: OSError: no space left (log: {out / 'cells' / name / 'log.txt'})" in said(screen)
+    text = (out / "summary.md").read_text()
+    assert f"{name} (OSError: no space left)" in text
+    assert f"cells/{name}/log.txt" in text
+    monkeypatch.undo()
+    assert not run_study(small, out, console=console()).failed
+
+
+def test_a_diverged_cell_is_left_out_by_name_and_the_rest_is_reported(finished, tmp_path):
+    _, old, _ = finished
+    out, name = tmp_path / "out", "iql-Landmarks-2-seed0"
+    shutil.copytree(old, out)
+    file = out / "cells" / name / "run" / RESULTS
+    results = read_results([file])
+    results.loc[results.index[-1], "value"] = float("nan")
+    write_results(file, results)
+    (out / "cells" / name / DONE).write_text(json.dumps({"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}))
+    report_only(study(TABULAR), out)
+    assert name in (out / "summary.md").read_text()
+    assert read_results([out / RESULTS])["value"].isna().sum() == 1
+
+
+def test_every_reference_has_a_report_of_its_own(finished, tmp_path):
+    _, old, _ = finished
+    out = tmp_path / "out"
+    shutil.copytree(old, out)
+    arms = {"iql": {}, "iql_pr_decision": {"reference": "iql_pr_decision"}, "shared_table": {"reference": "iql"}}
+    report_only(study(TABULAR, arms=arms), out)
+    assert (out / "iql" / "report.html").is_file()
+    assert (out / "iql_pr_decision" / "report.html").is_file()
+    assert "iql_pr_decision" not in (out / "iql" / "summary.md").read_text().partition("## What was run")[2][:400]
+
+
+def test_results_that_were_altered_after_done_are_left_out(finished, tmp_path):
+    _, old, _ = finished
+    out = tmp_path / "out"
+    shutil.copytree(old, out)
+    name = "iql-Landmarks-2-seed0"
+    file = out / "cells" / name / "run" / RESULTS
+    file.write_bytes(file.read_bytes()[:100])
+    report_only(study(TABULAR), out)
+    assert name not in set(read_results([out / RESULTS])["run"])
+    assert name in (out / "summary.md").read_text()
+
+
+def test_half_a_manifest_beside_no_done_is_written_anew(finished, tmp_path):
+    _, old, _ = finished
+    out = tmp_path / "out"
+    shutil.copytree(old, out)
+    cell = out / "cells" / "iql-Landmarks-2-seed0"
+    (cell / DONE).unlink()
+    (cell / "manifest.json").write_text('{"name": "iq')
+    assert not run_study(study(TABULAR), out, console=console()).failed
+    assert is_done(cell)
+
+
+def test_another_directory_is_not_touched(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(FileExistsError, match="holds no study"):
+        run_study(study(TABULAR), tmp_path, console=console())
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--jobs", "0"), "jobs=0: expected an integer >= 1"),
+        (("--scale", "huge"), "scale='huge': this study has no scales"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_one_line(tmp_path, options, message):
+    done = run(write(tmp_path / "grids.yaml", TABULAR), tmp_path / "out", *options)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_study_says_how_it_was_run(finished):
+    _, out, _ = finished
+    content = json.loads((out / "study.json").read_text())
+    assert content["config"]["settings"] == TABULAR["settings"]
+    assert content["times"][0]["versions"]["numpy"]
+    assert "marl_pr_common.cli study" in content["times"][0]["command"]
