@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from epymarl_pr import smax
-from epymarl_pr.environments import task_name
 from epymarl_pr.errors import UsageError
 
 INSTALL = "pip install 'marl-pr[epymarl]'"
@@ -99,6 +98,8 @@ def runner(config: Mapping[str, Any]) -> None:
 
     :raises UsageError: if not
     """
+    from epymarl_pr.environments import task_name  # needs gymnasium
+
     env_args = config.get("env_args") or {}
     on_jax = task_name(env_args.get("key")) is not None and env_args.get("engine") == "jaxmarl"
     if config.get("runner") == "vectorised" and config.get("env") != smax.NAME and not on_jax:
