@@ -46,6 +46,8 @@ def test_observations_and_rewards_agree_over_100_random_steps(name, continuous):
                 assert np.abs(first[agent] - second[agent]).max() < TOLERANCE
             hunt = seed == 2 and bool(prey)  # at random they hardly ever touch the prey
             given = chasing(ours, first) if hunt else actions(rng, ours)
+            if hunt:  # six bodies in contact are chaotic: the last bits of float64 grow to 1e-5 within 100 steps
+                theirs.set_state(ours.get_state())
             (first, rewards, ended, cut, _), (second, same, *ends, _) = (env.step(given) for env in envs)
             assert ends == [ended, cut]
             for agent in ours.possible_agents:
