@@ -73,10 +73,10 @@ def vector(name: str, rows: int) -> Steps:
     return steps
 
 
-def smaclite(map_name: str) -> Steps:
+def smaclite_battle(map_name: str) -> Steps:
     """SMAClite, with this package's map file where it has no map of its own."""
     import gymnasium
-    import smaclite as _  # noqa: F401
+    import smaclite  # noqa: F401
 
     import epymarl_pr
 
@@ -112,7 +112,7 @@ def lines(rows: list[int], quick: int) -> list[tuple[str, str, int, Steps, int]]
             found.append((name, "SMAX", 1, single(f"smax:{name}"), quick))
             found += [(name, "SMAX", count, vector(name, count), 50 * count) for count in rows]
         if "SMAClite" in there:
-            found.append((name, "SMAClite", 1, smaclite(name), quick // 10))
+            found.append((name, "SMAClite", 1, smaclite_battle(name), quick // 10))
     return found
 
 

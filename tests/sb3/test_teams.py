@@ -1,6 +1,7 @@
 """``marl-pr train`` on multi-agent tasks: the team is the columns, time limits are truncations, films are real."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -30,16 +31,14 @@ def test_a_team_trains_and_can_be_filmed(tmp_path, algo, env, n_agents):
     train(replace(TINY, algo=algo, env=env, n_agents=n_agents), tmp_path / "run")
     table = read_results([tmp_path / "run"]).query("metric == 'eval/return'")
     assert sorted(table["agent"].unique()) == list(range(n_agents))
-    assert (
-        set(table["evaluation"]) == {"2 episodes of the whole team, deterministic, seed 1000000 + seed"}
-        or len(set(table["evaluation"])) == 1
-    )
+    (evaluation,) = set(table["evaluation"])
+    assert evaluation.startswith("2 episodes of the whole team, deterministic")
     if env.startswith("Pred"):  # all predators are paid the same
         assert (table.groupby("env_steps_per_agent")["value"].nunique() == 1).all()
     frames = film(tmp_path / "run")
     assert len(frames) == 26
     assert frames[0].shape == (700, 700, 3)
-    assert any(np.any(first != second) for first, second in zip(frames, frames[1:], strict=False))
+    assert any(np.any(first != second) for first, second in pairwise(frames))
     write(frames, tmp_path / "film.gif")
     assert (tmp_path / "film.gif").stat().st_size > 1000
 
