@@ -59,7 +59,7 @@ def inverted_prey(n_agents: int, episodes: int) -> dict[str, Any]:
     from marl_pr_common.envs.pretrained_prey import PretrainedPrey
 
     env = make(f"PredatorPrey-{n_agents}", prey="frozen")
-    env._prey = PretrainedPrey(as_shipped=True)
+    env.prey = PretrainedPrey(as_shipped=True)
     values = returns(env, chase, episodes).mean(axis=1)
     script = f"{values.mean():.1f} ± {values.std(ddof=1) / np.sqrt(episodes):.1f}"
     name = f"PredatorPrey-{n_agents}"

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from epymarl_pr import smax
+from epymarl_pr.environments import task_name
 from epymarl_pr.errors import UsageError
 
 INSTALL = "pip install 'marl-pr[epymarl]'"
@@ -80,6 +82,9 @@ def environment(config: Mapping[str, Any]) -> None:
     :raises UsageError: if it can't be built; the message names ``env_args.key`` and says what to do
     """
     name = config.get("env")
+    runner(config)
+    if name == smax.NAME:
+        smax.check(config.get("env_args") or {})
     package, advice = OPTIONAL.get(str(name), ("", ""))
     if package and not _real(package):
         raise UsageError(f"env={name}: the package {package} is not installed, or does not import. Run: {advice}")
@@ -87,6 +92,20 @@ def environment(config: Mapping[str, Any]) -> None:
         with _generators_untouched():
             built = build(config)
             built.close()
+
+
+def runner(config: Mapping[str, Any]) -> None:
+    """Whether ``runner=vectorised`` has a simulator of the environment.
+
+    :raises UsageError: if not
+    """
+    env_args = config.get("env_args") or {}
+    on_jax = task_name(env_args.get("key")) is not None and env_args.get("engine") == "jaxmarl"
+    if config.get("runner") == "vectorised" and config.get("env") != smax.NAME and not on_jax:
+        raise UsageError(
+            f"runner=vectorised with env={config.get('env')}: it runs env={smax.NAME}, and epymarl_pr:pp-N-v0 and "
+            "epymarl_pr:spread-N-v0 with env_args.engine=jaxmarl. Use runner=parallel for anything else."
+        )
 
 
 def build(config: Mapping[str, Any]) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from epymarl_pr import options, transfer
+from epymarl_pr import options, smax, transfer
 from epymarl_pr.errors import UsageError
 from epymarl_pr.locate import Checkout
 from marl_pr_common import __version__
@@ -73,7 +73,8 @@ def algorithm(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict[s
 def environment(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict[str, Any] | None:
     """The configuration of ``--env-config=NAME`` where it needs more keys than EPyMARL's own file has, else None.
 
-    Sacred refuses keys that a file does not name. For the environments of this package, their options are added.
+    Sacred refuses keys that a file does not name. For the environments of this package, their options are added; for
+    an environment that EPyMARL does not know ("smax"), everything is.
 
     :raises UsageError: for an unknown name
     """
@@ -81,6 +82,8 @@ def environment(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict
 
     folder = checkout.src / "config" / "envs"
     source = folder / f"{name}.yaml"
+    if name == smax.NAME and not source.is_file():
+        return smax.config(read(folder / "smaclite.yaml"))
     if not source.is_file():
         raise UsageError(_unknown("--env-config", name, folder, ()))
     config = read(source)

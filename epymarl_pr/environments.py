@@ -111,12 +111,22 @@ def env_args(key: str | None) -> dict[str, Any]:
 
     :param key: such as "epymarl_pr:pp-6-v0"
     """
-    name = str(key).removeprefix("epymarl_pr:")
-    if name not in (pattern.format(size) for pattern in IDS for size in TEAM_SIZES):
+    name = task_name(key)
+    if name is None:
         return {}
-    if name.startswith("pp-"):
-        return {"time_limit": 25, "prey": "flee"}
-    return {"time_limit": 100 if "maptf" in name else 25, "local_ratio": None}
+    if name.startswith("PredatorPrey"):
+        return {"time_limit": 25, "prey": "flee", "engine": "mpe2"}
+    return {"time_limit": 100 if "maptf" in name else 25, "local_ratio": None, "engine": "mpe2"}
+
+
+def task_name(key: str | None) -> str | None:
+    """What ``marl_pr_common.envs.make`` calls the environment of a gymnasium id; None for any other id.
+
+    :param key: such as "epymarl_pr:pp-6-v0"
+    """
+    bare = str(key).removeprefix("epymarl_pr:")
+    known = {pattern.format(size): name.format(size) for pattern, name in IDS.items() for size in TEAM_SIZES}
+    return known.get(bare)
 
 
 def register_environments() -> None:

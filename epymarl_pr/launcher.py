@@ -151,6 +151,8 @@ def run_main(prepared: Prepared, namespace: dict[str, Any]) -> None:
     from marl_pr_common.checkpoint import catch_signals
 
     register.learners()
+    register.environments()
+    register.runners()
     file = prepared.checkout.src / "main.py"
     sys.argv = [str(file), *prepared.arguments]
     namespace["__file__"] = str(file)

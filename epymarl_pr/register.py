@@ -1,4 +1,4 @@
-"""EPyMARL's registries, with the learners of this package added."""
+"""EPyMARL's registries, with the learners and the environment of this package added."""
 
 from __future__ import annotations
 
@@ -38,3 +38,21 @@ def replay(learner: str) -> None:
         from epymarl_pr.learners.replay import TransferReplay
 
         run.ReplayBuffer = TransferReplay
+
+
+def environments() -> None:
+    """Add SMAX to EPyMARL's ``envs.REGISTRY``."""
+    from envs import REGISTRY
+
+    from epymarl_pr import smax
+
+    REGISTRY[smax.NAME] = smax.make
+
+
+def runners() -> None:
+    """Add ``runner=vectorised`` to EPyMARL's ``runners.REGISTRY``."""
+    from runners import REGISTRY
+
+    from epymarl_pr.vectorised import VectorisedRunner
+
+    REGISTRY["vectorised"] = VectorisedRunner

@@ -8,7 +8,9 @@ import numpy as np
 from mpe2 import simple_spread_v3
 from mpe2.simple_spread.simple_spread import Scenario
 
-from marl_pr_common.envs.particles import ParticleTeam, check_particle_arguments
+from marl_pr_common.envs.jax_particles import Engine, Scene
+from marl_pr_common.envs.particle_arguments import check_particle_arguments
+from marl_pr_common.envs.particles import ParticleTeam
 
 Variant = Literal["mpe2", "maptf"]
 LIMITS: dict[Variant, int] = {"mpe2": 25, "maptf": 100}
@@ -39,6 +41,8 @@ class CooperativeNavigation(ParticleTeam):
     :param max_cycles: steps until truncation; 25, or 100 with "maptf"
     :param continuous_actions: five weights in [0, 1] instead of one of five actions
     :param render_mode: None, "rgb_array" or "human"
+    :param engine: "mpe2", or for the variant "mpe2" also "jaxmarl": JaxMARL's simulator of the same task, which is made
+        for many rows at once
     :raises ValueError: for a value outside these
     """
 
@@ -50,10 +54,13 @@ class CooperativeNavigation(ParticleTeam):
         max_cycles: int | None = None,
         continuous_actions: bool = False,
         render_mode: str | None = None,
+        engine: Engine = "mpe2",
     ) -> None:
         ratio = _local_ratio(variant, local_ratio)
         limit = LIMITS[variant] if max_cycles is None else max_cycles
-        check_particle_arguments("CooperativeNavigation", n_agents, limit, render_mode)
+        check_particle_arguments("CooperativeNavigation", n_agents, limit, render_mode, engine)
+        if variant == "maptf" and engine == "jaxmarl":
+            raise ValueError("engine='jaxmarl': JaxMARL has no variant maptf. Use engine='mpe2', or variant='mpe2'.")
         arguments = {
             "n_agents": int(n_agents),
             "variant": variant,
@@ -61,6 +68,7 @@ class CooperativeNavigation(ParticleTeam):
             "max_cycles": int(limit),
             "continuous_actions": bool(continuous_actions),
             "render_mode": render_mode,
+            "engine": engine,
         }
         raw = simple_spread_v3.raw_env(
             N=int(n_agents),
@@ -73,7 +81,8 @@ class CooperativeNavigation(ParticleTeam):
             raw.scenario = _OwnLandmark()
             for agent in raw.world.agents:
                 agent.size = MAPTF_SIZE
-        super().__init__(raw, int(n_agents), arguments)
+        scene = Scene("spread", int(n_agents), bool(continuous_actions), ratio) if engine == "jaxmarl" else None
+        super().__init__(raw, int(n_agents), arguments, scene)
 
 
 class _OwnLandmark(Scenario):  # type: ignore[misc]

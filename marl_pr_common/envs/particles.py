@@ -13,6 +13,10 @@ from gymnasium.utils import EzPickle, seeding
 from numpy.typing import ArrayLike, NDArray
 from pettingzoo import ParallelEnv
 
+from marl_pr_common.envs.jax_engine import require
+from marl_pr_common.envs.jax_particles import After, Scene, particles
+from marl_pr_common.envs.particle_arguments import RENDER_MODES
+
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # mpe2 imports pygame, which greets on standard output
 
 Observation = NDArray[np.float32]
@@ -29,18 +33,24 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
     :param raw: mpe2's ``raw_env``, of which the agents' order, the physics, observations and rewards are kept
     :param n_agents: size of the team
     :param arguments: the subclass's own arguments by name, for pickling
+    :param scene: what JaxMARL simulates in mpe2's place; None for mpe2
+    :raises ImportError: if there is a scene, but no jax or JaxMARL
     """
 
     metadata: ClassVar[dict[str, Any]] = {
         "name": "marl_pr_particles",
-        "render_modes": ["rgb_array", "human"],
+        "render_modes": list(RENDER_MODES),
         "render_fps": 10,
         "is_parallelizable": True,
     }
 
-    def __init__(self, raw: Any, n_agents: int, arguments: dict[str, Any]) -> None:
+    def __init__(self, raw: Any, n_agents: int, arguments: dict[str, Any], scene: Scene | None = None) -> None:
         EzPickle.__init__(self, **arguments)
         self._raw = raw
+        self.scene = scene
+        self._after: After | None = None
+        if scene is not None:
+            require()
         self._script_rng: np.random.Generator
         self.render_mode: str | None = raw.render_mode
         raw.render_mode = None  # in "human" mode mpe2 would draw and wait after every single agent's move
@@ -76,8 +86,20 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
         Start positions are those of mpe2's own environment under the same seed; scripted movers have a stream of
         their own, also made from ``seed``.
         """
-        self._raw.np_random, entropy = seeding.np_random(seed)
-        self._script_rng = np.random.default_rng([entropy, 1])
+        self._raw.np_random, self._script_rng = self.streams(seed)
+
+    @staticmethod
+    def streams(seed: int | None) -> tuple[np.random.Generator, np.random.Generator]:
+        """The random streams of a seed: of start positions, which is mpe2's own, and of scripted movers."""
+        world, entropy = seeding.np_random(seed)
+        return world, np.random.default_rng([entropy, 1])
+
+    def start(self, stream: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Draw where an episode starts: positions and velocities, (n_entities, 2) each. Ends a running episode."""
+        self._raw.np_random, own = stream, self._raw.np_random
+        self._raw.reset()
+        self._raw.np_random, self.agents, self._after = own, [], None
+        return self._bodies()
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
@@ -86,6 +108,7 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
         if seed is not None:
             self.seed(seed)
         self._raw.reset()
+        self._after = None
         self.agents = list(self.possible_agents)
         return self._observe(), {agent: {} for agent in self.agents}
 
@@ -101,8 +124,7 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
         if not self.agents:
             raise RuntimeError("step() was called without a running episode. Call reset() first.")
         team = self.agents
-        for action in [self._checked(agent, actions) for agent in team] + self._scripted_actions():
-            self._raw.step(action)
+        self._move([self._checked(agent, actions) for agent in team] + self._scripted_actions())
         late = self._raw.steps >= self.max_cycles
         self.agents = [] if late else team
         if self.render_mode == "human":
@@ -131,12 +153,12 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
 
     def get_state(self) -> dict[str, Any]:
         """All that the future depends on, as arrays, numbers and strings; valid between any two steps."""
-        entities = self._raw.world.entities
+        positions, velocities = self._bodies()
         return {
             "running": bool(self.agents),
             "steps": int(self._raw.steps),
-            "positions": np.array([entity.state.p_pos for entity in entities]),
-            "velocities": np.array([entity.state.p_vel for entity in entities]),
+            "positions": positions,
+            "velocities": velocities,
             "camera_range": float(self._raw.original_cam_range),
             "world_rng": json.dumps(self._raw.np_random.bit_generator.state),
             "script_rng": json.dumps(self._script_rng.bit_generator.state),
@@ -156,8 +178,7 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
                 f"has {len(entities)} bodies in the plane. Make it with the arguments of the one that was saved."
             )
         self._raw.reset()
-        for entity, position, velocity in zip(entities, positions, velocities, strict=True):
-            entity.state.p_pos, entity.state.p_vel = position.copy(), velocity.copy()
+        self._place(positions, velocities)
         self._raw.steps = int(state["steps"])
         self._raw.original_cam_range = float(state["camera_range"])
         self._raw.np_random.bit_generator.state = json.loads(str(state["world_rng"]))
@@ -170,6 +191,35 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
     def __setstate__(self, pickled: dict[str, Any]) -> None:
         EzPickle.__setstate__(self, pickled)
         self.set_state(pickled["state"])
+
+    def _move(self, actions: list[Any]) -> None:
+        """One step of the engine, which leaves bodies, rewards and the count of steps in mpe2's environment."""
+        if self.scene is None:
+            for action in actions:
+                self._raw.step(action)
+            return
+        after = particles(self.scene).step(*self._bodies(), actions)
+        self._place(after.positions, after.velocities)
+        self._after = after
+        self._raw.rewards = dict(zip(self.possible_agents, after.rewards, strict=True))
+        self._raw.steps += 1
+
+    def _bodies(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Positions and velocities of all entities, (n_entities, 2) each."""
+        states = [entity.state for entity in self._raw.world.entities]
+        return np.array([state.p_pos for state in states]), np.array([state.p_vel for state in states])
+
+    def _place(self, positions: NDArray[np.float64], velocities: NDArray[np.float64]) -> None:
+        for entity, position, velocity in zip(self._raw.world.entities, positions, velocities, strict=True):
+            entity.state.p_pos, entity.state.p_vel = position.copy(), velocity.copy()
+        self._after = None
+
+    def _look(self) -> After:
+        """What JaxMARL shows of the bodies as they are."""
+        assert self.scene is not None
+        if self._after is None:
+            self._after = particles(self.scene).look(*self._bodies())
+        return self._after
 
     def _scripted_actions(self) -> list[Any]:
         """Actions of the bodies that move but are not in the team, in mpe2's order."""
@@ -193,15 +243,8 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
         return number
 
     def _observe(self) -> dict[str, Observation]:
+        if self.scene is not None:
+            return {
+                agent: seen.copy() for agent, seen in zip(self.possible_agents, self._look().observations, strict=True)
+            }
         return {agent: self._raw.observe(agent) for agent in self.possible_agents}
-
-
-def check_particle_arguments(name: str, n_agents: Any, max_cycles: Any, render_mode: Any) -> None:
-    """:raises ValueError: for a team outside 2 .. 9, a time limit below 1, or an unknown render mode"""
-    if type(n_agents) is bool or not isinstance(n_agents, (int, np.integer)) or not 2 <= n_agents <= 9:
-        raise ValueError(f"{name}: n_agents={n_agents!r}, expected an integer from 2 to 9.")
-    if type(max_cycles) is bool or not isinstance(max_cycles, (int, np.integer)) or max_cycles < 1:
-        raise ValueError(f"{name}: max_cycles={max_cycles!r}, expected a number of steps >= 1.")
-    modes = ParticleTeam.metadata["render_modes"]
-    if render_mode not in (None, *modes):
-        raise ValueError(f"{name}: render_mode={render_mode!r}, expected None, {' or '.join(map(repr, modes))}.")

@@ -9,7 +9,9 @@ import numpy as np
 from mpe2 import simple_tag_v3
 
 from marl_pr_common.envs import prey as scripts
-from marl_pr_common.envs.particles import ACTIONS, ParticleTeam, check_particle_arguments
+from marl_pr_common.envs.jax_particles import Engine, Scene
+from marl_pr_common.envs.particle_arguments import check_particle_arguments
+from marl_pr_common.envs.particles import ACTIONS, ParticleTeam
 
 PreyName = Literal["flee", "pretrained", "random", "frozen"]
 
@@ -28,6 +30,7 @@ class PredatorPrey(ParticleTeam):
     :param max_cycles: steps until truncation
     :param continuous_actions: five weights in [0, 1] instead of one of five actions; the prey stays as it is
     :param render_mode: None, "rgb_array" or "human"
+    :param engine: "mpe2", or "jaxmarl" for JaxMARL's simulator of the same task, which is made for many rows at once
     :param checkout: EPyMARL checkout of the pretrained prey; by default ``$EPYMARL_HOME``, else ``~/epymarl``
     :raises ValueError: for a value outside these
     :raises FileNotFoundError: if the pretrained prey is not found; says what to do
@@ -41,8 +44,9 @@ class PredatorPrey(ParticleTeam):
         continuous_actions: bool = False,
         render_mode: str | None = None,
         checkout: str | Path | None = None,
+        engine: Engine = "mpe2",
     ) -> None:
-        check_particle_arguments("PredatorPrey", n_agents, max_cycles, render_mode)
+        check_particle_arguments("PredatorPrey", n_agents, max_cycles, render_mode, engine)
         arguments = {
             "n_agents": int(n_agents),
             "prey": prey,
@@ -50,8 +54,9 @@ class PredatorPrey(ParticleTeam):
             "continuous_actions": bool(continuous_actions),
             "render_mode": render_mode,
             "checkout": checkout,
+            "engine": engine,
         }
-        self._prey = _prey(prey, checkout)
+        self.prey = _prey(prey, checkout)
         raw = simple_tag_v3.raw_env(
             num_good=1,
             num_adversaries=int(n_agents),
@@ -60,10 +65,12 @@ class PredatorPrey(ParticleTeam):
             continuous_actions=bool(continuous_actions),
             render_mode=render_mode,
         )
-        super().__init__(raw, int(n_agents), arguments)
+        scene = Scene("tag", int(n_agents), bool(continuous_actions)) if engine == "jaxmarl" else None
+        super().__init__(raw, int(n_agents), arguments, scene)
 
     def _scripted_actions(self) -> list[Any]:
-        action = self._prey(self._raw.observe("agent_0"), self._script_rng)
+        seen = self._raw.observe("agent_0") if self.scene is None else self._look().prey
+        action = self.prey(seen, self._script_rng)
         return [np.eye(len(ACTIONS), dtype=np.float32)[action] if self.continuous_actions else action]
 
 

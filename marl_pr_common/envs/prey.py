@@ -6,7 +6,7 @@ The observation is simple_tag's: own velocity and position, the two obstacles an
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,34 +47,43 @@ def flee(observation: NDArray[np.float32], rng: np.random.Generator) -> int:
 
     Ties are broken by ``rng``.
     """
-    cost = _plan_costs(np.asarray(observation, dtype=np.float64))
-    best = np.flatnonzero(cost <= cost.min() + 1e-9)
-    return int(PLANS[rng.choice(best), 0])
+    return flee_together(np.asarray(observation)[None], [rng])[0]
 
 
-def _plan_costs(observation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fear, walls and obstacles added up along every plan, (25,), in coordinates relative to the prey."""
-    own = observation[2:4]
-    bodies = observation[4:].reshape(-1, 2)
-    obstacles = bodies[:OBSTACLES]
-    predators = np.tile(bodies[OBSTACLES:], (len(PLANS), 1, 1))
-    velocity = np.tile(observation[:2], (len(PLANS), 1))
+def flee_together(observations: NDArray[np.float32], rngs: Sequence[np.random.Generator]) -> list[int]:
+    """:func:`flee` for many prey in worlds of their own, each with its own random stream.
+
+    :param observations: (n_prey, obs_dim)
+    """
+    costs = _plan_costs(np.asarray(observations, dtype=np.float64))
+    best = [np.flatnonzero(cost <= cost.min() + 1e-9) for cost in costs]
+    return [int(PLANS[rng.choice(equal), 0]) for rng, equal in zip(rngs, best, strict=True)]
+
+
+def _plan_costs(observations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fear, walls and obstacles added up along every plan, (n_prey, 25), in coordinates relative to the prey."""
+    n_prey = len(observations)
+    own = observations[:, None, 2:4]
+    bodies = observations[:, 4:].reshape(n_prey, 1, -1, 2)
+    obstacles = bodies[:, :, :OBSTACLES]
+    predators = np.tile(bodies[:, :, OBSTACLES:], (1, len(PLANS), 1, 1))
+    velocity = np.tile(observations[:, None, :2], (1, len(PLANS), 1))
     position = np.zeros_like(velocity)
-    cost = np.zeros(len(PLANS))
+    cost = np.zeros((n_prey, len(PLANS)))
     for push in PLANS.repeat(HOLD, axis=1).T:
         position += velocity * STEP
         velocity = _capped(velocity * (1 - DAMPING) + PUSH[push] * ACCELERATION * STEP)
-        gap = position[:, None] - predators
-        distance = np.maximum(np.linalg.norm(gap, axis=2), 1e-9)
+        gap = position[:, :, None] - predators
+        distance = np.maximum(np.linalg.norm(gap, axis=-1), 1e-9)
         stride = np.minimum(PREDATOR_SPEED * STEP, distance)
         predators += gap * (stride / distance)[..., None]
-        cost += np.exp((CONTACT - (distance - stride)) / FEAR).sum(axis=1)
-        cost += WALL * np.maximum(np.abs(own + position) - ARENA, 0).sum(axis=1)
-        to_obstacles = np.linalg.norm(position[:, None] - obstacles, axis=2)
-        cost += CRASH * np.maximum(CLEARANCE - to_obstacles, 0).sum(axis=1)
+        cost += np.exp((CONTACT - (distance - stride)) / FEAR).sum(axis=-1)
+        cost += WALL * np.maximum(np.abs(own + position) - ARENA, 0).sum(axis=-1)
+        to_obstacles = np.linalg.norm(position[:, :, None] - obstacles, axis=-1)
+        cost += CRASH * np.maximum(CLEARANCE - to_obstacles, 0).sum(axis=-1)
     return cost
 
 
 def _capped(velocity: NDArray[np.float64]) -> NDArray[np.float64]:
-    speed = np.linalg.norm(velocity, axis=1, keepdims=True)
+    speed = np.linalg.norm(velocity, axis=-1, keepdims=True)
     return np.asarray(velocity * np.minimum(1.0, TOP_SPEED / np.maximum(speed, 1e-9)))

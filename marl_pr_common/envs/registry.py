@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from marl_pr_common.envs import smax_maps
 from marl_pr_common.envs.kernels import BLOCKER, LANDMARKS, NAVIGATION, World
 from marl_pr_common.envs.spaces import ObsSpace
 
@@ -104,14 +105,20 @@ def register(name: str, factory: Callable[..., ParallelEnv]) -> None:
 
     :raises ValueError: if the name is taken
     """
-    if name in _FACTORIES or name == "Digital" or name.partition("-")[0] in (*GRIDS, *HELD_OUT, *PARTICLES):
+    if (
+        name in _FACTORIES
+        or name.startswith(smax_maps.PREFIX)
+        or name == "Digital"
+        or name.partition("-")[0] in (*GRIDS, *HELD_OUT, *PARTICLES)
+    ):
         raise ValueError(f"The environment name {name!r} is taken. Choose another one.")
     _FACTORIES[name] = factory
 
 
 def make(name: str, **options: Any) -> ParallelEnv:
     """A PettingZoo ParallelEnv by name: "Digital", "Landmarks-N", "Navigation-N", "Blocker-N", "Courier-N",
-    "Cliff-N", "PredatorPrey-N", "CooperativeNavigation-N", "CooperativeNavigation-N-maptf", or a registered one.
+    "Cliff-N", "PredatorPrey-N", "CooperativeNavigation-N", "CooperativeNavigation-N-maptf", "smax:MAP", or a
+    registered one.
 
     :param options: arguments of the environment, for instance ``render_mode="rgb_array"``
     :raises ImportError: if PettingZoo is not installed
@@ -125,6 +132,10 @@ def make(name: str, **options: Any) -> ParallelEnv:
         return _FACTORIES[name](**options)
     if name.partition("-")[0] in PARTICLES:
         return _make_particles(name, **options)
+    if name.startswith(smax_maps.PREFIX):
+        from marl_pr_common.envs.smax import SMAX
+
+        return SMAX(name, **options)
     if name == "Digital":
         from marl_pr_common.envs.digital import Digital
 
@@ -137,7 +148,7 @@ def make(name: str, **options: Any) -> ParallelEnv:
             raise ValueError(f"Unknown environment {name!r}: expected {family}-N with N >= 1.")
         return getattr(held_out, family)(int(count), **options)
     if name.partition("-")[0] not in GRIDS:
-        known = [f"{family}-N" for family in (*GRIDS, *HELD_OUT, *PARTICLES)] + ["Digital", *_FACTORIES]
+        known = [f"{family}-N" for family in (*GRIDS, *HELD_OUT, *PARTICLES)] + ["Digital", "smax:MAP", *_FACTORIES]
         raise ValueError(f"Unknown environment {name!r}. Known: {', '.join(known)}.")
     from marl_pr_common.envs.grid import Grid
 

@@ -64,7 +64,7 @@ def test_the_pretrained_prey_is_inverted_as_shipped():
     env = make("PredatorPrey-3", prey="frozen")
     earned = {}
     for as_shipped in (True, False):
-        env._prey = PretrainedPrey(as_shipped=as_shipped)
+        env.prey = PretrainedPrey(as_shipped=as_shipped)
         earned[as_shipped] = returns(env, chase, 60).mean()
     assert earned[True] > 35
     assert earned[False] < 12
