@@ -43,6 +43,11 @@ def defaults(kind: str) -> dict[str, Any]:
     return {f"{kind}_{name}": value for name, value in asdict(CONFIGS[kind]()).items()}
 
 
+def fields(kind: str) -> list[str]:
+    """A kind's keys without their prefix."""
+    return list(asdict(CONFIGS[kind]()))
+
+
 def parse(keys: Mapping[str, Any], kind: str, where: str = "configuration") -> Config:
     """The options of a kind in a configuration; other keys are left alone.
 
@@ -109,6 +114,10 @@ def check_learner(args: Mapping[str, Any], kind: str) -> None:
     for key, value in wanted.items():
         if args.get(key) != value:
             raise UsageError(f"{key}={args.get(key)} with {kind}: it needs {key}={value}. {_WHY[key]}")
+    if kind == "dvm" and args.get("pr_own_critics"):
+        raise UsageError(
+            "pr_own_critics=True with dvm: distilled critics go to the peers, and this control has none. Use pr_own_critics=False, or --config=maddpg_ns_pr for this control."
+        )
 
 
 _WHY = {

@@ -58,7 +58,8 @@ def play(made: Any, seed: int, length: int = hosts.LIMIT) -> Any:
         actions = made.mac.select_actions(episode, t_ep=t, test_mode=False, **more)
         episode.update({"actions": actions}, ts=t)
         if t < length:
-            episode.update({"reward": [(rng.normal(),)], "terminated": [(t == length - 1,)]}, ts=t)
+            paid = rng.normal(size=1 if args.common_reward else args.n_agents)
+            episode.update({"reward": [paid], "terminated": [(t == length - 1,)]}, ts=t)
     return episode
 
 

@@ -88,10 +88,17 @@ def test_students_become_their_teachers() -> None:
     assert made.rounds == 1
 
 
-def test_no_global_generator_is_used_and_a_checkpoint_goes_on() -> None:
+def test_no_global_generator_is_used_and_a_checkpoint_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = network(3, 2), network(3, 1)
+    seeded: list[int] = []
+    monkeypatch.setattr(th.cuda, "manual_seed_all", seeded.append)
+    th.manual_seed(4)
+    assert seeded == [4]  # what th.manual_seed does to every CUDA device
     state = th.get_rng_state()
-    one, other = (Distillation(network(3, 2), network(3, 1), DVMConfig(), 1e-3, [seed]) for seed in (0, 1))
+    one, other = (Distillation(*copy.deepcopy(layers), DVMConfig(), 1e-3, [seed]) for seed in (0, 1))
     assert th.equal(state, th.get_rng_state())
+    assert seeded == [4]
+    assert not th.equal(one.actor[0].weight, other.actor[0].weight)
     other.load_state_dict(one.state_dict())
     assert all(map(th.equal, one.actor.parameters(), other.actor.parameters()))
     assert one.rng.integers(1000) == other.rng.integers(1000)
