@@ -98,20 +98,19 @@ def _tally(measured: Measured, told: Mapping[tuple[str, str, str], Difference], 
     below = sum(d.different and d.value < 0 for d in found)
     reference = measured.labels[measured.reference].text
     text = f"{SCORES[name].capitalize()} {where}: "
-    n_tasks = len({task for task, _, _ in told})
     if above + below == 0:
         text += f"none of {plural(len(found), 'difference')} to {reference} is told apart from 0."
     else:
         rest = len(found) - above - below
         text += f"of {plural(len(found), 'difference')} to {reference}, {_counted(above, below, rest)}."
-    return text + _how_far_5_percent_hold(n_tasks)
+    return text
 
 
 def _how_far_5_percent_hold(n_tasks: int) -> str:
     if n_tasks == 1:
-        return " The 5 % of the test hold for this task and this budget."
+        return "The 5 % of the test hold for this task and this budget."
     return (
-        f" The 5 % of the test hold for each of the {n_tasks} tasks, and for each budget, on its own: among the "
+        f"The 5 % of the test hold for each of the {n_tasks} tasks, and for each budget, on its own: among the "
         "differences of many tasks some are called different by chance."
     )
 
@@ -152,6 +151,7 @@ def limits(measured: Measured, context: ReportContext) -> list[str]:
         f"{plural(len(measured.tasks), 'task')}, {budgets(measured)}.",
         "An interval that contains 0 does not show that two arms are equal, only that these seeds do not tell them "
         "apart.",
+        _how_far_5_percent_hold(len(measured.tasks)),
     ]
     if len({arm.data.n_agents for arm in arms}) > 1:
         lines.append(
