@@ -13,8 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from epymarl_pr import smax
-from epymarl_pr.environments import task_name
+from epymarl_pr import smax, starcraft
 from epymarl_pr.errors import UsageError
 
 INSTALL = "pip install 'marl-pr[epymarl]'"
@@ -23,6 +22,7 @@ OPTIONAL = {
     "smaclite": ("smaclite", "pip install git+https://github.com/uoe-agents/smaclite.git"),
     "sc2": ("smac", "pip install git+https://github.com/oxwhirl/smac.git"),
     "sc2v2": ("smacv2", "pip install git+https://github.com/oxwhirl/smacv2.git"),
+    "smacv2": ("smacv2", "pip install git+https://github.com/oxwhirl/smacv2.git"),
 }
 """``env`` of EPyMARL -> the package that it needs, and how to get it."""
 TRIED = ("gymma", "smaclite")
@@ -88,6 +88,7 @@ def environment(config: Mapping[str, Any]) -> None:
     package, advice = OPTIONAL.get(str(name), ("", ""))
     if package and not _real(package):
         raise UsageError(f"env={name}: the package {package} is not installed, or does not import. Run: {advice}")
+    starcraft.check(config)
     if name in TRIED:
         with _generators_untouched():
             built = build(config)
@@ -99,6 +100,8 @@ def runner(config: Mapping[str, Any]) -> None:
 
     :raises UsageError: if not
     """
+    from epymarl_pr.environments import task_name  # needs gymnasium
+
     env_args = config.get("env_args") or {}
     on_jax = task_name(env_args.get("key")) is not None and env_args.get("engine") == "jaxmarl"
     if config.get("runner") == "vectorised" and config.get("env") != smax.NAME and not on_jax:

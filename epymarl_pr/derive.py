@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from epymarl_pr import options, smax, transfer
+from epymarl_pr import options, smax, starcraft, transfer
 from epymarl_pr.errors import UsageError
 from epymarl_pr.locate import Checkout
 from marl_pr_common import __version__
@@ -74,7 +74,7 @@ def environment(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict
     """The configuration of ``--env-config=NAME`` where it needs more keys than EPyMARL's own file has, else None.
 
     Sacred refuses keys that a file does not name. For the environments of this package, their options are added; for
-    an environment that EPyMARL does not know ("smax"), everything is.
+    an environment that EPyMARL does not know, everything is.
 
     :raises UsageError: for an unknown name
     """
@@ -82,8 +82,9 @@ def environment(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict
 
     folder = checkout.src / "config" / "envs"
     source = folder / f"{name}.yaml"
-    if name == smax.NAME and not source.is_file():
-        return smax.config(read(folder / "smaclite.yaml"))
+    if name in ENVIRONMENTS and not source.is_file():
+        derived, host = ENVIRONMENTS[name]
+        return derived(read(folder / host))
     if not source.is_file():
         raise UsageError(_unknown("--env-config", name, folder, ()))
     config = read(source)
@@ -96,6 +97,13 @@ def environment(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict
     return {**config, "env_args": {**host_args, **added, "max_cycles": limit}}
 
 
+ENVIRONMENTS: dict[str, tuple[Callable[[Mapping[str, Any]], dict[str, Any]], str]] = {
+    smax.NAME: (smax.config, "smaclite.yaml"),
+    "smaclite_3s_vs_5z": (starcraft.smaclite("3s_vs_5z"), "smaclite.yaml"),
+    "smaclite_5m_vs_6m": (starcraft.smaclite("5m_vs_6m"), "smaclite.yaml"),
+    starcraft.SMACV2: (starcraft.smacv2, "sc2.yaml"),
+}
+"""``--env-config`` that EPyMARL has not -> how it is derived, and from which of its files."""
 FLAGS: dict[str, tuple[Callable[[Checkout, str, Mapping[str, Any]], dict[str, Any] | None], str]] = {
     "--config": (algorithm, "algs"),
     "--env-config": (environment, "envs"),
@@ -146,7 +154,7 @@ def write(config: Mapping[str, Any], folder: Path, name: str) -> str:
 
 def _unknown(flag: str, name: str, folder: Path, learners: Mapping[str, str] | tuple[()]) -> str:
     found = sorted(folder.glob("*.yaml"))
-    names = [file.stem for file in found]
+    names = [file.stem for file in found] + ([] if learners else list(ENVIRONMENTS))
     if learners:
         names += [file.stem + SUFFIX for file in found if read(file).get("learner") in learners]
         names += [known + suffix for known in transfer.ALGORITHMS for suffix in ("", SUFFIX)]

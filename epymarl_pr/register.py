@@ -41,12 +41,13 @@ def replay(learner: str) -> None:
 
 
 def environments() -> None:
-    """Add SMAX to EPyMARL's ``envs.REGISTRY``."""
+    """Add SMAX, and SMACv2's package on SMAC's maps, to EPyMARL's ``envs.REGISTRY``."""
     from envs import REGISTRY
 
-    from epymarl_pr import smax
+    from epymarl_pr import smax, starcraft
 
     REGISTRY[smax.NAME] = smax.make
+    REGISTRY[starcraft.SMACV2] = starcraft.make_smacv2
 
 
 def runners() -> None:

@@ -15,6 +15,7 @@ from typing import Literal
 from packaging.requirements import Requirement
 
 import marl_pr_common
+from marl_pr_common import engines, starcraft
 from marl_pr_common.provenance import PACKAGES, usable_cpus, versions
 
 State = Literal["ok", "absent", "conflict", "broken"]
@@ -29,15 +30,18 @@ HOSTS = {
     "mujoco": ("Ant, HalfCheetah, Hopper", 'pip install "marl-pr[sb3]"'),
     "pettingzoo": ("multi-agent tasks", 'pip install "marl-pr[mpe]"'),
     "supersuit": ("PettingZoo tasks in Stable-Baselines3", 'pip install "marl-pr[mpe]"'),
-    "mpe2": ("multi-particle environments", 'pip install "marl-pr[mpe]"'),
     "sacred": ("EPyMARL's runs", 'pip install "marl-pr[epymarl]"'),
     "click": ("EPyMARL's search", 'pip install "marl-pr[epymarl]"'),
     "imageio": ("films of EPyMARL's teams", 'pip install "marl-pr[epymarl]"'),
     "imageio-ffmpeg": ("films as MP4", 'pip install "marl-pr[epymarl]"'),
     "lbforaging": ("level-based foraging in EPyMARL", "pip install lbforaging"),
-    "jaxmarl": ("SMAX", 'pip install "marl-pr[smax]"'),
 }
 """Optional distribution -> what needs it, and how to get it."""
+ENVIRONMENT_PACKAGES = ("gymnax", "flax", "chex")
+"""Packages beside those of a run's record whose requirements are compared with what is installed."""
+LEFT_OUT = ("jaxmarl", "gymnax")
+"""A requirement that is left out on purpose: no environment needs it, and it would downgrade gymnasium."""
+ADVICE = {"gymnax": "pip uninstall gymnax: JaxMARL's environments run without it, and keep gymnasium as it is"}
 EPYMARL_ADVICE = "git clone https://github.com/uoe-agents/epymarl; set EPYMARL_HOME to that folder (docs/epymarl.md)"
 
 
@@ -54,7 +58,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Everything that the report says, in its order."""
-    return [*_core(), *_devices(), *_hosts(), _epymarl(), *_conflicts()]
+    return [*_core(), *_devices(), *_hosts(), _epymarl(), *_engines(), *_conflicts()]
 
 
 def _core() -> Iterator[Finding]:
@@ -119,9 +123,28 @@ def _epymarl() -> Finding:
     return Finding("host", "EPyMARL", "ok", f"{found}; tested with {locate.TESTED_COMMIT}", advice)
 
 
+def _engines() -> Iterator[Finding]:
+    """The simulators of the multi-agent tasks, and the game that two of them need."""
+    for engine in engines.ENGINES:
+        absent = engines.missing(engine)
+        if absent:
+            detail = f"no {' and no '.join(absent)}; for: {engine.use}"
+            yield Finding("engine", engine.name, "absent", detail, engine.advice)
+        else:
+            yield Finding("engine", engine.name, "ok", f"{engines.versions(engine)} ({engine.use})")
+    folder = starcraft.find()
+    if folder is not None:
+        yield Finding("engine", "StarCraft II", "ok", f"in {folder}")
+    elif os.environ.get(starcraft.VARIABLE):
+        detail = f"{starcraft.VARIABLE}={os.environ[starcraft.VARIABLE]} holds no game"
+        yield Finding("engine", "StarCraft II", "conflict", detail, starcraft.ADVICE)
+    else:
+        yield Finding("engine", "StarCraft II", "absent", "for: SMAC and SMACv2", starcraft.ADVICE)
+
+
 def _conflicts() -> Iterator[Finding]:
     """Requirements of the installed packages that the installed versions do not meet, as ``pip check`` finds them."""
-    for name in PACKAGES:
+    for name in (*PACKAGES, *ENVIRONMENT_PACKAGES):
         try:
             requirements = importlib.metadata.requires(name) or []
         except importlib.metadata.PackageNotFoundError:
@@ -130,10 +153,14 @@ def _conflicts() -> Iterator[Finding]:
             if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
                 continue
             found = _installed(requirement.name)
+            if (name, requirement.name) == LEFT_OUT and found is None:
+                continue
             if found is None or not requirement.specifier.contains(found, prereleases=True):
                 yield Finding(
                     *("conflict", name, "conflict", f"needs {requirement.name}{requirement.specifier}, found {found}"),
-                    advice=f"pip install -c constraints.txt '{requirement.name}{requirement.specifier}'",
+                    advice=ADVICE.get(
+                        name, f"pip install -c constraints.txt '{requirement.name}{requirement.specifier}'"
+                    ),
                 )
 
 

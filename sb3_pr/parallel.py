@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -72,4 +73,6 @@ def parallel_to_vec_env(env: Any) -> VecEnv:
     if any(env.action_space(agent) != env.action_space(agents[0]) for agent in agents):
         env = supersuit.pad_action_space_v0(env)
     markov = supersuit.pettingzoo_env_to_vec_env_v1(Columns(env))
-    return VecMonitor(SeededVecEnv(supersuit.concat_vec_envs_v1(markov, 1, base_class="stable_baselines3")))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The `render_mode` attribute is not defined", UserWarning)
+        return VecMonitor(SeededVecEnv(supersuit.concat_vec_envs_v1(markov, 1, base_class="stable_baselines3")))

@@ -16,6 +16,7 @@ from marl_pr_common.display import Display
 from marl_pr_common.runs import TEAM, Clock, ResultsWriter
 from marl_pr_common.status import StatusReporter
 from sb3_pr.callbacks import evaluate_agents
+from sb3_pr.teams import evaluate_team
 from sb3_pr.train_config import EVALUATION_SEED, TrainConfig
 
 logger = logging.getLogger("marl_pr")
@@ -91,12 +92,10 @@ class Recorder(BaseCallback):
             wall_time=wall - self._wall,
             cpu_time=cpu - self._cpu,
         )
-        returns = [
-            float(np.mean(episodes))
-            for episodes in evaluate_agents(
-                self.model, self.eval_env, self.config.eval_episodes, seed=EVALUATION_SEED + self.config.seed
-            )
-        ]
+        evaluate = evaluate_team if self.config.multi_agent else evaluate_agents
+        seed = EVALUATION_SEED + self.config.seed
+        episodes = evaluate(self.model, self.eval_env, self.config.eval_episodes, seed=seed)
+        returns = [float(np.mean(found)) for found in episodes]
         for agent, value in enumerate(returns):
             self.writer.append(clock, {"eval/return": value}, agent)
         for agent, values in self._logged().items():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from marl_pr_common.config import ReciprocityConfig, check_literals
+from marl_pr_common.envs.names import is_ours
 
 Algorithm = Literal["td3", "td3_pr", "ddpg", "ddpg_pr"]
 
@@ -25,11 +26,13 @@ class TrainConfig:
     """
 
     env: str = "Pendulum-v1"
-    """Gymnasium id of the task, with its version."""
+    """Gymnasium id of the task, with its version; or CooperativeNavigation-N or PredatorPrey-N, whose N agents share
+    one world."""
     algo: Algorithm = "td3_pr"
     """Upstream TD3 or DDPG (one agent), or the same with Policy Reciprocity (n_agents agents)."""
     n_agents: int = 3
-    """Number of agents of td3_pr and ddpg_pr, each in its own copy of the task. td3 and ddpg are always one agent."""
+    """Number of agents of td3_pr and ddpg_pr, each in its own copy of the task, or the N of a multi-agent task. td3 and
+    ddpg are always one agent."""
     timesteps_per_agent: int = 1_000_000
     """Environment steps of each agent; all agents together take n_agents times as many."""
     seed: int = 0
@@ -105,13 +108,19 @@ class TrainConfig:
     @property
     def evaluation_protocol(self) -> str:
         """How evaluations are made, in words: the same for all runs that may be compared."""
-        episodes = f"{self.eval_episodes} episode{'' if self.eval_episodes == 1 else 's'} per agent"
+        whose = "of the whole team" if self.multi_agent else "per agent"
+        episodes = f"{self.eval_episodes} episode{'' if self.eval_episodes == 1 else 's'} {whose}"
         return f"{episodes}, deterministic, seed {EVALUATION_SEED} + seed"
 
     @property
     def reciprocal(self) -> bool:
         """Whether the algorithm is one of this package, rather than upstream's own."""
         return self.algo.endswith("_pr")
+
+    @property
+    def multi_agent(self) -> bool:
+        """Whether the task is one world with several agents, rather than a task that every agent has a copy of."""
+        return is_ours(self.env)
 
     @property
     def team_size(self) -> int:

@@ -31,6 +31,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from marl_pr_common.checkpoint import Stopped, StopRequest, catch_signals, checkpoints, latest
 from marl_pr_common.config import from_mapping
 from marl_pr_common.display import Display
+from marl_pr_common.envs.names import is_ours
 from marl_pr_common.files import read_json, require_unused
 from marl_pr_common.provenance import RUN, record, record_resume
 from marl_pr_common.runs import CHECKPOINTS, ResultsWriter, RunIdentity
@@ -38,6 +39,7 @@ from marl_pr_common.status import StatusReporter, read_status
 from sb3_pr import DDPGPR, TD3PR
 from sb3_pr.recorder import Recorder
 from sb3_pr.resume import CheckpointCallback, load_checkpoint
+from sb3_pr.teams import check_team, check_team_task, team_env
 from sb3_pr.train_config import EVALUATION_SEED, TrainConfig
 
 logger = logging.getLogger("marl_pr")
@@ -63,6 +65,8 @@ def train(
     """
     require_unused(out)
     check_task(config.env)
+    if config.multi_agent:
+        check_team(config)
     with catch_signals() as stop:
         arm = arm or config.algo
         run = _Run(config, out, arm, name or f"{arm}-seed{config.seed}", display, stop)
@@ -119,9 +123,14 @@ class _Run:
         th.set_num_threads(config.threads)
         self.config, self.out, self.arm, self.name, self.display, self.stop = config, out, arm, name, display, stop
         self.total = config.timesteps_per_agent * config.team_size
-        # a column per episode: the episodes are the same as one after the other, and predicted together
-        self.eval_env = make_vec_env(config.env, n_envs=config.eval_episodes, seed=EVALUATION_SEED + config.seed)
-        self.model = build_model(config, make_vec_env(config.env, n_envs=config.team_size, seed=config.seed))
+        if config.multi_agent:
+            self.eval_env = team_env(config.env)
+            columns = team_env(config.env, config.seed)
+        else:
+            # a column per episode: the episodes are the same as one after the other, and predicted together
+            self.eval_env = make_vec_env(config.env, n_envs=config.eval_episodes, seed=EVALUATION_SEED + config.seed)
+            columns = make_vec_env(config.env, n_envs=config.team_size, seed=config.seed)
+        self.model = build_model(config, columns)
         self.status = StatusReporter(out, self.total)
         self.callbacks: list[Any] = []
 
@@ -180,7 +189,10 @@ def _say(display: Display | None, text: str) -> None:
 
 
 def check_task(env_id: str) -> None:
-    """Raise ValueError if gymnasium cannot make the task, or its actions are not continuous."""
+    """Raise ValueError if the task cannot be made, or its actions are not continuous."""
+    if is_ours(env_id):
+        check_team_task(env_id)
+        return
     try:
         env: gym.Env[Any, Any] = gym.make(env_id)
     except (gym.error.Error, ImportError) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import io
 import os
 import sys
@@ -13,9 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("jax", "jaxmarl")
-INSTALL = 'pip install "marl-pr[smax]" && pip install --no-deps "jaxmarl>=0.2,<0.3"'
-"""JaxMARL goes in without its dependencies: gymnax, which no environment needs, would downgrade gymnasium."""
+from marl_pr_common.engines import ENGINES, SMAX_INSTALL, missing
 
 
 def require() -> None:
@@ -23,9 +20,9 @@ def require() -> None:
 
     :raises ImportError: says what to install
     """
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ImportError(f"SMAX and engine='jaxmarl' need {' and '.join(missing)}. Run: {INSTALL}")
+    absent = [name for engine in ENGINES if engine.name == "SMAX" for name in missing(engine)]
+    if absent:
+        raise ImportError(f"SMAX and engine='jaxmarl' need {' and '.join(absent)}. Run: {SMAX_INSTALL}")
 
 
 @functools.cache
@@ -44,9 +41,8 @@ def load(module: str) -> Any:
         with _quiet():
             return importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(
-            f"SMAX and engine='jaxmarl' need jax and JaxMARL ({error}). Install them: {INSTALL}"
-        ) from error
+        text = f"SMAX and engine='jaxmarl' need jax and JaxMARL ({error}). Run: {SMAX_INSTALL}"
+        raise ImportError(text) from error
 
 
 @contextmanager

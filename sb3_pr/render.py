@@ -1,0 +1,98 @@
+"""``python -m sb3_pr.render RUN --out FILE.gif``: film the team of a run of ``marl-pr train``, without a display."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+
+from marl_pr_common.config import from_mapping
+from marl_pr_common.files import read_json
+from marl_pr_common.provenance import RUN
+from sb3_pr.train_config import EVALUATION_SEED, TrainConfig
+
+ENDINGS = (".gif", ".mp4")
+FPS = 10
+
+
+@dataclass(frozen=True)
+class Command:
+    """Film the trained team of a run on a multi-agent task."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Directory of a complete run on a multi-agent task, such as CooperativeNavigation-3."""
+    out: Path
+    """Where the film goes: FILE.gif, or FILE.mp4."""
+    episodes: int = 1
+    """How many episodes."""
+    seed: int = EVALUATION_SEED
+    """Seed of the first episode."""
+
+
+def film(run: Path, episodes: int = 1, seed: int = EVALUATION_SEED) -> list[NDArray[np.uint8]]:
+    """Frames of a trained team, (height, width, 3) each, from the first state of every episode to its last.
+
+    :raises FileNotFoundError: if the directory is not that of a complete run
+    :raises ValueError: if the run's task is not a multi-agent one
+    """
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # before pygame is imported
+    for name in (RUN, "model.zip"):
+        if not (run / name).is_file():
+            raise FileNotFoundError(f"{run} has no {name}. Give the --out of a complete `marl-pr train`.")
+    config = from_mapping(TrainConfig, read_json(run / RUN)["config"], where=f"{run / RUN}: config")
+    if not config.multi_agent:
+        raise ValueError(f"{run} was trained on {config.env}, which has no team to film.")
+    from marl_pr_common.envs import make
+    from sb3_pr import DDPGPR, TD3PR
+
+    env: Any = make(config.env, continuous_actions=True, render_mode="rgb_array")
+    model = (TD3PR if config.algo == "td3_pr" else DDPGPR).load(run / "model.zip", device="cpu")
+    frames = []
+    for episode in range(episodes):
+        observations, _ = env.reset(seed=seed + episode)
+        frames.append(env.render())
+        while env.agents:
+            rows = np.stack([observations[agent] for agent in env.possible_agents])
+            actions, _ = model.predict(rows, deterministic=True)
+            observations, *_ = env.step(dict(zip(env.possible_agents, actions, strict=True)))
+            frames.append(env.render())
+    env.close()
+    return frames
+
+
+def write(frames: list[NDArray[np.uint8]], file: Path) -> None:
+    """Write the frames as what the file's ending says.
+
+    :raises ValueError: for another ending
+    """
+    if file.suffix.lower() not in ENDINGS:
+        raise ValueError(f"--out {file}: expected a name that ends in {' or '.join(ENDINGS)}.")
+    import imageio.v3 as imageio
+
+    if file.suffix.lower() == ".gif":
+        imageio.imwrite(file, frames, duration=1000 / FPS, loop=0)
+    else:
+        imageio.imwrite(file, frames, fps=FPS, macro_block_size=1)
+
+
+def main() -> int:
+    """Film as the command line says; exit code 0, or 2 for a mistake of the user's, after one message."""
+    command = tyro.cli(Command)
+    try:
+        frames = film(command.run, command.episodes, command.seed)
+        write(frames, command.out)
+    except (OSError, ValueError, ImportError) as error:
+        sys.stderr.write(f"sb3_pr.render: {error}\n")
+        return 2
+    sys.stdout.write(f"{command.out}: {command.episodes} episodes, {len(frames)} frames\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

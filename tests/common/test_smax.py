@@ -1,0 +1,230 @@
+"""SMAX as ParallelEnvs: the API, masks, state, who won, and which end an episode has. Needs jax and JaxMARL."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+pytest.importorskip("jax", reason="jax is not installed: pip install 'marl-pr[smax]'")
+pytest.importorskip("jaxmarl", reason="JaxMARL is not installed: pip install --no-deps jaxmarl")
+from pettingzoo.test import parallel_api_test, parallel_seed_test
+
+from marl_pr_common.envs import make
+from marl_pr_common.envs.smax_maps import LIMITS
+from marl_pr_common.envs.smax_simulator import STOP, simulator
+from marl_pr_common.envs.smax_vector import SMAXVector
+
+PAPER = ("3s_vs_5z", "5m_vs_6m")
+SHAPES = {"3s_vs_5z": (3, 101, 96, 10, 250), "5m_vs_6m": (5, 140, 132, 11, 70)}
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in LIMITS if name not in PAPER]
+
+
+def legal(rng, observations):
+    return {a: int(rng.choice(np.flatnonzero(seen["action_mask"]))) for a, seen in observations.items()}
+
+
+def episode(env, choose, seed=None):
+    """Return, steps, last terminations, truncations and infos."""
+    observations, _ = env.reset(seed=seed)
+    total, steps = 0.0, 0
+    while env.agents:
+        observations, rewards, ended, cut, infos = env.step(choose(observations))
+        total, steps = total + rewards["ally_0"], steps + 1
+    return total, steps, ended, cut, infos
+
+
+@pytest.mark.parametrize("name", [*PAPER, *OTHERS])
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_pettingzoo_takes_it(name):
+    parallel_api_test(make(f"smax:{name}"), 120)
+    parallel_seed_test(lambda: make(f"smax:{name}"), 60)
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_shapes_and_limits(name):
+    env = make(f"smax:{name}")
+    env.reset(seed=0)
+    n_agents, obs_dim, state_dim, n_actions, limit = SHAPES[name]
+    assert len(env.possible_agents) == n_agents
+    assert env.observation_space("ally_0")["observation"].shape == (obs_dim,)
+    assert env.state().shape == env.state_space.shape == (state_dim,)
+    assert env.action_space("ally_0").n == n_actions
+    assert env.max_cycles == limit
+
+
+@pytest.mark.parametrize("name", [*PAPER, pytest.param("smacv2_5_units", marks=pytest.mark.slow)])
+def test_the_mask_offers_what_is_possible_and_nothing_else(name):
+    env = make(f"smax:{name}")
+    rng = np.random.default_rng(0)
+    world = simulator(name)._env
+    ranges, n = np.asarray(world.unit_type_attack_ranges), len(env.possible_agents)
+    deaths = 0
+    for seed in range(8):
+        observations, infos = env.reset(seed=seed)
+        while env.agents:
+            units = env._battle["units"].state
+            alive, places = np.asarray(units.unit_alive), np.asarray(units.unit_positions)
+            for i, agent in enumerate(env.agents):
+                mask = observations[agent]["action_mask"]
+                assert np.array_equal(mask, infos[agent]["action_mask"])
+                near = np.linalg.norm(places[n:] - places[i], axis=1) < ranges[np.asarray(units.unit_types)[i]]
+                expected = [alive[i]] * STOP + [True] + list(alive[i] & alive[n:] & near)
+                assert mask.tolist() == [int(entry) for entry in expected]
+                if not alive[i]:
+                    deaths += 1
+                    assert not observations[agent]["observation"].any()
+                    assert infos[agent]["alive"] is False
+            observations, _, _, _, infos = env.step(legal(rng, observations))
+            assert not any(info["illegal_action"] for info in infos.values())
+    assert deaths > 0
+
+
+def test_an_illegal_action_is_carried_out_as_stop():
+    outcomes = []
+    for action in (STOP, 5):  # the enemy is out of range at the start
+        env = make("smax:5m_vs_6m")
+        env.reset(seed=3)
+        outcomes.append(env.step(dict.fromkeys(env.agents, action)))
+    for agent in ("ally_0", "ally_4"):
+        assert np.array_equal(outcomes[0][0][agent]["observation"], outcomes[1][0][agent]["observation"])
+        assert [outcome[4][agent]["illegal_action"] for outcome in outcomes] == [False, True]
+
+
+@pytest.mark.parametrize("limit", [1, 7, None])
+def test_the_time_limit_fires_at_its_step_and_is_a_truncation(limit):
+    env = make("smax:3s_vs_5z", max_cycles=limit)
+    flee = [0, 2]  # up and down: out of the enemy's reach at first, never into a wall in seven steps
+    env.reset(seed=0)
+    if limit is None:  # SMAC's 250: put a battle that nobody decides just before it
+        env._steps, limit = 249, 250
+        env.step(dict.fromkeys(env.agents, STOP))
+    else:
+        for step in range(limit):
+            _, _, ended, cut, infos = env.step(dict.fromkeys(env.agents, flee[step % 2]))
+            assert any(cut.values()) == (step == limit - 1)
+        assert not any(ended.values())
+        assert all(infos[agent]["TimeLimit.truncated"] for agent in env.possible_agents)
+        assert not infos["ally_0"]["battle_won"]
+    assert env.agents == []
+    assert env._steps == limit
+
+
+def attack(env):
+    """Shoot at the lowest enemy in reach, else walk to the right, where they come from."""
+
+    def choose(observations):
+        return {
+            a: int(max(np.flatnonzero(s["action_mask"])[-1], 1))
+            if s["action_mask"][5:].any()
+            else int(1 if s["action_mask"][1] else STOP)
+            for a, s in observations.items()
+        }
+
+    return choose
+
+
+def test_won_and_lost_battles_are_told_apart_and_pay_on_smacs_scale():
+    env = make("smax:3m")
+    results = [episode(env, attack(env), seed) for seed in range(30)]
+    won = [result for result in results if result[4]["ally_0"]["battle_won"]]
+    lost = [result for result in results if not result[4]["ally_0"]["battle_won"]]
+    assert won
+    assert lost
+    for total, _, ended, cut, infos in won:
+        assert total == pytest.approx(20, abs=1e-4)
+        assert all(ended.values())
+        assert not any(cut.values())
+        assert infos["ally_0"]["dead_enemies"] == 3
+    for total, *_, infos in lost:
+        assert 0 <= total < 10.01
+        assert infos["ally_0"]["dead_allies"] == 3
+
+
+def test_a_thousand_random_episodes():
+    env = SMAXVector("3s_vs_5z", range(100))
+    rng = np.random.default_rng(0)
+    returns = []
+    for _ in range(10):
+        now = env.reset()
+        total, over = np.zeros(env.n_rows), np.zeros(env.n_rows, bool)
+        while not over.all():
+            actions = (rng.random(now.masks.shape) * now.masks).argmax(axis=2)
+            now = env.step(actions)
+            total += np.where(over, 0, now.rewards[:, 0])
+            over |= now.ended | now.cut
+        returns.extend(total)
+    assert len(returns) == 1000
+    assert np.mean(returns) == pytest.approx(2.2, abs=0.2)  # 0.22 of 2 before scaling
+
+
+def test_a_row_of_the_vector_is_the_single_environment():
+    rows, singles = SMAXVector("3m", [5, 6]), [make("smax:3m") for _ in range(2)]
+    for env, seed in zip(singles, (5, 6), strict=True):
+        env.seed(seed)
+    for _ in range(2):
+        now = rows.reset()
+        for env in singles:
+            env.reset()
+        for step in range(8):
+            rng = np.random.default_rng(step)
+            actions = (rng.random(now.masks.shape) * now.masks).argmax(axis=2)
+            now = rows.step(actions)
+            for row, env in enumerate(singles):
+                _, rewards, *_ = env.step(dict(zip(env.agents, actions[row], strict=True)))
+                assert np.allclose(env.observations(), now.observations[row], atol=1e-5)
+                assert np.allclose(env.state(), now.states[row], atol=1e-4)
+                assert rewards["ally_0"] == pytest.approx(now.rewards[row, 0], abs=1e-5)
+
+
+def test_compiles_once_whatever_the_number_of_environments_and_steps():
+    for _ in range(2):
+        env = make("smax:3m")
+        episode(env, attack(env), 0)
+    assert simulator("3m").step._cache_size() == 1
+    assert simulator("3m").reset._cache_size() == 1
+
+
+def test_state_and_copies_go_on_exactly():
+    env = make("smax:3m")
+    rng = np.random.default_rng(0)
+    observations, _ = env.reset(seed=1)
+    for _ in range(5):
+        observations, *_ = env.step(legal(rng, observations))
+    actions = legal(rng, observations)
+    copy, other = pickle.loads(pickle.dumps(env)), make("smax:3m")
+    other.set_state(env.get_state())
+    for _ in range(2):
+        results = [found.step(actions) for found in (env, copy, other)]
+        for result in results[1:]:
+            assert result[1] == results[0][1]
+            assert np.array_equal(result[0]["ally_1"]["observation"], results[0][0]["ally_1"]["observation"])
+        actions = dict.fromkeys(env.agents, STOP)
+    starts = [found.reset()[0]["ally_0"]["observation"] for found in (env, copy, other)]
+    assert np.array_equal(starts[0], starts[1])
+    assert np.array_equal(starts[0], starts[2])
+    with pytest.raises(ValueError, match="not one of 5m_vs_6m"):
+        make("smax:5m_vs_6m").set_state(env.get_state())
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: make("smax:4m"), "Unknown SMAX map '4m'. Known: 3m"),
+        (lambda: make("smax:3m", max_cycles=0), "max_cycles=0"),
+        (lambda: make("smax:3m", render_mode="rgb_array"), "render_mode='rgb_array'"),
+    ],
+)
+def test_refusals(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_bad_actions():
+    env = make("smax:3m")
+    with pytest.raises(RuntimeError, match="reset"):
+        env.step({})
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="No action for ally_1"):
+        env.step({"ally_0": 4})
+    with pytest.raises(ValueError, match="8 is not one of 0 .. 7"):
+        env.step({"ally_0": 8, "ally_1": 4, "ally_2": 4})
