@@ -43,11 +43,6 @@ def defaults(kind: str) -> dict[str, Any]:
     return {f"{kind}_{name}": value for name, value in asdict(CONFIGS[kind]()).items()}
 
 
-def fields(kind: str) -> list[str]:
-    """A kind's keys without their prefix."""
-    return list(asdict(CONFIGS[kind]()))
-
-
 def parse(keys: Mapping[str, Any], kind: str, where: str = "configuration") -> Config:
     """The options of a kind in a configuration; other keys are left alone.
 

@@ -10,6 +10,7 @@ gradient was; the transfer loss's own is bounded, as that of a cross-entropy. Th
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -112,7 +113,7 @@ class MAPTF:
         try:
             self.pr_options_learner.observe(steps)
         except (RuntimeError, ValueError) as error:
-            message = options.prefixed(str(error), transfer.fields("maptf"), "maptf_")
+            message = options.prefixed(str(error), asdict(self.pr_maptf), "maptf_")
             raise refused(f"MAPTF's options: {message}") from error
 
     def train(self, batch: EpisodeBatch, t_env: int, episode_num: int) -> None:

@@ -67,3 +67,16 @@ def test_pr_seed_seeds_what_is_ours(checkout: Any, name: str) -> None:
     assert th.equal(weights(), weights(pr_seed=3))  # the run's
     assert th.equal(weights(seed=8, pr_seed=3), weights(pr_seed=3))
     assert not th.equal(weights(pr_seed=4), weights())
+
+
+def test_the_share_of_no_transfer_is_logged(checkout: Any) -> None:
+    """One episode is played between two logs: its options are the shares."""
+    made = hosts.learner(checkout, "maptf")
+    sample = hosts.batch(made)
+    options = played(made)["options"][0, : hosts.LIMIT + 1, :, 0]
+    made.train(sample, 10, 0)
+    ((_, share),) = made.logger.stats["maptf_option_self"]
+    assert share == pytest.approx(float((options == th.arange(N)).float().mean()))
+    for w in range(N):
+        ((_, share),) = made.logger.stats[f"maptf_option_{w}"]
+        assert share == pytest.approx(float((options == w).float().mean()))
