@@ -4,6 +4,7 @@
     smaclite            imported always by EPyMARL's environments; may be missing or broken
     pettingzoo.mpe      moved to the package mpe2
     tensorboard_logger  does not import with current protobuf; torch.utils.tensorboard writes the same files
+    pysc2               its messages need protobuf's reader in Python, which must be chosen before protobuf is imported
 
 A package that is there and imports is always preferred.
 """
@@ -16,6 +17,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.metadata
 import importlib.util
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -31,6 +33,8 @@ def install(src: Path) -> None:
     """
     # EPyMARL indexes with lists; torch says at every place that it may mean something else one day
     warnings.filterwarnings("ignore", "Using a non-tuple sequence for multidimensional indexing", UserWarning)
+    if _folder("pysc2") is not None:
+        os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python")
     if str(src) not in sys.path:
         sys.path.insert(0, str(src))
     if not _imports("pkg_resources"):

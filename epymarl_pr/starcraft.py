@@ -49,8 +49,6 @@ def check(config: Mapping[str, Any]) -> None:
     """
     if config.get("env") not in GAMES:
         return
-    # pysc2's messages do not import with protobuf's compiled reader of today
-    os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python")
     map_name = (config.get("env_args") or {}).get("map_name")
     if map_name is None:
         raise UsageError("env_args.map_name is missing: ... with env_args.map_name=3s_vs_5z")

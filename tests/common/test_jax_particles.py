@@ -1,6 +1,8 @@
 """engine="jaxmarl" is the same task as engine="mpe2": equal observations and rewards over whole episodes."""
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -106,3 +108,20 @@ def test_refusals():
         make("CooperativeNavigation-3", engine="vmas")
     with pytest.raises(ValueError, match="no variant maptf"):
         make("CooperativeNavigation-3-maptf", engine="jaxmarl")
+
+
+def test_float64_stays_with_the_particles():
+    code = (
+        "import sys, warnings\nwarnings.simplefilter('error', UserWarning)\nfrom marl_pr_common.envs import make\n"
+        "if sys.argv[1] == 'after':\n"
+        "    team = make('CooperativeNavigation-3', engine='jaxmarl')\n"
+        "    team.reset(seed=0)\n    team.step(dict.fromkeys(team.agents, 1))\n"
+        "env = make('smax:3m')\nenv.reset(seed=0)\n"
+        "print([repr(env.step(dict.fromkeys(env.agents, 1))[0]['ally_0']['observation'].tolist()) for _ in range(5)])\n"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", code, when], capture_output=True, text=True)
+        for when in ("after", "alone")
+    ]
+    assert runs[0].returncode == 0, runs[0].stderr
+    assert runs[0].stdout == runs[1].stdout

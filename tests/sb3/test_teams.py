@@ -1,0 +1,76 @@
+"""``marl-pr train`` on multi-agent tasks: the team is the columns, time limits are truncations, films are real."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+pytest.importorskip("supersuit", reason="needs the extra mpe: pip install 'marl-pr[mpe]'")
+from marl_pr_common.runs import read_results
+from sb3_pr.render import film, write
+from sb3_pr.teams import evaluate_team, team_env
+from sb3_pr.train_config import TrainConfig
+from sb3_pr.training import build_model, train
+
+TINY = TrainConfig(
+    env="CooperativeNavigation-3",
+    timesteps_per_agent=60,
+    learning_starts=30,
+    batch_size=8,
+    buffer_size=200,
+    eval_every=30,
+    eval_episodes=2,
+    net_arch=(8,),
+)
+
+
+@pytest.mark.parametrize("algo", ["td3_pr", "ddpg_pr"])
+@pytest.mark.parametrize("env, n_agents", [("CooperativeNavigation-3", 3), ("PredatorPrey-4", 4)])
+def test_a_team_trains_and_can_be_filmed(tmp_path, algo, env, n_agents):
+    train(replace(TINY, algo=algo, env=env, n_agents=n_agents), tmp_path / "run")
+    table = read_results([tmp_path / "run"]).query("metric == 'eval/return'")
+    assert sorted(table["agent"].unique()) == list(range(n_agents))
+    (evaluation,) = set(table["evaluation"])
+    assert evaluation.startswith("2 episodes of the whole team, deterministic")
+    if env.startswith("Pred"):  # all predators are paid the same
+        assert (table.groupby("env_steps_per_agent")["value"].nunique() == 1).all()
+    frames = film(tmp_path / "run")
+    assert len(frames) == 26
+    assert frames[0].shape == (700, 700, 3)
+    assert any(np.any(first != second) for first, second in pairwise(frames))
+    write(frames, tmp_path / "film.gif")
+    assert (tmp_path / "film.gif").stat().st_size > 1000
+
+
+def test_the_time_limit_is_no_end():
+    model = build_model(TINY, team_env("CooperativeNavigation-3", 0))
+    model.learn(3 * 60)
+    buffer = model.replay_buffer
+    ends = np.flatnonzero(buffer.dones[:60, 0])
+    assert ends.tolist() == [24, 49]
+    assert (buffer.timeouts[ends] == 1).all()
+
+
+def test_the_team_is_evaluated_together_and_repeatably():
+    venv = team_env("CooperativeNavigation-3")
+    model = build_model(TINY, team_env("CooperativeNavigation-3", 0))
+    first, again, other = (np.array(evaluate_team(model, venv, 2, seed)) for seed in (5, 5, 6))
+    assert first.shape == (3, 2)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"algo": "td3"}, "algo=td3 on CooperativeNavigation-3.*td3_pr with pr.kappa=0"),
+        ({"n_agents": 4}, "n_agents=4, but CooperativeNavigation-3 has 3 agents. Set n_agents=3"),
+        ({"env": "smax:3m"}, "has discrete actions"),
+        ({"env": "CooperativeNavigation-12"}, "cannot be made"),
+    ],
+)
+def test_refusals(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        train(replace(TINY, **change), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
