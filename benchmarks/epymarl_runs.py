@@ -1,6 +1,7 @@
-"""Long runs of the three learners with PR: do they finish, and what do they return?
+"""Long runs, by default of the three learners with PR: do they finish, and what do they return?
 
     python benchmarks/epymarl_runs.py --steps 50000
+    python benchmarks/epymarl_runs.py --tasks epymarl_pr:spread-3-v0 --algorithms maptf maptf_pr dvm dvm_pr
 
 One seed each: what is printed shows that the runs work, and ranks nothing. On two cores it takes about an hour.
 """
@@ -78,13 +79,12 @@ def main() -> None:
         f"log_interval={each}",
         "test_nepisode=50",
         "seed=1",
-        *PR,
     ]
     for key in given.tasks:
         if key == next(iter(TASKS)):
             print(f"{key} random play, 1,000 episodes: {random_return(key, 10):.3f}")
         for algorithm in given.algorithms:
-            settings = [*common, *TASKS[key]]
+            settings = [*common, *TASKS[key], *(PR if algorithm.endswith("_pr") else [])]
             if key == next(iter(TASKS)):
                 # utilities of one network; the task on which QMIX is to be held against random play
                 algorithm = algorithm.replace("qmix_ns", "qmix")

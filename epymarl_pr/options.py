@@ -7,7 +7,7 @@ apart, so that a sweep over nested keys would draw its curves over one another.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from typing import Any, Literal
@@ -150,7 +150,7 @@ def _changed_defaults() -> dict[str, Any]:
     return {key: value for key, value in ours.items() if value != common[key]}
 
 
-def prefixed(message: str, given: Mapping[str, Any], prefix: str = PREFIX) -> str:
+def prefixed(message: str, given: Collection[str], prefix: str = PREFIX) -> str:
     """A message about the field ``kappa`` as one about the key ``pr_kappa``."""
     for key in sorted(given, key=len, reverse=True):
         for mark in ("=", ":", "'"):

@@ -109,6 +109,11 @@ def check_learner(args: Mapping[str, Any], kind: str) -> None:
     for key, value in wanted.items():
         if args.get(key) != value:
             raise UsageError(f"{key}={args.get(key)} with {kind}: it needs {key}={value}. {_WHY[key]}")
+    if kind == "dvm" and args.get("pr_own_critics"):
+        raise UsageError(
+            "pr_own_critics=True with dvm: distilled critics go to the peers, and this control has none. "
+            "Use pr_own_critics=False, or --config=maddpg_ns_pr for it."
+        )
 
 
 _WHY = {

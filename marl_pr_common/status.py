@@ -42,6 +42,14 @@ def read_status(directory: Path) -> Status | None:
         raise ValueError(f"{path} is not a marl-pr status: {error}") from error
 
 
+def try_status(directory: Path) -> Status | None:
+    """The status of a run directory, or None if it has none that can be read."""
+    try:
+        return read_status(directory)
+    except (ValueError, OSError):
+        return None
+
+
 class StatusReporter:
     """Writes "running" with the steps done, but not more often than every ``interval`` seconds.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,9 +77,9 @@ def _setting(results: pd.DataFrame, task: str, arms: Sequence[ArmScores]) -> lis
         lines.append(f"- Evaluation: {'; '.join(known)}.")
     for arm in arms:
         seeds = ", ".join(str(seed) for seed in arm.curves.seeds)
-        per_agent, total = arm.curves.env_steps_per_agent[-1], arm.curves.total_env_steps[-1]
+        per_agent, total = arm.curves.env_steps_per_agent[-1], span(arm.curves.last_totals)
         lines.append(
-            f"- `{arm.arm}`: {arm.label}; {per_agent:,} env steps per agent, {total:,} in total per seed; "
+            f"- `{arm.arm}`: {arm.label}; {per_agent:,} env steps per agent, {total} in total per seed; "
             f"{_seeds(len(arm.curves.seeds))} ({seeds})."
         )
     totals = {int(arm.curves.total_env_steps[-1]) for arm in arms}
@@ -94,7 +94,7 @@ def _setting(results: pd.DataFrame, task: str, arms: Sequence[ArmScores]) -> lis
 def _table(arms: Sequence[ArmScores], rng: np.random.Generator) -> list[str]:
     lines = ["| arm | env steps per agent | in total | final return | area under the curve |", "|---|---|---|---|---|"]
     for arm in arms:
-        steps = f"{arm.curves.env_steps_per_agent[-1]:,} | {arm.curves.total_env_steps[-1]:,}"
+        steps = f"{arm.curves.env_steps_per_agent[-1]:,} | {span(arm.curves.last_totals)}"
         lines.append(f"| `{arm.arm}` | {steps} | {_cell(arm.final, rng)} | {_cell(arm.area, rng)} |")
     enough = min(len(arm.final) for arm in arms) >= MIN_SEEDS_FOR_INTERVAL
     numbers = (
@@ -163,10 +163,16 @@ def _pairing(arm: ArmScores, reference: ArmScores) -> list[str]:
 
 
 def _budgets(arm: ArmScores, reference: ArmScores) -> list[str]:
-    ours, theirs = arm.curves.total_env_steps[-1], reference.curves.total_env_steps[-1]
+    ours, theirs = span(arm.curves.last_totals), span(reference.curves.last_totals)
     if ours == theirs:
         return []
-    return [f"- (`{arm.arm}` used {ours:,} env steps in total, `{reference.arm}` {theirs:,}.)"]
+    return [f"- (`{arm.arm}` used {ours} env steps in total, `{reference.arm}` {theirs}.)"]
+
+
+def span(values: Iterable[int]) -> str:
+    """Numbers as one number, or as a range: 600, or 600 to 1,800."""
+    found = sorted({int(value) for value in values})
+    return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
 
 
 def _how_decided(n_comparisons: int) -> str:

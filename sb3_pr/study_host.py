@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from marl_pr_common import arms
 from marl_pr_common.config import from_mapping
 from marl_pr_common.files import read_json
 from marl_pr_common.provenance import RUN, as_plain
@@ -15,22 +16,16 @@ from marl_pr_common.status import read_status
 from marl_pr_common.study.hosts import Arm, CellRun, Plan
 from sb3_pr.train_config import TrainConfig
 
-_OFF: dict[str, Any] = {"pr": {"kappa": 0.0}}
+
+def _settings(arm: arms.Arm) -> dict[str, Any]:
+    """What an arm of a comparison fixes, as settings of a study."""
+    settings: dict[str, Any] = {"algo": arm.algo}
+    if arm.algo.endswith("_pr") and not arm.reciprocity:
+        settings["pr"] = {"kappa": 0.0}
+    return settings | {name: True for name in ("shared_replay", "own_critics") if getattr(arm, name)}
 
 
-def _arms(algo: str, name: str) -> dict[str, Arm]:
-    ours: dict[str, Any] = {"algo": f"{algo}_pr"}
-    return {
-        algo: Arm(name, {"algo": algo}),
-        f"{algo}_pr": Arm(f"{name}PR", ours),
-        f"{algo}_independent": Arm(f"{name}, independent", {**ours, **_OFF}),
-        f"{algo}_shared_replay": Arm(f"{name}, shared replay", {**ours, **_OFF, "shared_replay": True}),
-        f"{algo}_own_critics": Arm(f"{name}, own critics", {**ours, "own_critics": True}),
-        f"{algo}_pr_shared_replay": Arm(f"{name}PR, shared replay", {**ours, "shared_replay": True}),
-    }
-
-
-ARMS: dict[str, Arm] = {**_arms("td3", "TD3"), **_arms("ddpg", "DDPG")}
+ARMS: dict[str, Arm] = {name: Arm(arm.label, _settings(arm)) for name, arm in arms.ARMS.items()}
 
 
 def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:

@@ -43,7 +43,7 @@ class DVMLearner(PRMADDPGLearner):
         self.pr_replay: TransferReplay = replay_of(scheme)
         self.pr_distilled_at = 0  # episodes
         actor, critic = copy.deepcopy(mac.agent.agents[0]), copy.deepcopy(self._critic.critics[0])
-        self.pr_dvm = Distillation(actor, critic, config, args.lr, [STREAM, args.seed])
+        self.pr_dvm = Distillation(actor, critic, config, args.lr, [STREAM, self.pr_seed])
 
     @property
     def _critic(self) -> Any:

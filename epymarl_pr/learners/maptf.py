@@ -10,12 +10,13 @@ gradient was; the transfer loss's own is bounded, as that of a cross-entropy. Th
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import torch as th
 
-from epymarl_pr import transfer
+from epymarl_pr import options, transfer
 from epymarl_pr.errors import UsageError, refused
 from epymarl_pr.learners.maddpg import PRMADDPGLearner
 from epymarl_pr.learners.on_policy import PRPPOLearner
@@ -43,6 +44,7 @@ class MAPTF:
     agent_params: list[th.nn.Parameter]
     agent_optimiser: th.optim.Optimizer
     LOGITS: bool
+    pr_seed: int
 
     def __init__(self, mac: Any, scheme: Any, logger: Any, args: Any):
         super().__init__(mac, scheme, logger, args)  # type: ignore[call-arg]
@@ -60,7 +62,7 @@ class MAPTF:
 
     def _set_up(self, scheme: Any) -> None:
         replay_of(scheme)  # is there a column for the options?
-        n, seed, config = self.args.n_agents, [STREAM, self.args.seed], self.pr_maptf
+        n, seed, config = self.args.n_agents, [STREAM, self.pr_seed], self.pr_maptf
         self.pr_options_learner = OptionLearner(scheme["obs"]["vshape"], n, self.args.gamma, config, [*seed, 0])
         self.pr_chooser = OptionChooser(self.pr_options_learner.network, n, config, [*seed, 1])
         self.pr_policies = Policies(self.mac, self.LOGITS)
@@ -104,12 +106,15 @@ class MAPTF:
             "labels": option_labels(option, action, greedy),
             "agent": th.arange(n, device=index.device)[:, None].expand(-1, len(index)),
         }
+        for name in ("obs", "next_obs", "reward"):
+            _check_finite(name, columns[name], index, batch.max_seq_length)
         # the agents of a step side by side
         steps = Transitions(**{name: column.transpose(0, 1).flatten(0, 1).cpu() for name, column in columns.items()})
         try:
             self.pr_options_learner.observe(steps)
         except (RuntimeError, ValueError) as error:
-            raise refused(f"MAPTF's options: {error}") from error
+            message = options.prefixed(str(error), asdict(self.pr_maptf), "maptf_")
+            raise refused(f"MAPTF's options: {message}") from error
 
     def train(self, batch: EpisodeBatch, t_env: int, episode_num: int) -> None:
         """The host's ``train``; logs what the options do whenever the host logs."""
@@ -167,6 +172,24 @@ class MAPTF:
         super().cuda()  # type: ignore[misc]
         if self.pr_active:
             self.pr_options_learner.cuda()
+
+
+def _check_finite(name: str, values: th.Tensor, index: th.Tensor, length: int) -> None:
+    """Refuse what would end in the options' networks: one message for the first value that is not finite.
+
+    :param values: (n_agents, len(index), ...)
+    :param index: rows of batch * time
+    :param length: time steps of the batch
+    """
+    wrong = ~th.isfinite(values).flatten(2).all(-1) if values.ndim > 2 else ~th.isfinite(values)
+    if wrong.any():
+        agent, row = (int(k) for k in wrong.nonzero()[0])
+        what = {"reward": "reward"}.get(name, "observation")
+        step = int(index[row]) % length + (name == "next_obs")
+        raise refused(
+            f"{what} of agent {agent} at step {step} is not finite: MAPTF's options can't learn from it. "
+            "Mend the environment, or the wrapper that scales its values."
+        )
 
 
 class MAPTFMADDPGLearner(MAPTF, PRMADDPGLearner):

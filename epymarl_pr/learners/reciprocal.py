@@ -35,6 +35,7 @@ class ReciprocalLearner:
     log_stats_t: int
     reciprocity: Reciprocity
     pr_options: options.Options
+    pr_seed: int
     pr_updates: int
     pr_guards: Guards
     pr_peers: Any
@@ -51,8 +52,8 @@ class ReciprocalLearner:
             masks = self._masks(args, scheme["obs"]["vshape"])
             # one critic per agent: there is no minimum to take
             config = replace(self.pr_options.reciprocity, min_over="mixture")
-            seed = args.seed if self.pr_options.seed is None else self.pr_options.seed
-            self.reciprocity = Reciprocity(config, args.n_agents, seed, masks)
+            self.pr_seed = args.seed if self.pr_options.seed is None else self.pr_options.seed
+            self.reciprocity = Reciprocity(config, args.n_agents, self.pr_seed, masks)
             widest = float(self.reciprocity.peer_weights.sum(1).max())
             check_gain(config, args.gamma, widest, adjacency.size(config))
         except (UsageError, ValueError) as error:

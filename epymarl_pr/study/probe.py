@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from epymarl_pr import checks, compat, locate
+from epymarl_pr import checks, compat, locate, register
 from epymarl_pr.errors import UsageError
 from epymarl_pr.study import processes
 
@@ -55,6 +55,7 @@ def main(root: str) -> int:
     """Build the environment, print its number of agents; an error is one line."""
     config = json.load(sys.stdin)
     compat.install(Path(root) / "src")
+    register.environments()
     try:
         checks.environment({**config, "env": None} if config["env"] in checks.TRIED else config)  # built below
         env = checks.build({**config, "seed": 0})

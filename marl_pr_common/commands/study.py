@@ -23,7 +23,8 @@ class Command:
     """
 
     study: Annotated[Positional[str], arg(metavar="STUDY")]
-    """A YAML file, or a shipped study by name: quick, fig5, fig6, fig7a, fig7b, fig7c, fig8."""
+    """A YAML file, or a shipped study by name: quick, controls, fig5, fig6, fig6_starcraft, fig7a, fig7b,
+    fig7c, fig8."""
     out: Path | None = None
     """Directory of the study: new, or one with the same settings; runs/STUDY[-SCALE] by default."""
     scale: str | None = None
@@ -36,7 +37,7 @@ class Command:
     """Run nothing; report on what is done."""
 
     def run(self) -> int:
-        """Run and report; exit code 0, or 1 if a cell failed."""
+        """Run and report; exit code 0, or 1 if a cell failed or was ended, or arms could not be compared."""
         from marl_pr_common.study.run import report_only, run_study
 
         asked = load_study(self.study)
@@ -50,8 +51,13 @@ class Command:
             outcome = report_only(config, out, command)
         else:
             outcome = run_study(config, out, self.jobs, self.engine, console, command)
-        for file in sorted([*out.glob("report.html"), *out.glob("*/report.html"), *out.glob("results.parquet")]):
+        for file in outcome.reports:
             console.print(f"Wrote {file}", markup=False)
+        if outcome.refused:
+            console.print(f"No report: {outcome.refused}", markup=False)
         for failed in outcome.failed:
             console.print(f"FAILED: {failed}. Log: {out / 'cells' / failed / 'log.txt'}", markup=False)
-        return 1 if outcome.failed else 0
+        if outcome.left and not self.report_only:
+            console.print(f"Not run to the end: {', '.join(outcome.left)}. The same command goes on.", markup=False)
+        incomplete = outcome.failed or (outcome.left and not self.report_only)
+        return 1 if incomplete or outcome.refused else 0

@@ -15,6 +15,7 @@ import pandas as pd
 
 from marl_pr_common.provenance import RUN
 from marl_pr_common.readers import epymarl, sb3
+from marl_pr_common.readers.rows import IDENTITY
 from marl_pr_common.runs import INCOMPLETE, RESULTS, check_once, read_results, results_file
 
 __all__ = ["read", "read_all"]
@@ -27,18 +28,44 @@ def read(path: Path | str, **given: Any) -> pd.DataFrame:
     :param given: columns of ``RunIdentity`` (arm, task, seed, engine, evaluation, run) to take instead of what the
         files say, and ``n_agents``
     :raises FileNotFoundError: if there is no such path
+    :raises TypeError: if a name in ``given`` is unknown
     :raises ValueError: if it is of neither kind, is damaged, or does not say what it is a run of
     """
     path = Path(path)
+    _check(given)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist. Give the folder of a run.")
     for kind in (epymarl, sb3):
         if kind.is_run(path):
-            return kind.read(path, **given)
+            try:
+                return kind.read(path, **given)
+            except _DAMAGED as error:
+                raise ValueError(_said(path, kind.WRITER, error)) from error
     raise ValueError(
         f"{path} holds neither {RESULTS}, nor EPyMARL's run.json and config.json, nor Stable-Baselines3's "
         f"{sb3.NPZ}, {sb3.PROGRESS} or {sb3.MONITOR}."
     )
+
+
+_DAMAGED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, OSError)
+"""What files of another shape than their writer's lead to."""
+
+
+def _check(given: dict[str, Any]) -> None:
+    if unknown := sorted(set(given) - {*IDENTITY, "n_agents", "notes"}):
+        raise TypeError(f"{', '.join(unknown)}: expected names among {', '.join([*IDENTITY, 'n_agents', 'notes'])}.")
+    n_agents = given.get("n_agents")
+    if n_agents is not None and (not isinstance(n_agents, int) or n_agents < 1):
+        raise ValueError(f"n_agents={n_agents!r}: expected an integer >= 1.")
+
+
+def _said(path: Path, writer: str, error: Exception) -> str:
+    """The error in words that begin with the path."""
+    folder = path if path.is_dir() else path.parent
+    if isinstance(error, ValueError) and str(error).startswith((str(path), str(folder))):
+        return str(error)
+    what = f"no {error}" if isinstance(error, KeyError) else str(error)
+    return f"{path}: damaged ({what}). Expected files as {writer} writes them; mend this run or leave it out."
 
 
 def read_all(paths: Sequence[Path], notes: list[str] | None = None) -> pd.DataFrame:

@@ -18,9 +18,10 @@ import numpy as np
 import pandas as pd
 
 from marl_pr_common.files import read_json
-from marl_pr_common.readers.rows import Curve, overridden, rows
+from marl_pr_common.readers.rows import Curve, overridden, rows, whole_steps
 from marl_pr_common.runs import TEAM, RunIdentity
 
+WRITER = "EPyMARL's sacred"
 _AGENT = re.compile(r"test_agent_(\d+)_return_mean")
 _N_AGENTS = (
     r"-(\d+)p-",  # lbforaging: Foraging-8x8-2p-3f-v3
@@ -48,10 +49,10 @@ def read(path: Path, n_agents: int | None = None, notes: list[str] | None = None
     config, run = read_json(path / "config.json"), read_json(path / "run.json")
     series = _series(path, run)
     curves = _curves(series)
-    if not any(curve.metric == "eval/return" for curve in curves):
+    if not any(curve.metric == "eval/return" and len(curve.steps) for curve in curves):
         raise ValueError(f"{path} has no test return yet: EPyMARL writes it every test_interval steps.")
     identity = overridden(_identity(path, config, run), given)
-    n_agents = n_agents or _team_size(config, series)
+    n_agents = _team_size(path, config, series) if n_agents is None else n_agents
     if n_agents is None and notes is not None:
         notes.append(
             f"Run {identity.run}: neither its log nor the name {identity.task} tells how many agents there are. Its "
@@ -59,7 +60,7 @@ def read(path: Path, n_agents: int | None = None, notes: list[str] | None = None
         )
     if run.get("status") != "COMPLETED" and notes is not None:
         notes.append(f"Run {identity.run}: EPyMARL says that it is {run.get('status', 'without status')}.")
-    return rows(identity, curves, n_agents or 1, str(path))
+    return rows(identity, curves, 1 if n_agents is None else n_agents, str(path))
 
 
 def _series(path: Path, run: dict[str, Any]) -> dict[str, Curve]:
@@ -67,20 +68,27 @@ def _series(path: Path, run: dict[str, Any]) -> dict[str, Curve]:
     if (path / "metrics.json").is_file() and (metrics := read_json(path / "metrics.json")):
         start = _time(run.get("start_time"))
         return {name: _from_metrics(name, logged, start, path) for name, logged in metrics.items()}
+    if not (path / "info.json").is_file():
+        raise ValueError(f"{path} has neither metrics in metrics.json nor info.json: give the folder of a whole run.")
     info = read_json(path / "info.json")
     found = {}
     for name in info:
         if f"{name}_T" in info:
-            steps, values = np.array(info[f"{name}_T"], dtype=np.int64), _numbers(info[name], path)
+            steps = whole_steps(info[f"{name}_T"], f"{path / 'info.json'}: {name}_T")
+            values = _numbers(info[name], path)
             n = min(len(steps), len(values))  # a run that is still written to
             found[name] = Curve(name, steps[:n], values[:n])
     return found
 
 
-def _from_metrics(name: str, logged: dict[str, Any], start: float, path: Path) -> Curve:
-    steps, values = np.array(logged["steps"], dtype=np.int64), _numbers(logged["values"], path)
-    times = np.array([_time(stamp) for stamp in logged.get("timestamps", [None] * len(steps))]) - start
-    return Curve(name, steps, values, wall_time=times)
+def _from_metrics(name: str, logged: Any, start: float, path: Path) -> Curve:
+    file = path / "metrics.json"
+    if not isinstance(logged, dict) or not all(isinstance(logged.get(key), list) for key in ("steps", "values")):
+        raise ValueError(f"{file}: {name} has no lists of steps and values. Mend the file or leave this run out.")
+    steps, values = whole_steps(logged["steps"], f"{file}: steps of {name}"), _numbers(logged["values"], path)
+    times = np.array([_time(stamp) for stamp in logged.get("timestamps") or [None] * len(steps)]) - start
+    n = min(len(steps), len(values), len(times))  # a run that is still written to
+    return Curve(name, steps[:n], values[:n], wall_time=times[:n])
 
 
 def _numbers(values: list[Any], path: Path) -> np.typing.NDArray[np.float64]:
@@ -122,12 +130,13 @@ def _renamed(curve: Curve, metric: str, agent: int = TEAM) -> Curve:
 
 
 def _identity(path: Path, config: dict[str, Any], run: dict[str, Any]) -> RunIdentity:
-    name, label = str(config.get("name", path.parents[1].name)), config.get("label")
-    args = config.get("env_args") or {}
+    name, label = str(config.get("name", path.resolve().parents[1].name)), config.get("label")
+    args = _env_args(path, config)
     key = str(args.get("key") or args.get("map_name") or config.get("env"))
     if not isinstance(config.get("seed"), int):
         raise ValueError(f"{path / 'config.json'} has no seed: it is not of a run of EPyMARL.")
-    commits = [found for found in run.get("experiment", {}).get("repositories", []) if found.get("commit")]
+    repositories = (run.get("experiment") or {}).get("repositories") or []
+    commits = [found for found in repositories if found.get("commit")]
     engine = f"epymarl {commits[0]['commit'][:7]}" if commits else "epymarl, commit unknown"
     if commits and commits[0].get("dirty"):
         engine += " with changes"
@@ -150,12 +159,21 @@ def _evaluation(config: dict[str, Any]) -> str:
     return f"{config.get('test_nepisode', '?')} episodes, {greedy}, {what}"
 
 
-def _team_size(config: dict[str, Any], series: dict[str, Curve]) -> int | None:
-    for found in (config.get("n_agents"), (config.get("env_args") or {}).get("n_agents")):
+def _env_args(path: Path, config: dict[str, Any]) -> dict[str, Any]:
+    args = config.get("env_args") or {}
+    if not isinstance(args, dict):
+        raise ValueError(
+            f"{path / 'config.json'}: env_args={args!r}, expected a mapping. Give the folder of a whole run."
+        )
+    return args
+
+
+def _team_size(path: Path, config: dict[str, Any], series: dict[str, Curve]) -> int | None:
+    args = _env_args(path, config)
+    for found in (config.get("n_agents"), args.get("n_agents")):
         if isinstance(found, int):
             return found
     if agents := [int(match[1]) for name in series if (match := _AGENT.fullmatch(name))]:
         return max(agents) + 1
-    args = config.get("env_args") or {}
     key = str(args.get("key") or args.get("map_name") or "")
     return next((int(match[1]) for pattern in _N_AGENTS if (match := re.search(pattern, key))), None)

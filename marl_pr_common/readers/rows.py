@@ -70,6 +70,25 @@ def _table(curve: Curve, where: str) -> pd.DataFrame:
     return table.drop_duplicates("env_steps_per_agent", keep="last")
 
 
+def whole_steps(values: Any, what: str) -> npt.NDArray[np.int64]:
+    """Counts of steps.
+
+    :param values: (n_points,) numbers as a file has them
+    :param what: file and name of the numbers, for errors
+    :raises ValueError: if they are not one list of finite numbers >= 0
+    """
+    try:
+        found = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what} are not numbers ({error}). Mend the file or leave this run out.") from error
+    if found.ndim != 1:
+        raise ValueError(f"{what} have the shape {found.shape}, expected (n_points,). Mend the file or leave it out.")
+    wrong = found[~(np.isfinite(found) & (found >= 0.0) & (found < 2.0**53))]
+    if len(wrong):
+        raise ValueError(f"{what}: {wrong[0]:g}, expected finite numbers >= 0. Mend the file or leave this run out.")
+    return found.astype(np.int64)
+
+
 def overridden(identity: RunIdentity, given: dict[str, Any]) -> RunIdentity:
     """``identity`` with what the user says instead; the name of the run follows unless it is given."""
     changed = replace(identity, **{key: value for key, value in given.items() if key in IDENTITY})

@@ -13,15 +13,17 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from marl_pr_common.readers.rows import Curve, overridden, rows
+from marl_pr_common.readers.rows import Curve, overridden, rows, whole_steps
 from marl_pr_common.runs import RunIdentity
 
+WRITER = "Stable-Baselines3"
 NPZ, PROGRESS, MONITOR = "evaluations.npz", "progress.csv", "*monitor.csv"
 _SEED = re.compile(r"[-_.]?seed[-_=]?(\d+)", re.IGNORECASE)
 _ENDING = re.compile(r"[-_](\d+)$")
@@ -76,15 +78,18 @@ def _evaluations(path: Path, n_agents: int) -> tuple[Curve, str]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             steps, returns = np.asarray(stored["timesteps"]), np.asarray(stored["results"], dtype=np.float64)
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} is not what EvalCallback writes, or only half of it ({error}).") from error
-    if returns.ndim != 2 or len(returns) != len(steps):
-        swapped = " The axes are swapped." if returns.ndim == 2 and returns.shape[1] == len(steps) else ""
+    if returns.ndim != 2 or returns.shape[:1] != steps.shape:
+        swapped = " The axes are swapped." if returns.ndim == 2 and returns.shape[1:] == steps.shape else ""
         raise ValueError(
             f"{path}: results of shape {returns.shape} for timesteps of shape {steps.shape}; expected "
             f"(n_evaluations, n_episodes) and (n_evaluations,).{swapped}"
         )
     episodes = returns.shape[1]
+    if episodes == 0:
+        raise ValueError(f"{path}: results of 0 episodes, expected at least one. Leave this run out.")
+    steps = whole_steps(steps, f"{path}: timesteps")
     evaluation = f"{episodes} episode{'' if episodes == 1 else 's'}, EvalCallback"
     return Curve("eval/return", steps // n_agents, returns.mean(axis=1)), evaluation
 
@@ -105,7 +110,7 @@ def _progress(path: Path, n_agents: int, with_returns: bool) -> list[Curve]:
             curves.append(
                 Curve(
                     metric,
-                    part[_STEPS].to_numpy(dtype=np.int64) // n_agents,
+                    whole_steps(part[_STEPS], f"{path}: {_STEPS}") // n_agents,
                     part[column].to_numpy(dtype=np.float64),
                     wall_time=_column(part, "time/time_elapsed"),
                     updates=_whole(_column(part, "train/n_updates")),
@@ -136,13 +141,26 @@ def _monitors(paths: list[Path], n_agents: int) -> tuple[Curve, str | None]:
         table = _csv(path, skiprows=1)
         if not {"r", "l", "t"} <= set(table.columns):
             raise ValueError(f"{path} has the columns {list(table.columns)}; Monitor writes r, l and t.")
-        tables.append(table.dropna(subset=["r", "l", "t"]))
+        table = table.dropna(subset=["r", "l", "t"])
+        whole_steps(table["l"], f"{path}: lengths of episodes (l)")
+        tables.append(_numeric(table, ("r", "l", "t"), path))
     episodes = pd.concat(tables).sort_values("t", kind="stable")
     steps = episodes["l"].cumsum().to_numpy(dtype=np.int64) // n_agents
     times = episodes["t"].to_numpy(dtype=np.float64)
     curve = Curve("rollout/episode_return", steps, episodes["r"].to_numpy(dtype=np.float64), wall_time=times)
     known = {env_id for env_id in env_ids if env_id and env_id != "None"}
     return curve, known.pop() if len(known) == 1 else None
+
+
+def _numeric(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> pd.DataFrame:
+    for column in columns:
+        try:
+            table[column] = pd.to_numeric(table[column])
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path}: column {column} holds what is no number ({error}). Mend the line or leave this run out."
+            ) from error
+    return table
 
 
 def _csv(path: Path, **options: Any) -> pd.DataFrame:

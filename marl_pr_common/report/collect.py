@@ -26,7 +26,7 @@ def context_of(paths: Sequence[Path], title: str = "") -> ReportContext:
     :param paths: as for ``read_results``
     :param title: by default the names of the paths
     """
-    records = [read_json(file) for file in _run_files(paths)]
+    records, unreadable = _records(_run_files(paths))
     if not records:
         return ReportContext(title=title or _names(paths), notes=["No run.json: versions and settings are unknown."])
     firsts: dict[tuple[str, str], dict[str, Any]] = {}
@@ -45,8 +45,22 @@ def context_of(paths: Sequence[Path], title: str = "") -> ReportContext:
         config_text=yaml.safe_dump(whole, sort_keys=False, allow_unicode=True),
         command="\n".join(str(record["command"]) for record in firsts.values() if "command" in record),
         provenance=provenance,
-        notes=[f"Configuration and commands: those of the first run of each arm and task, of {len(records)} runs."],
+        notes=[
+            f"Configuration and commands: those of the first run of each arm and task, of {len(records)} runs.",
+            *unreadable,
+        ],
     )
+
+
+def _records(files: Sequence[Path]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The ``run.json`` files that can be read, and a note for every other."""
+    records, unreadable = [], []
+    for file in files:
+        try:
+            records.append(read_json(file))
+        except ValueError as error:
+            unreadable.append(f"Left out of the settings: {error}")
+    return records, unreadable
 
 
 def merged(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

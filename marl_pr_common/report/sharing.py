@@ -34,7 +34,10 @@ class EqualBudget:
 
 def equal_budgets(task: TaskResult, rng: np.random.Generator) -> tuple[EqualBudget, ...]:
     """The comparison at equal steps per agent, and at equal steps in total; empty if the two are one."""
-    if len({arm.data.n_agents for arm in task.arms.values()}) < 2:
+    data = [arm.data for arm in task.arms.values()]
+    first = min(int(curves.env_steps_per_agent[-1]) for curves in data)
+    totals = [np.interp(first, curves.env_steps_per_agent, curves.total_env_steps) for curves in data]
+    if max(totals) - min(totals) <= 1.0:  # they are read off, and rounded
         return ()
     return tuple(_at_equal(task, axis, rng) for axis in AXES)
 
@@ -59,14 +62,19 @@ def _as_it_is(task: TaskResult, axis: Axis) -> EqualBudget:
 
 def _cut(task: TaskResult, axis: Axis, budget: int, rng: np.random.Generator) -> EqualBudget:
     early = {name: arm.data for name, arm in task.arms.items() if getattr(arm.data, axis)[0] < budget}
-    curves = {name: cut(data, budget, axis) for name, data in early.items()}
-    scored = {name: scores_of(data) for name, data in curves.items()}
+    # what ends there is not cut: its numbers are those of the report, not those of another draw of resamples
+    whole = {name: task.arms[name] for name, data in early.items() if getattr(data, axis)[-1] == budget}
+    curves = {name: data if name in whole else cut(data, budget, axis) for name, data in early.items()}
+    scored = {name: whole[name].scores if name in whole else scores_of(data) for name, data in curves.items()}
     pairs = {name: (curves[name], scored[name]) for name in curves}
     return EqualBudget(
         axis=axis,
         budget=budget,
         curves=curves,
         scores=scored,
-        intervals={name: {key: estimates(values, rng) for key, values in own.items()} for name, own in scored.items()},
+        intervals={
+            name: whole[name].intervals if name in whole else {key: estimates(v, rng) for key, v in own.items()}
+            for name, own in scored.items()
+        },
         differences=differences(pairs, task.reference if task.reference in curves else None, rng),
     )

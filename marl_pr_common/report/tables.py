@@ -22,7 +22,7 @@ from marl_pr_common.stats import (
     fraction_reached,
     median_steps,
 )
-from marl_pr_common.summary import number
+from marl_pr_common.summary import number, span
 
 UNKNOWN = "unknown"
 _DIFFERENCES = tuple(f"{name}, difference" for name in SCORES.values())
@@ -58,10 +58,10 @@ def _scores(task: TaskResult) -> Table:
     rows = []
     for arm in task.arms.values():
         data = arm.data
-        counts = (data.n_agents, len(data.seeds), data.env_steps_per_agent[-1], data.total_env_steps[-1])
+        counts = (data.n_agents, len(data.seeds), data.env_steps_per_agent[-1])
         updates = f"{arm.updates:,}" if arm.updates >= 0 else UNKNOWN
         cells = [estimate(arm.intervals, arm.scores, score, name) for score, name in columns]
-        rows.append((arm.label.text, *(f"{count:,}" for count in counts), updates, *cells))
+        rows.append((arm.label.text, *(f"{count:,}" for count in counts), span(data.last_totals), updates, *cells))
     return Table(
         title="Budget and scores",
         header=(*header, *(f"{SCORES[score]}, {name}" for score, name in columns)),
@@ -153,7 +153,7 @@ def of_equal_budget(task: TaskResult, budget: EqualBudget) -> Table:
             rows.append((arm.label.text, *["no evaluation before it"] * 6))
             continue
         data = budget.curves[name]
-        used = (f"{data.env_steps_per_agent[-1]:,}", f"{data.total_env_steps[-1]:,}")
+        used = (f"{data.env_steps_per_agent[-1]:,}", span(data.last_totals))
         cells = [estimate(budget.intervals[name], budget.scores[name], score, "mean") for score in SCORES]
         told = [difference_text(budget.differences.get((name, score))) for score in SCORES]
         rows.append((arm.label.text, *used, *cells, *(["reference", ""] if name == task.reference else told)))

@@ -9,7 +9,7 @@ from marl_pr_common.report.measure import ArmResult, Measured, TaskResult
 from marl_pr_common.report.scoring import SCORES
 from marl_pr_common.report.sharing import EqualBudget
 from marl_pr_common.stats import MIN_SEEDS_FOR_DIFFERENCE, Difference, TeamCurves
-from marl_pr_common.summary import verdict
+from marl_pr_common.summary import span, verdict
 
 COUNTS = {"env_steps_per_agent": "env steps per agent", "total_env_steps": "env steps of all agents together"}
 HOW_DECIDED = (
@@ -17,12 +17,6 @@ HOW_DECIDED = (
     "shifts that it does not reject. Where several differences stand together p is adjusted by Holm's procedure, and "
     "each interval has the level at which it was tested, so it is wider than a 95 % one."
 )
-
-
-def span(values: Iterable[int]) -> str:
-    """Numbers as one number, or as a range: 600, or 600 to 1,800."""
-    found = sorted(set(values))
-    return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
 
 
 def plural(count: int, noun: str) -> str:
@@ -39,7 +33,11 @@ def budgets(measured: Measured) -> str:
     """Env steps per agent and in total."""
     data = [arm.data for arm in every_arm(measured)]
     per_agent = span(int(item.env_steps_per_agent[-1]) for item in data)
-    return f"{per_agent} env steps per agent, {span(int(item.total_env_steps[-1]) for item in data)} in total"
+    return f"{per_agent} env steps per agent, {_totals(data)} in total"
+
+
+def _totals(data: Iterable[TeamCurves]) -> str:
+    return span(total for item in data for total in item.last_totals)
 
 
 def heading(measured: Measured) -> str:
@@ -62,9 +60,14 @@ def setting(measured: Measured) -> list[str]:
         lines.append(
             f"{label.text}{role}: {_seeds(data)}; "
             f"{span(int(item.env_steps_per_agent[-1]) for item in data)} env steps per agent, "
-            f"{span(int(item.total_env_steps[-1]) for item in data)} of all its agents together, in each run."
+            f"{_totals(data)} of all its agents together, "
+            + ("depending on the run." if _runs_differ(data) else "in each run.")
         )
     return lines
+
+
+def _runs_differ(data: Iterable[TeamCurves]) -> bool:
+    return any(item.total_of_seeds is not None for item in data)
 
 
 def conclusion(measured: Measured, equal: Mapping[str, Sequence[EqualBudget]]) -> list[str]:
@@ -96,9 +99,20 @@ def _tally(measured: Measured, told: Mapping[tuple[str, str, str], Difference], 
     reference = measured.labels[measured.reference].text
     text = f"{SCORES[name].capitalize()} {where}: "
     if above + below == 0:
-        return text + f"none of {plural(len(found), 'difference')} to {reference} is told apart from 0."
-    rest = len(found) - above - below
-    return text + f"of {plural(len(found), 'difference')} to {reference}, {_counted(above, below, rest)}."
+        text += f"none of {plural(len(found), 'difference')} to {reference} is told apart from 0."
+    else:
+        rest = len(found) - above - below
+        text += f"of {plural(len(found), 'difference')} to {reference}, {_counted(above, below, rest)}."
+    return text
+
+
+def _how_far_5_percent_hold(n_tasks: int) -> str:
+    if n_tasks == 1:
+        return "The 5 % of the test hold for this task and this budget."
+    return (
+        f"The 5 % of the test hold for each of the {n_tasks} tasks, and for each budget, on its own: among the "
+        "differences of many tasks some are called different by chance."
+    )
 
 
 def _counted(above: int, below: int, rest: int) -> str:
@@ -137,11 +151,17 @@ def limits(measured: Measured, context: ReportContext) -> list[str]:
         f"{plural(len(measured.tasks), 'task')}, {budgets(measured)}.",
         "An interval that contains 0 does not show that two arms are equal, only that these seeds do not tell them "
         "apart.",
+        _how_far_5_percent_hold(len(measured.tasks)),
     ]
     if len({arm.data.n_agents for arm in arms}) > 1:
         lines.append(
             "The arms do not have the same number of agents: equal steps per agent are more data for a team. "
             "Read the section on sharing the budget before any conclusion about the method."
+        )
+    if _runs_differ(arm.data for arm in arms):
+        lines.append(
+            "Agents that have finished take no more steps, so the env steps of all agents together differ from run to "
+            "run: they are given as a range over seeds, and cut and drawn at their mean."
         )
     if any(arm.data.interpolated for arm in arms):
         lines.append("Some seeds were evaluated at different steps; their curves are read off at common ones.")
@@ -157,14 +177,15 @@ def sharing(measured: Measured, equal: Mapping[str, Sequence[EqualBudget]]) -> l
     """What the two counts of the budget are."""
     if any(equal.values()):
         return [
-            "A team of N agents takes N times the steps of one agent while each agent takes as many. Below, all arms "
-            "of a task are cut at equal steps per agent, and then at equal steps of all agents together; the last "
+            "A team of N agents takes up to N times the steps of one agent while each agent takes as many (fewer where "
+            "agents that have finished wait; the steps in total are then a mean over seeds). Below, all arms of a "
+            "task are cut at equal steps per agent, and then at equal steps of all agents together; the last "
             "point is read off there, linearly between two evaluations.",
             *([HOW_DECIDED] if any(budget.differences for pair in equal.values() for budget in pair) else []),
         ]
     agents = {arm.data.n_agents for arm in every_arm(measured)}
     if len(agents) > 1:
-        return ["Within each task all arms have the same number of agents: both counts are one."]
+        return ["Within each task equal steps per agent are equal steps in total: both counts are one."]
     return [f"All arms have {plural(agents.pop(), 'agent')}: equal steps per agent are equal steps in total."]
 
 

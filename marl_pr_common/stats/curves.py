@@ -45,12 +45,14 @@ class TeamCurves:
     env_steps_per_agent: npt.NDArray[np.int64]
     """(n_points,)"""
     total_env_steps: npt.NDArray[np.int64]
-    """(n_points,) of all agents of one team together"""
+    """(n_points,) of all agents of one team together; mean over seeds where they differ"""
     curves: Floats
     """(n_seeds, n_points) mean over the team's agents"""
     n_agents: int
     interpolated: bool = False
     """Whether seeds were evaluated at different steps, and their curves are read off at common ones."""
+    total_of_seeds: npt.NDArray[np.int64] | None = None
+    """(n_seeds, n_points) where seeds differ: agents that have finished take no more steps until the others have"""
 
     def __post_init__(self) -> None:
         n_seeds, n_points = len(self.seeds), len(self.env_steps_per_agent)
@@ -60,6 +62,16 @@ class TeamCurves:
                 f"curves have the shape {self.curves.shape}; {n_seeds} seeds, {n_points} points per agent and "
                 f"{len(self.total_env_steps)} in total make ({n_seeds}, {n_points}), (n_seeds, n_points).{swapped}"
             )
+
+        if self.total_of_seeds is not None and self.total_of_seeds.shape != self.curves.shape:
+            raise ValueError(f"total_of_seeds {self.total_of_seeds.shape}: expected the shape {self.curves.shape}.")
+
+    @property
+    def last_totals(self) -> npt.NDArray[np.int64]:
+        """(n_seeds,) env steps of all agents together at the last point, of each seed."""
+        if self.total_of_seeds is None:
+            return np.full(len(self.seeds), self.total_env_steps[-1])
+        return self.total_of_seeds[:, -1]
 
 
 _NUMBERS = ["seed", "agent", "env_steps_per_agent", "total_env_steps", "value"]
@@ -88,32 +100,45 @@ def team_curves(results: pd.DataFrame, arm: str, task: str, metric: str = "eval/
         raise ValueError(f"{metric} is not finite in {runs}: the run diverged. Leave it out by name, and say so.")
     points = rows.groupby(["seed", "env_steps_per_agent"])
     table = points["value"].mean().unstack()
-    totals = rows.groupby("env_steps_per_agent")["total_env_steps"].max()
     n_points = int(table.notna().sum(axis=1).median())
     common = table.dropna(axis="columns")
     interpolated = 2 * common.shape[1] < n_points
     if interpolated:
         common = _read_off(table, n_points, f"arm={arm!r}")
+    totals = _totals(points["total_env_steps"].max().unstack(), common.columns.to_numpy())
     return TeamCurves(
         seeds=common.index.to_numpy(dtype=np.int64),
         env_steps_per_agent=common.columns.to_numpy(dtype=np.int64),
-        total_env_steps=np.rint(np.interp(common.columns, totals.index, totals)).astype(np.int64),
+        total_env_steps=np.rint(totals.mean(axis=0)).astype(np.int64),
         curves=common.to_numpy(dtype=np.float64),
         n_agents=team_size(rows),
         interpolated=interpolated,
+        total_of_seeds=totals if np.any(totals != totals[0]) else None,
     )
 
 
+def _totals(table: pd.DataFrame, steps: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """Steps in total of each seed at common steps per agent.
+
+    :param table: seeds x steps per agent, NaN where a seed was not evaluated
+    :return: (n_seeds, n_points)
+    """
+    own = (row.dropna() for _, row in table.iterrows())
+    return np.array([np.rint(np.interp(steps, row.index, row)) for row in own]).astype(np.int64)
+
+
 def team_size(rows: pd.DataFrame) -> int:
-    """Number of agents of one arm; where only the team has rows, total env steps over those of each agent.
+    """Number of agents of one arm; where only the team has rows, total env steps over those of each agent,
+    where the most agents acted.
 
     :param rows: of one metric
     """
     per_agent = rows.loc[rows["agent"] != TEAM, "agent"]
     if len(per_agent):
         return int(per_agent.nunique())
-    per_agent_steps, total = (int(rows[name].max()) for name in ("env_steps_per_agent", "total_env_steps"))
-    return max(1, round(total / max(1, per_agent_steps)))
+    begun = rows[rows["env_steps_per_agent"] > 0]
+    ratios = begun["total_env_steps"] / begun["env_steps_per_agent"]
+    return max(1, round(ratios.max())) if len(ratios) else 1
 
 
 def _read_off(table: pd.DataFrame, n_points: int, where: str) -> pd.DataFrame:
@@ -136,7 +161,7 @@ def cut(curves: TeamCurves, budget: int, axis: Axis = "env_steps_per_agent") -> 
     With ``axis="total_env_steps"`` teams and single agents are compared on the same data: a team of three then stops
     at a third of the steps of each agent.
 
-    :param budget: in steps of one agent, or of all agents together
+    :param budget: in steps of one agent, or of all agents together (their mean over seeds where these differ)
     :raises ValueError: if the curves end before ``budget``, or begin after it
     """
     steps = getattr(curves, axis)
@@ -144,6 +169,11 @@ def cut(curves: TeamCurves, budget: int, axis: Axis = "env_steps_per_agent") -> 
         raise ValueError(f"budget={budget!r} {axis}: expected more than {steps[0]} and at most {steps[-1]}.")
     keep = steps < budget
     last = np.array([np.interp(budget, steps, curve) for curve in curves.curves])
+
+    totals = curves.total_of_seeds
+    if totals is not None:
+        ends = np.rint([np.interp(budget, steps, counted) for counted in totals]).astype(np.int64)
+        totals = np.column_stack([totals[:, keep], ends])
 
     def shorter(counted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return np.append(counted[keep], np.rint(np.interp(budget, steps, counted)).astype(np.int64))
@@ -153,4 +183,5 @@ def cut(curves: TeamCurves, budget: int, axis: Axis = "env_steps_per_agent") -> 
         env_steps_per_agent=shorter(curves.env_steps_per_agent),
         total_env_steps=shorter(curves.total_env_steps),
         curves=np.column_stack([curves.curves[:, keep], last]),
+        total_of_seeds=totals,
     )

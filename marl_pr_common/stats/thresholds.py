@@ -42,7 +42,10 @@ def steps_to_threshold(curves: TeamCurves, threshold: float) -> Reached:
     hit = curves.curves >= threshold
     reached = np.asarray(hit.any(axis=1))
     first = np.where(reached, hit.argmax(axis=1), curves.curves.shape[1] - 1)
-    per_agent, total = (axis[first].astype(np.float64) for axis in (curves.env_steps_per_agent, curves.total_env_steps))
+    totals = curves.total_env_steps[first]
+    if curves.total_of_seeds is not None:
+        totals = curves.total_of_seeds[np.arange(len(first)), first]
+    per_agent, total = curves.env_steps_per_agent[first].astype(np.float64), totals.astype(np.float64)
     return Reached(threshold, curves.seeds, reached, per_agent, total)
 
 

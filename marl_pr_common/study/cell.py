@@ -21,7 +21,8 @@ from pathlib import Path
 from marl_pr_common.config import from_mapping
 from marl_pr_common.files import read_json, write_json
 from marl_pr_common.run_guard import end_with_parent, exclusive
-from marl_pr_common.runs import RESULTS, read_results
+from marl_pr_common.runs import RESULTS, read_results, set_aside
+from marl_pr_common.status import try_status
 from marl_pr_common.study.hosts import CellRun, Plan, load_host
 
 MANIFEST = "manifest.json"
@@ -64,6 +65,22 @@ def is_done(directory: Path) -> bool:
     return (directory / DONE).is_file() and results_file(directory).is_file()
 
 
+def heal(directory: Path) -> None:
+    """Set aside what DONE vouches for, if the results are damaged or gone: the cell then runs again."""
+    if (directory / DONE).is_file() and not vouched(directory):
+        (directory / DONE).unlink()
+        set_aside(directory / RUN_DIRECTORY)
+
+
+def vouched(directory: Path) -> bool:
+    """Whether the results are those that DONE was written for, by their hash."""
+    try:
+        said = read_json(directory / DONE).get("sha256")
+        return bool(said == hashlib.sha256(results_file(directory).read_bytes()).hexdigest())
+    except (OSError, ValueError):
+        return False
+
+
 def results_file(directory: Path) -> Path:
     """The cell's table of results."""
     return directory / RUN_DIRECTORY / RESULTS
@@ -79,6 +96,9 @@ def run(directory: Path) -> None:
         if is_done(directory):
             return
         manifest = read_manifest(directory)
+        status = try_status(directory / RUN_DIRECTORY)
+        if status is None or (status.state == "complete" and not results_file(directory).is_file()):
+            set_aside(directory / RUN_DIRECTORY)  # nothing that a host could go on with
         cell = CellRun(manifest.name, manifest.arm, manifest.task, manifest.seed, manifest.plan)
         load_host(manifest.host).run(cell, directory / RUN_DIRECTORY)
         _finish(directory, manifest)

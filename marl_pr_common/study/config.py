@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +11,9 @@ from typing import Any
 
 from marl_pr_common.config import from_mapping
 from marl_pr_common.configs import find_config, read_yaml
+
+_RESERVED = ("cells", "engine", "figures")
+"""Folders of a study; reports of single references lie beside them."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,15 @@ class StudyConfig:
             if not getattr(self, name):
                 raise ValueError(f"{name} is empty: expected at least one.")
         _check_seeds(self.seeds, "seeds")
+        for name in self.arms:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,60}", name) or name in _RESERVED:
+                raise ValueError(
+                    f"arms: {name!r}: expected letters, digits and _ . + -, at most 61, other than "
+                    f"{', '.join(_RESERVED)}; `label` is for readers."
+                )
+        for name, task in self.tasks.items():
+            if task.threshold is not None and not math.isfinite(task.threshold):
+                raise ValueError(f"tasks: {name}: threshold={task.threshold!r}: expected a finite number.")
         for name, entry in self.arms.items():
             if entry.reference is not None and entry.reference not in self.arms:
                 raise ValueError(
@@ -162,8 +176,8 @@ def is_study(path: Path) -> bool:
 
 
 def _check_seeds(seeds: tuple[int, ...], where: str) -> None:
-    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
-        raise ValueError(f"{where}={list(seeds)!r}: expected at least one, each once, integers >= 0.")
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0 or max(seeds) >= 2**31:
+        raise ValueError(f"{where}={list(seeds)!r}: expected at least one, each once, integers in [0, 2**31 - 1].")
 
 
 def _check_scale(study: StudyConfig, name: str, scale: Scale) -> None:

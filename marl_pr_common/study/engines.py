@@ -23,7 +23,8 @@ Engine = Literal["local", "slurm", "ray", "dask"]
 DASK_ADDRESS = "MARL_PR_DASK"
 """Environment variable: address of a Dask scheduler, such as tcp://host:8786."""
 SLURM_OPTIONS = "MARL_PR_SLURM"
-"""Environment variable: options of submitit's executor, such as "slurm_partition=cpu timeout_min=600 mem_gb=4"."""
+"""Environment variable: options of submitit's executor, such as "slurm_partition=cpu timeout_min=600 mem_gb=4";
+"cluster=local" runs the same jobs on this machine."""
 
 
 def run_cells(engine: Engine, directories: Sequence[str], jobs: int, folder: Path) -> Generator[Ended, None, None]:
@@ -91,12 +92,11 @@ def _dask(directories: Sequence[str], jobs: int, folder: Path) -> Generator[Ende
 
 def _slurm(directories: Sequence[str], jobs: int, folder: Path) -> Generator[Ended, None, None]:
     submitit = _import("submitit", "slurm")
-    executor = submitit.AutoExecutor(folder=str(folder / "submitit" / "%j"))
     options = dict(item.split("=", 1) for item in shlex.split(os.environ.get(SLURM_OPTIONS, "")))
-    numbers = {key: int(value) if value.isdigit() else value for key, value in options.items()}
-    executor.update_parameters(
-        **{"cpus_per_task": 1, "timeout_min": 24 * 60, "slurm_array_parallelism": jobs, **numbers}
-    )
+    executor = submitit.AutoExecutor(folder=str(folder / "submitit" / "%j"), cluster=options.pop("cluster", None))
+    given = {key: int(value) if value.isdigit() else value for key, value in options.items()}
+    limits = {"cpus_per_task": 1, "timeout_min": 24 * 60, "slurm_array_parallelism": jobs}
+    executor.update_parameters(**{**limits, **given})
     submitted = executor.map_array(run_cell, list(directories))
     try:
         for job in submitit.helpers.as_completed(submitted):

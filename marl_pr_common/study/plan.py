@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ def resolve(config: StudyConfig, out: Path) -> tuple[Cell, ...]:
                 manifest = Manifest(name, config.host, arm, label, task, seed, plan)
                 cells.append(Cell(manifest, out / CELLS / name))
     _require_unique(cells)
+    _require_comparable(config, cells)
     if config.sweep and not swept(config, tuple(cells)):
         raise ValueError(f"sweep={config.sweep!r}: no arm has a number there; expected a setting such as pr.kappa.")
     return tuple(cells)
@@ -63,7 +64,12 @@ def host_settings(host: Host, name: str, entry: ArmEntry) -> tuple[str, dict[str
 
 def cell_name(arm: str, task: str, seed: int) -> str:
     """A name that is also a file's: ``td3_pr-Hopper-v5-seed0``."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", f"{arm}-{task}-seed{seed}")
+    return cleaned(f"{arm}-{task}-seed{seed}")
+
+
+def cleaned(name: str) -> str:
+    """The name with what may not stand in a file's name as "_"."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name)
 
 
 def swept(config: StudyConfig, cells: tuple[Cell, ...]) -> dict[str, float]:
@@ -88,6 +94,32 @@ def _at(settings: Mapping[str, Any], dotted: str) -> Any:
 def _require_unique(cells: list[Cell]) -> None:
     for name in _doubled(cell.name for cell in cells):
         raise ValueError(f"Two cells are called {name}: rename an arm so that its name and the task's stay apart.")
+
+
+def _require_comparable(config: StudyConfig, cells: Sequence[Cell]) -> None:
+    """Refuse, before anything runs, what no report could compare.
+
+    :raises ValueError: if an arm and its reference differ in budget or evaluation, or two arms have one label
+    """
+    labels: dict[str, str] = {}
+    plans = {(cell.manifest.task, cell.manifest.arm): cell.manifest.plan for cell in cells}
+    for cell in cells:
+        arm, task, plan = cell.manifest.arm, cell.manifest.task, cell.manifest.plan
+        if labels.setdefault(cell.manifest.label, arm) != arm:
+            raise ValueError(f"arms {labels[cell.manifest.label]} and {arm} have one label, {cell.manifest.label!r}.")
+        reference = config.reference_of(arm)
+        other = plans[task, reference]
+        if plan.evaluation != other.evaluation:
+            raise ValueError(
+                f"arms {arm} and {reference} on {task} are evaluated differently and can't be compared: "
+                f"{plan.evaluation!r} and {other.evaluation!r}."
+            )
+        if other.env_steps_per_agent != plan.env_steps_per_agent and other.total_env_steps != plan.total_env_steps:
+            raise ValueError(
+                f"arms {arm} and {reference} on {task} have neither the same env steps per agent "
+                f"({plan.env_steps_per_agent:,} and {other.env_steps_per_agent:,}) nor the same in total "
+                f"({plan.total_env_steps:,} and {other.total_env_steps:,}), and can't be compared."
+            )
 
 
 def _doubled(names: Iterator[str]) -> list[str]:

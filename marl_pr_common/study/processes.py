@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -14,10 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 from marl_pr_common.run_guard import PARENT
-from marl_pr_common.status import read_status
-from marl_pr_common.study.cell import LOG, RUN_DIRECTORY, SECONDS_TO_SAVE, is_done
+from marl_pr_common.study.cell import LOG, SECONDS_TO_SAVE, is_done
 
 State = Literal["done", "failed", "stopped"]
+_ASKED_TO_END = (128 + signal.SIGTERM, 128 + signal.SIGINT)
+"""Exit codes of a run that saved because a signal asked it to end."""
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -49,6 +51,7 @@ class Running:
         if is_done(path):
             return Ended(directory, "done", 0.0)
         with (path / LOG).open("ab") as log:
+            before = log.tell()
             with self._lock:
                 if self._stopped:
                     return Ended(directory, "stopped", 0.0)
@@ -61,10 +64,10 @@ class Running:
         seconds = time.monotonic() - started
         if is_done(path):
             return Ended(directory, "done", seconds)
-        status = read_status(path / RUN_DIRECTORY)
-        if stopped or (status is not None and status.state == "stopped"):
+        if stopped or process.returncode in _ASKED_TO_END:
             return Ended(directory, "stopped", seconds)
-        return Ended(directory, "failed", seconds, last_words(path / LOG) or f"exit code {process.returncode}")
+        said = last_words(path / LOG, before) or "it said nothing"
+        return Ended(directory, "failed", seconds, f"{said} (exit code {process.returncode})")
 
     def stop(self) -> None:
         """Ask all to save and end, and wait until they have."""
@@ -94,9 +97,13 @@ def command(directory: Path) -> list[str]:
     return [sys.executable, "-m", "marl_pr_common.study.cell", str(directory)]
 
 
-def last_words(log: Path) -> str:
-    """The last error that a log names, else its last line that says something; empty if none does."""
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
+def last_words(log: Path, start: int = 0) -> str:
+    """The last error that a log names, else its last line that says something; empty if none does.
+
+    :param start: bytes that an earlier run of the cell wrote
+    """
+    text = log.read_bytes()[start:].decode("utf-8", errors="replace") if log.is_file() else ""
+    lines = text.strip().splitlines()
     errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt|Exit)\b", line)]
     return (errors or lines or [""])[-1].strip()
 

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from marl_pr_common.status import Status, read_status
+from marl_pr_common.status import Status, try_status
 from marl_pr_common.study.cell import LOG, RUN_DIRECTORY
 from marl_pr_common.study.plan import Cell
 from marl_pr_common.study.processes import Ended
@@ -103,7 +103,7 @@ class Progress:
         return status if status is not None and status.state == "running" else None
 
     def _status(self, directory: str) -> Status | None:
-        return read_status(self.todo[directory].directory / RUN_DIRECTORY)
+        return try_status(self.todo[directory].directory / RUN_DIRECTORY)
 
     def _steps(self, directory: str) -> int:
         """Env steps that the cell has done, of all agents together."""

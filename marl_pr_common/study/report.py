@@ -6,9 +6,8 @@ directory with the reference's name.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,15 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from marl_pr_common.files import read_json
+from marl_pr_common.comparable import NotComparableError
 from marl_pr_common.provenance import as_plain
 from marl_pr_common.report import ReportContext, context_of, write_report
 from marl_pr_common.report.collect import differing
 from marl_pr_common.runs import RESULTS, read_results, write_results
-from marl_pr_common.study.cell import DONE, LOG, RUN_DIRECTORY, is_done, results_file
+from marl_pr_common.status import try_status
+from marl_pr_common.study.cell import DONE, LOG, RUN_DIRECTORY, is_done, results_file, vouched
 from marl_pr_common.study.config import StudyConfig
-from marl_pr_common.study.plan import CELLS, Cell, swept
+from marl_pr_common.study.plan import CELLS, Cell, cleaned, swept
 
 
 @dataclass(frozen=True)
@@ -43,28 +43,60 @@ def report(
     out: Path,
     failed: Mapping[str, str],
     command: str = "",
-) -> list[Path]:
+) -> tuple[list[Path], list[str]]:
     """Write results and reports of the cells that are done; nothing if none is.
 
     :param failed: directory of a cell that failed -> its last words
     :param command: the command line that makes the results again
-    :return: the reports
-    :raises NotComparableError: if the results cannot be compared, for instance after a change of versions; they are in
-        ``results.parquet`` all the same
+    :return: the reports, and why others could not be written: all runs diverged, or the results cannot be compared, for
+        instance after a change of versions; they are in ``results.parquet`` all the same
     """
     found = collect(cells, failed)
     if found.results is None:
-        return []
+        return [], []
     write_results(out / RESULTS, found.results)
     context = _context(config, cells, found, command)
-    written = []
+    written, refused = [], []
     for reference, arms in families(config).items():
         part = found.results[found.results["arm"].isin(arms)]
-        if part.empty:
+        own, reason = _family_context(config, part, reference, context)
+        folder = out if len(families(config)) == 1 else out / cleaned(reference)
+        if reason:
+            refused.append(reason)
             continue
-        folder = out if len(families(config)) == 1 else out / reference
-        written.append(write_report(part, folder, ReportContext(**{**context, "reference": _present(reference, part)})))
-    return written
+        try:
+            written.append(write_report(part, folder, own))
+        except NotComparableError as error:
+            refused.append(str(error))
+    _remove_stale(out, written)
+    return written, refused
+
+
+def _family_context(
+    config: StudyConfig, part: pd.DataFrame, reference: str, context: Mapping[str, Any]
+) -> tuple[ReportContext, str]:
+    """The context of one reference and its arms, and why there can't be a report; empty if there can."""
+    bad = diverged(part, config.metric)
+    present = set(part.loc[~part["run"].isin(bad), "arm"])
+    own = ReportContext(**{**context, "reference": reference, "exclude": bad})
+    if not present:
+        return own, f"{reference} and its arms: no run is done that did not diverge ({', '.join(bad) or 'none'})."
+    if reference not in present:
+        text = f"The reference {reference} has no results"
+        if len(present) > 1:
+            return (
+                own,
+                f"{text}, and nothing else is compared in its place; `marl-pr report` takes another --reference.",
+            )
+        own = replace(own, reference=None, notes=[*own.notes, f"{text}: nothing is compared."])
+    return own, ""
+
+
+def _remove_stale(out: Path, written: Sequence[Path]) -> None:
+    """Reports of an earlier time that are not of this study any more."""
+    for path in [*out.glob("report.html"), *out.glob("*/report.html")]:
+        if path not in written:
+            path.unlink()
 
 
 def families(config: StudyConfig) -> dict[str, list[str]]:
@@ -81,11 +113,14 @@ def collect(cells: Sequence[Cell], failed: Mapping[str, str]) -> Collected:
     good: list[Path] = []
     found = Collected(None)
     for cell in cells:
+        log = f"{CELLS}/{cell.name}/{LOG}"
         if str(cell.directory) in failed:
-            found.failed.append((f"{cell.name} ({failed[str(cell.directory)]})", f"{CELLS}/{cell.name}/{LOG}"))
+            found.failed.append((f"{cell.name} ({failed[str(cell.directory)]})", log))
+        elif not is_done(cell.directory) and (status := try_status(cell.directory / RUN_DIRECTORY)) and status.error:
+            found.failed.append((f"{cell.name} ({status.error})", log))
         elif not is_done(cell.directory):
             found.missing.append(cell.name)
-        elif not _vouched(cell):
+        elif not vouched(cell.directory):
             found.notes.append(f"{cell.name} is left out: its {RESULTS} is not the file that {DONE} vouches for.")
         else:
             good.append(results_file(cell.directory))
@@ -117,16 +152,5 @@ def _context(config: StudyConfig, cells: Sequence[Cell], found: Collected, comma
         "provenance": context_of(done).provenance,
         "sweep": {config.sweep: sweep} if config.sweep and len(set(sweep.values())) > 1 else {},
         "thresholds": {task: entry.threshold for task, entry in config.tasks.items() if entry.threshold is not None},
-        "exclude": diverged(found.results, config.metric),
         "metric": config.metric,
     }
-
-
-def _present(reference: str, results: pd.DataFrame) -> str | None:
-    """The reference, unless it has no results yet."""
-    return reference if reference in set(results["arm"]) else None
-
-
-def _vouched(cell: Cell) -> bool:
-    said = read_json(cell.directory / DONE).get("sha256")
-    return said == hashlib.sha256(results_file(cell.directory).read_bytes()).hexdigest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from marl_pr_common.files import read_json, write_json
 from marl_pr_common.provenance import as_plain, describe, differences
 from marl_pr_common.runs import set_aside
 from marl_pr_common.study import engines
-from marl_pr_common.study.cell import DONE, RUN_DIRECTORY, Manifest, is_done, read_manifest, write_manifest
+from marl_pr_common.study.cell import DONE, RUN_DIRECTORY, Manifest, heal, is_done, read_manifest, write_manifest
 from marl_pr_common.study.config import StudyConfig
 from marl_pr_common.study.plan import Cell, resolve
 from marl_pr_common.study.progress import Progress
@@ -36,6 +36,11 @@ class Outcome:
 
     done: tuple[str, ...]
     failed: tuple[str, ...]
+    left: tuple[str, ...] = ()
+    """Neither done nor failed: asked to end, and saved."""
+    reports: tuple[Path, ...] = ()
+    refused: str = ""
+    """Why arms could not be compared; empty if they were."""
 
 
 def run_study(
@@ -70,20 +75,28 @@ def run_study(
             progress.line(f"{len(cells) - len(todo)} of {len(cells)} cells are done and kept.")
         _run(engine, todo, jobs, out, progress)
         failed = {ended.directory: ended.error for ended in progress.ended.values() if ended.state == "failed"}
-        report(config, cells, out, failed, command)
-    done = tuple(cell.name for cell in cells if is_done(cell.directory))
-    return Outcome(done, tuple(cell.name for cell in cells if str(cell.directory) in failed))
+        return _outcome(config, cells, out, failed, command)
 
 
 def report_only(config: StudyConfig, out: Path, command: str = "") -> Outcome:
     """Write the report of what is done in ``out``; nothing is run.
 
-    :raises ValueError: if no cell is done
+    :raises ValueError: if no cell is done, or one is done with other settings
     """
     cells = resolve(config, out)
-    if not report(config, cells, out, {}, command):
-        raise ValueError(f"{out} has no done cell to report on.")
-    return Outcome(tuple(cell.name for cell in cells if is_done(cell.directory)), ())
+    if not any(is_done(cell.directory) for cell in cells):
+        raise ValueError(f"{out} has no done cell of this study to report on.")
+    with _locked(out):
+        require_same_settings(cells)
+        return _outcome(config, cells, out, {}, command)
+
+
+def _outcome(config: StudyConfig, cells: Sequence[Cell], out: Path, failed: Mapping[str, str], command: str) -> Outcome:
+    done = tuple(cell.name for cell in cells if is_done(cell.directory))
+    names = tuple(cell.name for cell in cells if str(cell.directory) in failed)
+    left = tuple(cell.name for cell in cells if cell.name not in {*done, *names})
+    written, refused = report(config, cells, out, failed, command)
+    return Outcome(done, names, left, tuple(written), "\n".join(refused))
 
 
 def require_study_or_unused(out: Path) -> None:
@@ -120,36 +133,52 @@ def _run(engine: engines.Engine, todo: Sequence[Cell], jobs: int, out: Path, pro
 def _claim(config: StudyConfig, cells: Sequence[Cell], out: Path) -> None:
     """Write the study and its cells' manifests; what an undone cell of other settings left is set aside.
 
-    :raises ValueError: if a done cell has other settings
+    :raises ValueError: if a done cell has other settings, or ``study.json`` is not ours
     """
-    changed = [(cell, found) for cell in cells if (found := _manifest(cell)) is not None and found != cell.manifest]
-    for cell, found in changed:
-        if is_done(cell.directory) and _meaning(found) != _meaning(cell.manifest):
+    changed = require_same_settings(cells)
+    previous = read_json(out / STUDY).get("times") if (out / STUDY).is_file() else []
+    if not isinstance(previous, list):
+        raise ValueError(f"{out / STUDY} has times={previous!r}, expected a list: it was edited. Nothing was changed.")
+    now = {key: value for key, value in describe({}, 0).items() if key not in ("config", "seed")}
+    # first of all: a directory with cells and without it would be somebody else's
+    write_json(out / STUDY, {"config": as_plain(config), "times": [*previous, now]})
+    for cell in changed:
+        set_aside(cell.directory / RUN_DIRECTORY)
+    for cell in cells:
+        heal(cell.directory)
+        write_manifest(cell.directory, cell.manifest)
+
+
+def require_same_settings(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells that are not done and have a manifest of other settings.
+
+    :raises ValueError: if a done cell has other settings, or no manifest that says which
+    """
+    changed = []
+    for cell in cells:
+        found = _manifest(cell)
+        if found is None and (cell.directory / DONE).is_file():
+            raise ValueError(
+                f"{cell.directory} has {DONE}, but no manifest.json that says of what. Nothing was changed; move that "
+                "directory away to run the cell again."
+            )
+        if found is None or _meaning(found) == _meaning(cell.manifest):
+            continue
+        if is_done(cell.directory):
             what = "; ".join(differences(_meaning(found), _meaning(cell.manifest)))
             raise ValueError(
                 f"{cell.directory} is done with other settings: {what}. Nothing was changed; choose another --out, or "
                 "give the old settings to go on with it."
             )
-    for cell, found in changed:
-        if _meaning(found) != _meaning(cell.manifest):
-            set_aside(cell.directory / RUN_DIRECTORY)
-    for cell in cells:
-        write_manifest(cell.directory, cell.manifest)
-    previous = read_json(out / STUDY) if (out / STUDY).is_file() else {}
-    now = {key: value for key, value in describe({}, 0).items() if key not in ("config", "seed")}
-    times = [*previous.get("times", []), now]
-    write_json(out / STUDY, {"config": as_plain(config), "times": times})
+        changed.append(cell)
+    return changed
 
 
 def _manifest(cell: Cell) -> Manifest | None:
-    """The manifest that is there; None if there is none, or half of one beside no DONE."""
+    """The manifest that is there; None if there is none, or half of one."""
     try:
         return read_manifest(cell.directory)
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        if (cell.directory / DONE).is_file():
-            raise
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
 
 

@@ -83,8 +83,8 @@ def load_self_first(critic: nn.Module, distilled: nn.Module, columns: th.Tensor)
 class Distillation:
     """One actor and one critic for a whole team.
 
-    They are initialised once, as torch does it but from a generator of their own, and go on from where the last
-    distillation left them; their optimisers begin anew each time.
+    They are initialised once, as torch does it but from a seed of their own and on the CPU, where hosts make networks,
+    and go on from where the last distillation left them; their optimisers begin anew each time.
 
     :param actor: a network of the host's, of which the architecture is used
     :param critic: likewise
@@ -97,7 +97,8 @@ class Distillation:
         self.rounds = 0
         """Distillations so far."""
         with th.random.fork_rng(devices=[]):
-            th.manual_seed(int(self.rng.integers(2**62)))
+            # th.manual_seed would seed the generators of accelerators too, which are not put back
+            th.default_generator.manual_seed(int(self.rng.integers(2**62)))
             for layer in [*actor.modules(), *critic.modules()]:
                 reset: Any = getattr(layer, "reset_parameters", None)
                 if reset is not None:

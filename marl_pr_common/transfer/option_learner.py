@@ -56,9 +56,17 @@ class OptionLearner:
         """Take in env steps, and learn from them.
 
         :param rows: one row for each agent and step, the agents of a step side by side
+        :raises ValueError: if the replay can't hold them beside the steps that still wait for an update
         """
+        every, capacity = self.config.option_update_every, self.config.option_replay
+        least = every * self.n_agents + len(rows.agent)
+        if capacity < least:
+            raise ValueError(
+                f"option_replay={capacity}: expected at least {least}, which is option_update_every={every} steps of "
+                f"{self.n_agents} agents and {len(rows.agent)} transitions of single agents in one round of episodes. "
+                "Use a larger one."
+            )
         self.replay.add(rows)
-        every = self.config.option_update_every
         while (self.steps + every) * self.n_agents <= self.replay.total:
             first, self.steps = self.steps, self.steps + every
             if self.steps > self.config.option_start:

@@ -62,7 +62,7 @@ class OptionReplay:
         if n > self.capacity:
             raise ValueError(
                 f"option_replay={self.capacity}: one round of episodes has {n} transitions of single agents. "
-                "Use a larger option_replay."
+                "Use a larger one."
             )
         if self._held is None:
             empty = {name: part.new_zeros(self.capacity, *part.shape[1:]) for name, part in rows.parts().items()}

@@ -114,6 +114,11 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("dvm", {"use_rnn": True}, "use_rnn=True with dvm: it needs use_rnn=False"),
     ("maptf_mappo", {"agent": "rnn"}, "agent=rnn with maptf: it needs agent=rnn_ns. .*nothing to transfer"),
     ("dvm_pr", {"standardise_returns": True}, "standardise_returns=True with maddpg_learner"),
+    (
+        "dvm_pr",
+        {"pr_own_critics": True, "pr_adjacency": "same"},
+        "pr_own_critics=True with dvm: .* pr_own_critics=False",
+    ),
     ("maptf_mappo_pr", {"pr_z": "Q"}, "pr_z=Q with ppo_learner"),
 ]
 

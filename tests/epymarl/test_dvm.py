@@ -115,6 +115,41 @@ def test_distillations_come_every_k_episodes(checkout: Any) -> None:
     )
 
 
+def test_what_is_known_of_peers_is_distilled_too(checkout: Any) -> None:
+    """With pr_sync_interval=2 peers are read from a snapshot, which the distillation must not leave behind."""
+    made = hosts.learner(
+        checkout, "dvm_pr", dvm_episodes=3, dvm_minibatches=2, dvm_batch_size=8, pr_sync_interval=2, lr=0.05
+    )
+    sample = hosts.batch(made)
+    made.train(sample, 0, 0)
+    snapshot = copy.deepcopy(made.pr_peers)
+    made.distil()
+    live = made.target_critic.wrapped
+    assert made.pr_peers is not live
+    for peer, own, before in zip(made.pr_peers.critics, live.critics, snapshot.critics, strict=True):
+        assert same(dict(peer.state_dict()), dict(own.state_dict()))
+        assert not same(dict(peer.state_dict()), dict(before.state_dict()))
+
+
+def test_the_temperature_is_the_teachers_alone(checkout: Any) -> None:
+    from epymarl_pr.learners.dvm import Source
+
+    made = hosts.learner(checkout, "dvm", dvm_temperature=2.0, dvm_batch_size=30)
+    hosts.batch(made)
+    source = Source(made, made.test_buffer)
+    found = source.draw(np.random.default_rng(5))
+    steps = source.steps(source.index[th.from_numpy(np.random.default_rng(5).integers(len(source.index), size=30))])
+    for i, agent in enumerate(made.mac.agent.agents):
+        obs, gone = steps["obs"][:, 1, i], steps["avail_actions"][:, 1, i] == 0
+        for network, temperature, logs in ((agent, 2, found.teachers), (made.pr_dvm.actor, 1, found.students)):
+            with th.no_grad():
+                scores = network(obs, network.init_hidden())[0].masked_fill(gone, -1e10)
+                expected = (scores / temperature).log_softmax(-1)
+                other = (scores / (3 - temperature)).log_softmax(-1)
+            assert (logs[i].exp() - expected.exp()).abs().max() < 1e-5
+            assert (logs[i].exp() - other.exp()).abs().max() > 1e-4
+
+
 def test_a_state_that_is_not_the_joint_observation_stays_as_it_is(checkout: Any) -> None:
     from epymarl_pr.learners.dvm import Source
 

@@ -58,7 +58,8 @@ def play(made: Any, seed: int, length: int = hosts.LIMIT) -> Any:
         actions = made.mac.select_actions(episode, t_ep=t, test_mode=False, **more)
         episode.update({"actions": actions}, ts=t)
         if t < length:
-            episode.update({"reward": [(rng.normal(),)], "terminated": [(t == length - 1,)]}, ts=t)
+            paid = rng.normal(size=1 if args.common_reward else args.n_agents)
+            episode.update({"reward": [paid], "terminated": [(t == length - 1,)]}, ts=t)
     return episode
 
 
@@ -193,5 +194,8 @@ def test_what_is_logged(checkout: Any) -> None:
     losses = {f"maptf_{name}_loss" for name in ("termination", "successor", "reward", "transfer")}
     shares = {f"maptf_option_{w}" for w in range(N)}
     assert names == {*losses, *shares, "maptf_option_self", "maptf_termination_rate", "maptf_transfer_weight"}
+    weights = [value for _, value in made.logger.stats["maptf_transfer_weight"]]
+    assert weights == [transfer_weight(episode, 5e-4) for episode in range(4)]
+    assert len(set(weights)) == 4
     for _, total in zip(range(4), zip(*(made.logger.stats[name] for name in shares), strict=True), strict=False):
         assert sum(value for _, value in total) == pytest.approx(1)

@@ -94,6 +94,19 @@ def test_overlay_leaves_its_arguments_alone():
         ({"scales": {"big": {"arms": ["td4"]}}}, r"scales: big: arms=\['td4'\]: expected some of td3"),
         ({"scales": {"big": {"arms": ["td3_pr"]}}}, "td3_pr is compared with td3, which is left out"),
         ({"scales": {"big": {"seeds": 0}}}, "seeds=0"),
+        ({"arms": {"../evil": {"arm": "td3"}}}, "arms: '../evil': expected letters"),
+        ({"arms": {"cells": {"arm": "td3"}}}, "arms: 'cells': expected letters"),
+        ({"arms": {"td3": {}, "other": {"arm": "td3", "label": "TD3"}}}, "arms td3 and other have one label, 'TD3'"),
+        ({"seeds": [2**40]}, "integers in"),
+        ({"tasks": {"Pendulum-v1": {"threshold": float("nan")}}}, "threshold=nan: expected a finite number"),
+        (
+            {"arms": {"td3": {}, "td3_pr": {"settings": {"eval_episodes": 3}}}},
+            "arms td3_pr and td3 on Pendulum-v1 are evaluated differently",
+        ),
+        (
+            {"arms": {"td3": {}, "td3_pr": {"settings": {"timesteps_per_agent": 400}}}},
+            r"neither the same env steps per agent \(400 and 300\) nor the same in total \(800 and 300\)",
+        ),
         ({"sweep": "pr.kapa"}, "sweep='pr.kapa'"),
     ],
 )

@@ -94,9 +94,11 @@ def test_a_failing_cell_stops_no_other_and_its_log_is_named(tmp_path, monkeypatc
     outcome = run_study(small, out, console=screen)
     assert outcome.failed == (name,)
     assert len(outcome.done) == 1
-    assert f"{name} FAILED: OSError: no space left (log: {out / 'cells' / name / 'log.txt'})" in said(screen)
+    assert f"{name} FAILED: OSError: no space left (exit code 1) (log: {out / 'cells' / name / 'log.txt'})" in said(
+        screen
+    )
     text = (out / "summary.md").read_text()
-    assert f"{name} (OSError: no space left)" in text
+    assert f"{name} (OSError: no space left (exit code 1))" in text
     assert f"cells/{name}/log.txt" in text
     monkeypatch.undo()
     assert not run_study(small, out, console=console()).failed
@@ -116,27 +118,80 @@ def test_a_diverged_cell_is_left_out_by_name_and_the_rest_is_reported(finished, 
     assert read_results([out / RESULTS])["value"].isna().sum() == 1
 
 
-def test_every_reference_has_a_report_of_its_own(finished, tmp_path):
+FAMILIES = {"iql": {}, "iql_pr_decision": {"reference": "iql_pr_decision", "label": "IQL+PR"}}
+
+
+def test_every_reference_has_a_report_of_its_own_and_old_ones_go(finished, tmp_path):
     _, old, _ = finished
     out = tmp_path / "out"
     shutil.copytree(old, out)
-    arms = {"iql": {}, "iql_pr_decision": {"reference": "iql_pr_decision"}, "shared_table": {"reference": "iql"}}
-    report_only(study(TABULAR, arms=arms), out)
-    assert (out / "iql" / "report.html").is_file()
-    assert (out / "iql_pr_decision" / "report.html").is_file()
-    assert "iql_pr_decision" not in (out / "iql" / "summary.md").read_text().partition("## What was run")[2][:400]
+    found = report_only(study(TABULAR, arms=FAMILIES), out)
+    assert found.reports == (out / "iql" / "report.html", out / "iql_pr_decision" / "report.html")
+    assert not (out / "report.html").exists()
+    assert "IQL+PR" not in (out / "iql" / "summary.md").read_text()
 
 
-def test_results_that_were_altered_after_done_are_left_out(finished, tmp_path):
+def test_a_family_whose_runs_all_diverged_does_not_take_the_others_with_it(finished, tmp_path):
     _, old, _ = finished
     out = tmp_path / "out"
     shutil.copytree(old, out)
-    name = "iql-Landmarks-2-seed0"
+    for directory in (out / "cells").glob("iql-*"):
+        file = directory / "run" / RESULTS
+        write_results(file, read_results([file]).assign(value=float("nan")))
+        (directory / DONE).write_text(json.dumps({"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}))
+    found = report_only(study(TABULAR, arms=FAMILIES), out)
+    assert found.reports == (out / "iql_pr_decision" / "report.html",)
+    assert "iql and its arms: no run is done that did not diverge" in found.refused
+
+
+@pytest.mark.parametrize("damage", ["truncated", "deleted", "no DONE that can be read", "half a status"])
+def test_damaged_results_are_left_out_and_run_again(finished, tmp_path, damage):
+    _, old, _ = finished
+    out, name = tmp_path / "out", "iql-Landmarks-2-seed0"
+    shutil.copytree(old, out)
     file = out / "cells" / name / "run" / RESULTS
-    file.write_bytes(file.read_bytes()[:100])
+    if damage == "truncated":
+        file.write_bytes(file.read_bytes()[:100])
+    elif damage == "deleted":
+        file.unlink()
+    elif damage == "half a status":
+        (out / "cells" / name / DONE).unlink()
+        file.with_name("status.json").write_text('{"state": "comp')
+    else:
+        (out / "cells" / name / DONE).write_text("")
     report_only(study(TABULAR), out)
     assert name not in set(read_results([out / RESULTS])["run"])
     assert name in (out / "summary.md").read_text()
+    assert len(run_study(study(TABULAR), out, console=console()).done) == 8
+    assert name in set(read_results([out / RESULTS])["run"])
+    assert list((out / "cells" / name).glob("run.incomplete-*")), "what was there is kept"
+
+
+def test_the_report_is_of_the_settings_that_were_run(finished):
+    _, out, _ = finished
+    with pytest.raises(ValueError, match="eval_every was 200 and is now 300"):
+        report_only(study(TABULAR, settings={**TABULAR["settings"], "eval_every": 300}), out)
+
+
+def test_done_without_a_manifest_is_refused(finished, tmp_path):
+    _, old, _ = finished
+    out = tmp_path / "out"
+    shutil.copytree(old, out)
+    (out / "cells" / "iql-Landmarks-2-seed0" / "manifest.json").unlink()
+    with pytest.raises(ValueError, match="has DONE, but no manifest.json"):
+        run_study(study(TABULAR), out, console=console())
+
+
+def test_a_study_killed_while_it_writes_its_manifests_goes_on(tmp_path, monkeypatch):
+    def killed(directory, manifest):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("marl_pr_common.study.run.write_manifest", killed)
+    small = study(TABULAR, seeds=1, tasks={"Landmarks-2": {}}, arms={"iql": {}})
+    with pytest.raises(KeyboardInterrupt):
+        run_study(small, tmp_path / "out", console=console())
+    monkeypatch.undo()
+    assert run_study(small, tmp_path / "out", console=console()).done == ("iql-Landmarks-2-seed0",)
 
 
 def test_half_a_manifest_beside_no_done_is_written_anew(finished, tmp_path):

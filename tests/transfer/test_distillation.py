@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,10 +89,43 @@ def test_students_become_their_teachers() -> None:
     assert made.rounds == 1
 
 
-def test_no_global_generator_is_used_and_a_checkpoint_goes_on() -> None:
+def test_every_round_begins_with_fresh_optimisers_of_that_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Distillation(network(3, 2), network(3, 1), DVMConfig(minibatches=2), 0.02, [0])
+    optimisers: list[th.optim.Adam] = []
+
+    class Watched(th.optim.Adam):
+        def __init__(self, *args: Any, **kwargs: Any):
+            super().__init__(*args, **kwargs)
+            optimisers.append(self)
+
+    def draw(rng: np.random.Generator) -> Minibatch:
+        x = th.from_numpy(rng.normal(size=(2, 8, 3))).float()
+        return Minibatch(
+            th.full((2, 8, 2), 0.5).log(), made.actor(x).log_softmax(-1), x.sum(-1), made.critic(x)[..., 0]
+        )
+
+    monkeypatch.setattr(th.optim, "Adam", Watched)
+    for _ in range(2):
+        made.run(draw)
+    assert len(optimisers) == 4
+    for optimiser, owner in zip(optimisers, [made.actor, made.critic] * 2, strict=True):
+        (group,) = optimiser.param_groups
+        assert group["lr"] == 0.02
+        assert list(map(id, group["params"])) == list(map(id, owner.parameters()))
+        assert [int(state["step"]) for state in optimiser.state.values()] == [2] * 4  # of this round alone
+
+
+def test_no_global_generator_is_used_and_a_checkpoint_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = network(3, 2), network(3, 1)
+    seeded: list[int] = []
+    monkeypatch.setattr(th.cuda, "manual_seed_all", seeded.append)
+    th.manual_seed(4)
+    assert seeded == [4]  # what th.manual_seed does to every CUDA device
     state = th.get_rng_state()
-    one, other = (Distillation(network(3, 2), network(3, 1), DVMConfig(), 1e-3, [seed]) for seed in (0, 1))
+    one, other = (Distillation(*copy.deepcopy(layers), DVMConfig(), 1e-3, [seed]) for seed in (0, 1))
     assert th.equal(state, th.get_rng_state())
+    assert seeded == [4]
+    assert not th.equal(one.actor[0].weight, other.actor[0].weight)
     other.load_state_dict(one.state_dict())
     assert all(map(th.equal, one.actor.parameters(), other.actor.parameters()))
     assert one.rng.integers(1000) == other.rng.integers(1000)

@@ -86,6 +86,19 @@ def test_the_target_follows_every_interval() -> None:
     assert agree == [False, False, True, False, False, True]
 
 
+def test_the_replay_must_hold_a_round_beside_what_waits() -> None:
+    """Steps that wait for an update must not be overwritten by the round that completes it."""
+    tight = {"option_update_every": 7, "option_start": 0}
+    made, seen = learner(option_replay=7 * 2 + 10 * 2, **tight), []
+    made.update = seen.append  # type: ignore[method-assign, assignment]
+    batches = [rows(10, seed=episode) for episode in range(5)]
+    for batch in batches:
+        made.observe(batch)
+    assert th.equal(th.cat([window.obs for window in seen]), th.cat([batch.obs for batch in batches])[: 7 * 7 * 2])
+    with pytest.raises(ValueError, match="option_replay=33: expected at least 34.*option_update_every=7"):
+        learner(option_replay=33, **tight).observe(batches[0])
+
+
 def test_the_replay_is_a_ring() -> None:
     replay = OptionReplay(6)
     batches = [rows(2, seed=seed) for seed in range(3)]

@@ -112,11 +112,31 @@ def test_the_termination_gradient_by_hand() -> None:
     np.testing.assert_allclose(found.view(2, 2).numpy(), expected, rtol=1e-4, atol=1e-7)
     others = [*made.network.successor.parameters(), made.network.preferences.weight, *made.network.encoder.parameters()]
     assert th.autograd.grad(loss, others, allow_unused=True) == (None,) * len(others)
-    best = values[open_rows[0], batch.agent[open_rows[0]]].argmax()
-    batch.option[:] = best
-    assert (
-        float(made.termination_loss(batch.take(th.tensor(open_rows[:1]))).detach()) > 0
-    )  # xi ends the best option too
+
+
+@pytest.mark.parametrize("best, sign", [(True, 1), (False, -1)])
+def test_the_best_option_is_kept_and_a_worse_one_ends(best: bool, sign: int) -> None:
+    """Of the best option's loss, xi * beta, the gradient is positive: a step lowers beta. A much worse one's grows."""
+    made, batch = learner(n_agents=2, std=0.15, xi=0.01, termination_lr=1e-3), rows(6)
+    row = batch.take((batch.done == 0).nonzero()[:1, 0])
+    agent = int(row.agent[0])
+
+    def look() -> tuple[th.Tensor, th.Tensor]:
+        with th.no_grad():
+            _, successor, beta = made.network(row.next_obs)
+            return made.network.values(successor)[0, agent], beta[0, agent]
+
+    values, before = look()
+    option = int(values.argmax() if best else values.argmin())
+    assert values.max() - values.min() > 0.01
+    row.option[:] = option
+    loss = made.termination_loss(row)
+    (gradient,) = th.autograd.grad(loss, made.network.termination.bias, retain_graph=True)
+    assert float(gradient.view(2, 2)[agent, option]) * sign > 0
+    if best:
+        assert float(loss.detach()) == pytest.approx(0.01 * float(before[option]), rel=1e-4)
+    made._step("termination", loss, 10.0)
+    assert float(look()[1][option] - before[option]) * sign < 0
 
 
 def test_features_learn_from_rewards_and_reconstruction_alone() -> None:
