@@ -8,7 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def load(module: str) -> Any:
     """
     _configure()
     try:
-        with _quiet():
+        with _quiet(), _float32(module):
             return importlib.import_module(module)
     except ImportError as error:
         text = f"SMAX and engine='jaxmarl' need jax and JaxMARL ({error}). Run: {SMAX_INSTALL}"
@@ -57,6 +57,14 @@ def _quiet() -> Iterator[None]:
     finally:
         for name, stream in streams.items():
             setattr(sys, name, stream)
+
+
+def _float32(module: str) -> AbstractContextManager[Any]:
+    """JaxMARL's modules make constants when they are imported; SMAX does not compile with float64 ones."""
+    if not module.startswith("jaxmarl"):
+        return nullcontext()
+    context: AbstractContextManager[Any] = importlib.import_module("jax").enable_x64(False)
+    return context
 
 
 def _configure() -> None:

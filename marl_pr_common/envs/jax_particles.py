@@ -69,9 +69,6 @@ class Particles:
 
     def __init__(self, scene: Scene, batched: bool = False) -> None:
         jax = load("jax")
-        load(
-            "jaxmarl"
-        )  # not below: constants of its modules, SMAX's among them, would be float64 for the whole process
         self._x64 = jax.enable_x64
         self._scene = scene
         wrap = jax.vmap if batched else (lambda function: function)

@@ -47,15 +47,29 @@ class Simulator:
     def __init__(self, map_name: str, batched: bool = False) -> None:
         jax, smax = load("jax"), load("jaxmarl.environments.smax")
         self._jnp = load("jax.numpy")
-        self._env = smax.HeuristicEnemySMAX(scenario=smax.map_name_to_scenario(map_name), max_steps=NEVER)
+        self._x64 = jax.enable_x64
+        with self._x64(False):
+            self._env = smax.HeuristicEnemySMAX(scenario=smax.map_name_to_scenario(map_name), max_steps=NEVER)
         self.n_agents: int = self._env.num_allies
         self.n_enemies: int = self._env.num_enemies
         self.n_actions: int = self._env.num_ally_actions
         self.obs_dim: int = self._env.obs_size
         self.state_dim: int = self._env.state_size
         wrap = jax.vmap if batched else (lambda function: function)
-        self.reset = jax.jit(wrap(self._reset))
-        self.step = jax.jit(wrap(self._step))
+        self._compiled_reset = jax.jit(wrap(self._reset))
+        self._compiled_step = jax.jit(wrap(self._step))
+
+    def reset(self, key: Any) -> tuple[Any, dict[str, Any]]:
+        """Start a battle. SMAX is float32 and does not compile otherwise, whatever the user has set."""
+        with self._x64(False):
+            found: tuple[Any, dict[str, Any]] = self._compiled_reset(key)
+        return found
+
+    def step(self, battle: Any, actions: Any) -> tuple[Any, dict[str, Any]]:
+        """Move everybody, eight steps of the simulator."""
+        with self._x64(False):
+            found: tuple[Any, dict[str, Any]] = self._compiled_step(battle, actions)
+        return found
 
     def _reset(self, key: Any) -> tuple[Any, dict[str, Any]]:
         random, jnp = load("jax.random"), self._jnp

@@ -180,8 +180,8 @@ def test_compiles_once_whatever_the_number_of_environments_and_steps():
     for _ in range(2):
         env = make("smax:3m")
         episode(env, attack(env), 0)
-    assert simulator("3m").step._cache_size() == 1
-    assert simulator("3m").reset._cache_size() == 1
+    assert simulator("3m")._compiled_step._cache_size() == 1
+    assert simulator("3m")._compiled_reset._cache_size() == 1
 
 
 def test_state_and_copies_go_on_exactly():
