@@ -15,6 +15,7 @@ from runners.parallel_runner import ParallelRunner
 
 from epymarl_pr import smax
 from epymarl_pr.environments import task_name
+from epymarl_pr.resume.workers import KEY, environment_state, restore_environment
 from epymarl_pr.smax import quiet
 from marl_pr_common.envs.particle_vector import ParticleVector
 from marl_pr_common.envs.smax_vector import SMAXVector
@@ -32,6 +33,7 @@ class VectorisedRunner(ParallelRunner):  # type: ignore[misc]
         self.logger = logger
         self.batch_size = args.batch_size_run
         env = make(args.env, args.env_args, self.batch_size)
+        _go_on(env, args.env)
         rows = Rows(env, _aggregate(args))
         self.parent_conns = [Row(rows, index) for index in range(self.batch_size)]
         self.env_info = {
@@ -59,7 +61,17 @@ def make(env: str, env_args: Mapping[str, Any], n_rows: int) -> VectorEnv:
     name = task_name(env_args.get("key"))
     assert name is not None, "checks.runner() lets nothing else through"
     other = {key: value for key, value in env_args.items() if key not in HOST_ARGUMENTS}
-    return ParticleVector(name, seeds, **{**other, "max_cycles": env_args["time_limit"]})
+    limits = [env_args[key] for key in ("time_limit", "max_cycles") if env_args.get(key) is not None]
+    return ParticleVector(name, seeds, **{**other, "max_cycles": min(limits)})
+
+
+def _go_on(env: VectorEnv, name: str) -> None:
+    """Put the random streams where they were in the run that is resumed, if one is."""
+    from envs import REGISTRY
+
+    states = getattr(REGISTRY.get(name), "states", None)  # of a ResumableFactory
+    for stream, state in zip(env.streams, states, strict=True) if states else ():
+        restore_environment(stream, state)
 
 
 def _aggregate(args: Any) -> Callable[[NDArray[Any]], Any]:
@@ -87,6 +99,11 @@ class Rows:
         if command == "step":
             self._actions[row] = actions
         self._waiting, self._moment = command, None
+
+    def stats(self, row: int) -> dict[str, Any]:
+        """What a resumed run needs of a row, as workers send it."""
+        kind = type(self._env)
+        return {KEY: {**environment_state(self._env.streams[row]), "class": f"{kind.__module__}.{kind.__qualname__}"}}
 
     def answer(self, row: int) -> dict[str, Any]:
         """What upstream's worker would answer."""
@@ -121,4 +138,4 @@ class Row:
 
     def recv(self) -> dict[str, Any]:
         """The answer to the last command."""
-        return {} if self._command == "get_stats" else self._rows.answer(self._index)
+        return self._rows.stats(self._index) if self._command == "get_stats" else self._rows.answer(self._index)

@@ -36,14 +36,14 @@ class ParticleVector:
         self.obs_dim = int(team.observation_space(team.possible_agents[0]).shape[0])
         self.state_dim = int(team.state_space.shape[0])
         self.max_cycles = team.max_cycles
-        self._streams = [team.streams(seed) for seed in seeds]
+        self.streams = [team.streams(seed) for seed in seeds]
         self._prey = getattr(team, "prey", None)
         self._steps = 0
         self._now: After
 
     def reset(self) -> Moment:
         """Draw start positions in every row."""
-        starts = [self._team.start(stream) for stream, _ in self._streams]
+        starts = [self._team.start(stream) for stream, _ in self.streams]
         self._steps = 0
         self._now = self._particles.look(np.stack([p for p, _ in starts]), np.stack([v for _, v in starts]))
         return self._moment()
@@ -61,7 +61,7 @@ class ParticleVector:
         return self._moment()
 
     def _prey_actions(self) -> list[int]:
-        seen, scripts = self._now.prey, [script for _, script in self._streams]
+        seen, scripts = self._now.prey, [script for _, script in self.streams]
         if self._prey is prey.flee:
             return prey.flee_together(seen, scripts)
         assert self._prey is not None

@@ -30,13 +30,13 @@ class SMAXVector:
         self.n_rows = len(seeds)
         self.n_agents, self.n_actions = self._simulator.n_agents, self._simulator.n_actions
         self.obs_dim, self.state_dim = self._simulator.obs_dim, self._simulator.state_dim
-        self._streams = [np.random.default_rng(seed) for seed in seeds]
+        self.streams = [np.random.default_rng(seed) for seed in seeds]
         self._battles: Any = None
         self._steps = 0
 
     def reset(self) -> Moment:
         """Start a battle in every row."""
-        keys = np.stack([stream.integers(2**32, size=2, dtype=np.uint32) for stream in self._streams])
+        keys = np.stack([stream.integers(2**32, size=2, dtype=np.uint32) for stream in self.streams])
         self._steps = 0
         return self._moment(*self._simulator.reset(keys))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -43,6 +44,8 @@ class VectorEnv(Protocol):
     obs_dim: int
     state_dim: int
     max_cycles: int
+    streams: Sequence[Any]
+    """The random generators of every row: all that it carries from one episode to the next."""
 
     def reset(self) -> Moment:
         """Start an episode in every row."""

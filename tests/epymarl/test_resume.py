@@ -3,6 +3,7 @@ counters and logs."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import random
 import shutil
@@ -24,6 +25,9 @@ from tests.epymarl.test_identical import same
 LBF = "lbforaging:Foraging-5x5-2p-1f-v3"
 SPREAD = "epymarl_pr:spread-3-v0"
 FULL = ["pr_full_checkpoint=True", "save_model=True", "save_model_interval=150", "pr_adjacency=resample"]
+NEEDS_JAX = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("jax", "jaxmarl")), reason="jax or JaxMARL is not installed"
+)
 CASES = [
     pytest.param("qmix_ns_pr", LBF, ["use_rnn=True", "pr_sync_interval=3"], id="qmix"),
     pytest.param("mappo_ns_pr", LBF, ["batch_size_run=2", "buffer_size=4", "standardise_returns=True"], id="mappo"),
@@ -35,6 +39,9 @@ CASES = [
                  id="maptf-mappo", marks=pytest.mark.slow),
     pytest.param("maddpg_pr", "pz-mpe-simple-spread-v3", [], id="maddpg-pz", marks=pytest.mark.slow),
     pytest.param("iql_pr", "epymarl_pr:pp-3-v0", ["env_args.prey=random"], id="iql-pp", marks=pytest.mark.slow),
+    pytest.param("qmix_pr", "epymarl_pr:pp-3-v0",
+                 ["env_args.engine=jaxmarl", "runner=vectorised", "batch_size_run=2", "env_args.prey=random"],
+                 id="vectorised", marks=[NEEDS_JAX, pytest.mark.slow]),
     pytest.param("ia2c_pr", LBF, ["batch_size_run=2", "buffer_size=2", "batch_size=2", "pr_z=A"], id="ia2c",
                  marks=pytest.mark.slow),
 ]  # fmt: skip
