@@ -96,19 +96,34 @@ def environment(config: Mapping[str, Any]) -> None:
 
 
 def runner(config: Mapping[str, Any]) -> None:
-    """Whether ``runner=vectorised`` has a simulator of the environment.
+    """Whether there is an episode to run, and ``runner=vectorised`` has a simulator of the environment as it is set.
 
     :raises UsageError: if not
     """
+    rows = config.get("batch_size_run", 1)
+    if not isinstance(rows, int) or rows < 1:
+        raise UsageError(f"batch_size_run={rows}: expected a number of environments >= 1.")
+    if config.get("runner") == "vectorised":
+        _simulated(config)
+
+
+def _simulated(config: Mapping[str, Any]) -> None:
     from epymarl_pr.environments import task_name  # needs gymnasium
 
     env_args = config.get("env_args") or {}
     on_jax = task_name(env_args.get("key")) is not None and env_args.get("engine") == "jaxmarl"
-    if config.get("runner") == "vectorised" and config.get("env") != smax.NAME and not on_jax:
+    if config.get("env") != smax.NAME and not on_jax:
         raise UsageError(
             f"runner=vectorised with env={config.get('env')}: it runs env={smax.NAME}, and epymarl_pr:pp-N-v0 and "
             "epymarl_pr:spread-N-v0 with env_args.engine=jaxmarl. Use runner=parallel for anything else."
         )
+    if env_args.get("pretrained_wrapper"):
+        raise UsageError(
+            f"runner=vectorised with env_args.pretrained_wrapper={env_args['pretrained_wrapper']}: no wrapper goes "
+            "round its simulator. Use runner=parallel."
+        )
+    if config.get("render"):
+        raise UsageError("runner=vectorised with render=True: it draws nothing. Film the team: epymarl_pr.render.")
 
 
 def build(config: Mapping[str, Any]) -> Any:

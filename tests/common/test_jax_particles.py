@@ -69,6 +69,21 @@ def test_pettingzoo_takes_it(name):
     parallel_seed_test(lambda: make(name, engine="jaxmarl"), 40)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_thousand_random_episodes(name):
+    env, rng = make(name, engine="jaxmarl", max_cycles=5), np.random.default_rng(0)
+    for _ in range(1000):
+        seen, _ = env.reset()
+        ends = []
+        while env.agents:
+            assert all(np.isfinite(found).all() for found in seen.values())
+            seen, rewards, ended, cut, _ = env.step(actions(rng, env))
+            assert np.isfinite(list(rewards.values())).all()
+            ends.append((any(ended.values()), all(cut.values())))
+        assert ends == [(False, False)] * 4 + [(False, True)]
+
+
 @pytest.mark.parametrize("prey", ["flee", "random", "frozen"])
 @pytest.mark.parametrize("name", ["CooperativeNavigation-3", "PredatorPrey-3"])
 def test_a_row_of_the_vector_is_the_single_environment(name, prey):

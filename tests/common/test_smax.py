@@ -157,6 +157,25 @@ def test_a_thousand_random_episodes():
     assert np.mean(returns) == pytest.approx(2.2, abs=0.2)  # 0.22 of 2 before scaling
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["smax:3s_vs_5z", "smax:5m_vs_6m", "smax:2s3z", "smax:smacv2_5_units"])
+def test_a_thousand_random_episodes_of_the_parallel_env(name):
+    env, rng = make(name, max_cycles=20), np.random.default_rng(0)
+    lengths = []
+    for _ in range(1000):
+        observations, _ = env.reset()
+        steps = 0
+        while env.agents:
+            observations, rewards, ended, cut, infos = env.step(legal(rng, observations))
+            steps += 1
+            assert all(env.observation_space(a).contains(seen) for a, seen in observations.items())
+            assert not any(info["illegal_action"] for info in infos.values())
+            assert 0 <= rewards["ally_0"] <= 20
+            assert any(cut.values()) == (steps == 20 and not any(ended.values()))
+        lengths.append(steps)
+    assert max(lengths) == 20
+
+
 def test_a_row_of_the_vector_is_the_single_environment():
     rows, singles = SMAXVector("3m", [5, 6]), [make("smax:3m") for _ in range(2)]
     for env, seed in zip(singles, (5, 6), strict=True):

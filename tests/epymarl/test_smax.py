@@ -123,6 +123,22 @@ def test_the_environment_has_what_epymarl_asks_for():
     assert alone.episode_limit == LIMITS["3m"]
 
 
+@NEEDS_JAX
+def test_the_smaller_limit_of_the_vectorised_runner_counts(checkout):
+    code = (
+        "from epymarl_pr import compat, locate\ncompat.install(locate.find().src)\n"
+        "from epymarl_pr.vectorised import make\n"
+        "task = {'key': 'epymarl_pr:spread-3-v0', 'engine': 'jaxmarl', 'seed': 1}\n"
+        "limits = ((25, 7), (6, 25), (8, None))\n"
+        "made = [make('gymma', {**task, 'time_limit': t, 'max_cycles': m}, 2) for t, m in limits]\n"
+        "print(*(env.max_cycles for env in made))\n"
+    )
+    environment = {**os.environ, locate.ENVIRONMENT_VARIABLE: str(checkout.root)}
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split()[-3:] == ["7", "6", "8"]
+
+
 @pytest.mark.parametrize(
     "config, message",
     [
@@ -131,6 +147,12 @@ def test_the_environment_has_what_epymarl_asks_for():
         ({"env": "smax", "env_args": {"map_name": "3m", "time_limit": 0}}, "env_args.time_limit=0"),
         ({"env": "gymma", "runner": "vectorised", "env_args": {"key": "epymarl_pr:pp-3-v0", "engine": "mpe2"}},
          "runner=vectorised with env=gymma"),
+        ({"env": "gymma", "runner": "vectorised",
+          "env_args": {"key": "epymarl_pr:pp-3-v0", "engine": "jaxmarl", "pretrained_wrapper": "PretrainedTag"}},
+         "pretrained_wrapper=PretrainedTag"),
+        ({"env": "smax", "runner": "vectorised", "render": True, "env_args": {"map_name": "3m"}}, "render=True"),
+        ({"env": "smax", "runner": "vectorised", "batch_size_run": 0, "env_args": {"map_name": "3m"}},
+         "batch_size_run=0"),
     ],
 )  # fmt: skip
 def test_mistakes(monkeypatch, config, message):

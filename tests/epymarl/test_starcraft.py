@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from epymarl_pr import derive, locate, starcraft
@@ -75,7 +76,15 @@ def test_smaclite_plays_our_map():
     env = gymnasium.make("smaclite/custom-v0", map_file=str(starcraft.MAPS / "5m_vs_6m.json"), seed=0).unwrapped
     env.reset()
     assert (env.obs_size, env.state_size, env.n_actions, env.n_agents) == (55, 98, 12, 5)
-    env.step([1] * 5)
+    rng, total, over, steps = np.random.default_rng(0), 0.0, False, 0
+    while not over:
+        legal = np.asarray(env.get_avail_actions())
+        _, reward, over, cut, info = env.step([int(action) for action in (rng.random(legal.shape) * legal).argmax(1)])
+        total, steps = total + reward, steps + 1
+        assert steps < 70
+        assert not cut
+    assert 0 < total < 20
+    assert not info["battle_won"]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("smacv2") is None, reason="SMACv2 is not installed")
