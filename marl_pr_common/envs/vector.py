@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -44,7 +43,7 @@ class VectorEnv(Protocol):
     obs_dim: int
     state_dim: int
     max_cycles: int
-    streams: Sequence[Any]
+    streams: list[Any]
     """The random generators of every row: all that it carries from one episode to the next."""
 
     def reset(self) -> Moment:

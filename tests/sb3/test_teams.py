@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("supersuit", reason="needs the extra mpe: pip install 'marl-pr[mpe]'")
+from marl_pr_common.envs import make
 from marl_pr_common.runs import read_results
 from sb3_pr.render import film, write
 from sb3_pr.teams import evaluate_team, team_env
@@ -50,6 +51,25 @@ def test_the_time_limit_is_no_end():
     ends = np.flatnonzero(buffer.dones[:60, 0])
     assert ends.tolist() == [24, 49]
     assert (buffer.timeouts[ends] == 1).all()
+
+
+@pytest.mark.parametrize("name", ["CooperativeNavigation-3", "PredatorPrey-6"])
+def test_columns_show_the_team_to_its_last_step(name):
+    venv, team = team_env(name, 7), make(name, continuous_actions=True)
+    rng, (seen, _) = np.random.default_rng(0), team.reset(seed=7)
+    assert np.array_equal(venv.reset(), np.stack(list(seen.values())))
+    for step in range(1, 51):
+        actions = rng.random((venv.num_envs, 5)).astype(np.float32)
+        rows, rewards, dones, infos = venv.step(actions)
+        seen, paid, *_ = team.step(dict(zip(team.possible_agents, actions, strict=True)))
+        assert rewards == pytest.approx(list(paid.values()), abs=1e-4)
+        assert dones.tolist() == [step % 25 == 0] * venv.num_envs
+        if dones.all():
+            assert all(info["TimeLimit.truncated"] for info in infos)
+            last = np.stack([info["terminal_observation"] for info in infos])
+            assert np.array_equal(last, np.stack(list(seen.values())))
+            seen, _ = team.reset()
+        assert np.array_equal(rows, np.stack(list(seen.values())))
 
 
 def test_the_team_is_evaluated_together_and_repeatably():
