@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch as th
+from torch.func import functional_call
 
 from epymarl_pr import transfer
 from epymarl_pr.errors import UsageError, refused
@@ -102,6 +103,7 @@ class Source:
         self.student_mac.agent._modules = {"agents": th.nn.ModuleList([students.actor] * learner.n_agents)}
         self.student_critic = copy.copy(learner._critic)
         self.student_critic.critics = [SelfFirst(students.critic, columns) for columns in self.columns]
+        self.said = self.everything_said()
 
     def blocks(self) -> list[tuple[int, bool]]:
         """The parts of a critic's input, and which of them have a block for each agent: the joint action always, the
@@ -116,21 +118,40 @@ class Source:
 
     def draw(self, rng: np.random.Generator) -> Minibatch:
         """Steps drawn uniformly from the replay, valued by teachers and students."""
-        learner, config = self.learner, self.learner.pr_dvm.config
-        steps = self.steps(self.index[th.from_numpy(rng.integers(len(self.index), size=config.batch_size))])
-        possible = steps["avail_actions"][:, 1].transpose(0, 1)
-        inputs = learner._build_inputs(steps, 1)
-        actions = steps["joint"][:, None, None].expand(-1, 1, learner.n_agents, -1)
-
-        def say(mac: Any, critic: Any, temperature: float) -> tuple[th.Tensor, th.Tensor]:
-            mac.init_hidden(config.batch_size)
-            scores = mac.forward(steps, 1).transpose(0, 1) / temperature
-            return log_policy(scores, possible), critic(inputs, actions)[:, 0, :, 0].T
-
-        with th.no_grad():
-            teachers, values = say(learner.mac, learner._critic, config.temperature)
-        students, student_values = say(self.student_mac, self.student_critic, 1.0)
+        chosen = th.from_numpy(rng.integers(len(self.index), size=self.learner.pr_dvm.config.batch_size))
+        steps = self.steps(self.index[chosen])
+        if self.said is None:
+            teachers, values = self.teachers(steps)
+        else:
+            chosen = chosen.to(steps.device)
+            teachers, values = self.said[0][:, chosen], self.said[1][:, chosen]
+        students, student_values = self.say(steps, self.student_mac, self.student_critic, 1.0)
         return Minibatch(teachers, students, values, student_values)
+
+    def everything_said(self) -> tuple[th.Tensor, th.Tensor] | None:
+        """The teachers do not change during a distillation, so that one answer about a step is enough. By default each
+        step is drawn 16 times and more; where steps outnumber the draws, they are asked as they are drawn."""
+        config = self.learner.pr_dvm.config
+        if len(self.index) > config.minibatches * config.batch_size:
+            return None
+        parts = [self.teachers(self.steps(index)) for index in self.index.split(config.batch_size)]
+        policies, values = zip(*parts, strict=True)
+        return th.cat(policies, 1), th.cat(values, 1)
+
+    def teachers(self, steps: EpisodeBatch) -> tuple[th.Tensor, th.Tensor]:
+        """What the agents say, without gradient; shapes as of :meth:`say`."""
+        learner = self.learner
+        with th.no_grad():
+            return self.say(steps, learner.mac, learner._critic, learner.pr_dvm.config.temperature)
+
+    def say(self, steps: EpisodeBatch, mac: Any, critic: Any, temperature: float) -> tuple[th.Tensor, th.Tensor]:
+        """Log-probabilities (n_agents, rows, n_actions) and values (n_agents, rows) of what was done in ``steps``."""
+        mac.init_hidden(steps.batch_size)
+        scores = mac.forward(steps, 1).transpose(0, 1) / temperature
+        possible = steps["avail_actions"][:, 1].transpose(0, 1)
+        actions = steps["joint"][:, None, None].expand(-1, 1, self.learner.n_agents, -1)
+        inputs = self.learner._build_inputs(steps, 1)
+        return log_policy(scores, possible), critic(inputs, actions)[:, 0, :, 0].T
 
     def steps(self, index: th.Tensor) -> EpisodeBatch:
         """Single steps as episodes of two, of which the second is meant: there the host finds the last action in the
@@ -151,12 +172,19 @@ class Source:
 
 
 class SelfFirst:
-    """A student as one agent's critic: it reads P_i x."""
+    """A student as one agent's critic: it reads P_i x.
+
+    A hundred thousand numbers of x stay where they are: the columns of the first layer are put in x's order instead.
+    """
 
     def __init__(self, student: th.nn.Module, columns: th.Tensor):
-        self.student, self.columns = student, columns
+        self.student, self.order = student, columns.argsort()
+        layers = (name for name, layer in student.named_modules() if isinstance(layer, th.nn.Linear))
+        self.first = f"{next(layers)}.weight"
 
     def __call__(self, inputs: th.Tensor) -> th.Tensor:
         """(batch, time, 1)."""
-        found: th.Tensor = self.student(inputs[..., self.columns.to(inputs.device)])
+        weight = self.student.get_parameter(self.first)
+        permuted = {self.first: weight[:, self.order.to(weight.device)]}
+        found: th.Tensor = functional_call(self.student, permuted, (inputs,))
         return found

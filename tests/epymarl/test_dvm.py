@@ -179,3 +179,44 @@ def test_a_step_is_given_to_the_host_as_it_was(checkout: Any) -> None:
             made.mac._build_inputs(made.test_buffer, int(k) % 7).view(8, N, -1)[int(k) // 7, i] for k in source.index
         ]
         assert th.equal(expected, th.stack(last))
+
+
+@pytest.mark.parametrize("given", [{}, {"obs_individual_obs": True, "obs_last_action": True}])
+def test_teachers_that_are_asked_once_say_what_they_say_when_asked_again(checkout: Any, given: dict[str, Any]) -> None:
+    from epymarl_pr.learners.dvm import Source
+
+    few = {"dvm_batch_size": 16, "dvm_temperature": 2.0, **given}
+    once = hosts.learner(checkout, "dvm", dvm_minibatches=4, **few)
+    hosts.batch(once)
+    source = Source(once, once.test_buffer)
+    assert source.said is not None
+    first = source.draw(np.random.default_rng(7))
+    steps = source.steps(source.index[th.from_numpy(np.random.default_rng(7).integers(len(source.index), size=16))])
+    again = source.teachers(steps)
+    for answers, others in zip((first.teachers, first.values), again, strict=True):
+        assert answers.shape == others.shape
+        assert (answers - others).abs().max() < 1e-6
+        assert not answers.requires_grad
+    rare = hosts.learner(checkout, "dvm", dvm_minibatches=1, **few)
+    hosts.batch(rare)
+    source = Source(rare, rare.test_buffer)
+    assert source.said is None  # more steps than are drawn
+    drawn = source.draw(np.random.default_rng(7))
+    assert all(map(th.equal, again, (drawn.teachers, drawn.values)))
+
+
+def test_a_student_that_reads_permuted_inputs_learns_the_same(checkout: Any) -> None:
+    """Permuting the columns of the first layer is permuting x, in values and in gradients."""
+    from epymarl_pr.learners.dvm import SelfFirst
+
+    student = hosts.learner(checkout, "dvm").pr_dvm.critic.double()
+    x = th.randn(30, 1, student.fc1.in_features, dtype=th.double)
+    columns = th.randperm(x.shape[-1])
+    ways = [lambda: SelfFirst(student, columns)(x), lambda: student(x[..., columns])]
+    values, gradients = zip(
+        *[(ask(), th.autograd.grad((ask() ** 2).sum(), list(student.parameters()))) for ask in ways], strict=True
+    )
+    assert (values[0] - values[1]).abs().max() < 1e-12
+    for one, other in zip(*gradients, strict=True):
+        assert (one - other).abs().max() < 1e-10
+    assert (student(x) - values[0]).abs().max() > 1e-3

@@ -13,7 +13,7 @@ from epymarl_pr.resume.state import learner_state, restore_learner
 from tests.epymarl import hosts
 from tests.epymarl.test_identical import same
 
-NAMES = ["maddpg", "maddpg_ns"]
+NAMES = ["maddpg", "maddpg_ns", "maptf"]
 
 
 def made(checkout: Any, name: str, **changes: Any) -> Any:
