@@ -1,9 +1,6 @@
 """SMAX as ParallelEnvs: the API, masks, state, who won, and which end an episode has. Needs jax and JaxMARL."""
 
-import os
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -204,24 +201,6 @@ def test_compiles_once_whatever_the_number_of_environments_and_steps():
         episode(env, attack(env), 0)
     assert simulator("3m")._compiled_step._cache_size() == 1
     assert simulator("3m")._compiled_reset._cache_size() == 1
-
-
-@pytest.mark.slow
-def test_the_next_process_reads_what_this_one_compiled(tmp_path):
-    code = (
-        "from marl_pr_common.envs import make\nenv = make('smax:3m')\n"
-        "env.reset(seed=0)\nenv.step(dict.fromkeys(env.agents, 4))"
-    )
-    environment = {key: value for key, value in os.environ.items() if key != "JAX_COMPILATION_CACHE_DIR"}
-    found = []
-    for _ in range(2):
-        command = [sys.executable, "-c", code]
-        subprocess.run(command, env={**environment, "XDG_CACHE_HOME": str(tmp_path)}, check=True)
-        found.append(
-            {file.name: file.stat().st_mtime_ns for file in (tmp_path / "marl-pr" / "jax").glob("jit_*-cache")}
-        )
-    assert {name.partition("-")[0] for name in found[0]} >= {"jit__reset", "jit__step"}
-    assert found[0] == found[1]
 
 
 def test_state_and_copies_go_on_exactly():
