@@ -16,13 +16,19 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps --group rliable
 	touch $@
 
+# JaxMARL without its dependencies: see the extra smax in pyproject.toml
+$(VENV)/.installed-jax: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[smax]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps --group jaxmarl
+	touch $@
+
 demo: install
 	$(RUN)/marl-pr demo --out runs/demo
 
-test: lint types
+test: lint types $(VENV)/.installed-jax
 	$(RUN)/python -m pytest -n 2 -m "not slow"
 
-slow: install
+slow: install $(VENV)/.installed-jax
 	$(RUN)/python -m pytest -m slow
 
 lint: install
