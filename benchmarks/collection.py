@@ -2,8 +2,9 @@
 
 Both runners collect with the same untrained QMIX controller (epsilon 1, as at the start of a run), turn by turn
 (A B A B) in one process; no learner trains. The workers run mpe2 where the simulator is JaxMARL's particles, as a user
-would. Prints the medians of the env steps per second of every turn, and the
-median and range of the turns' ratios. Needs a checkout of EPyMARL.
+would. Prints the medians of the env steps per second of every turn, the median and range of the turns' ratios, and
+how much of the vectorised runner's time its simulator takes: the rest is EPyMARL's own loop and controller, which both
+share. Needs a checkout of EPyMARL.
 """
 
 from __future__ import annotations
@@ -69,6 +70,23 @@ def speed(runner: Any, steps: int) -> float:
     return float((runner.t_env - begun) / (time.perf_counter() - start))
 
 
+def timed(runner: Any) -> list[float]:
+    """Seconds of every call of the simulator behind a vectorised runner, from now on."""
+    env, seconds = runner.parent_conns[0]._rows._env, []
+
+    def watch(call: Any) -> Any:
+        def measured(*given: Any) -> Any:
+            start = time.perf_counter()
+            found = call(*given)
+            seconds.append(time.perf_counter() - start)
+            return found
+
+        return measured
+
+    env.reset, env.step = watch(env.reset), watch(env.step)
+    return seconds
+
+
 def compare(env_config: str, task: str, rows: int, steps: int, turns: int) -> dict[str, Any]:
     """One line of the table."""
     import torch as th
@@ -85,15 +103,19 @@ def compare(env_config: str, task: str, rows: int, steps: int, turns: int) -> di
         controller(runners[name], args)
         speed(runners[name], steps // 4)
     found: dict[str, list[float]] = {name: [] for name in runners}
+    inside, whole = timed(runners["vectorised"]), 0.0
     for _ in range(turns):
         for name, runner in runners.items():
+            start = time.perf_counter()
             found[name].append(speed(runner, steps))
+            whole += (time.perf_counter() - start) * (name == "vectorised")
     runners["parallel"].close_env()
     medians = {name: float(np.median(values)) for name, values in found.items()}
     ratios = [b / a for a, b in zip(found["parallel"], found["vectorised"], strict=True)]
     line: dict[str, Any] = {"env": f"{env_config} {task}", "rows": rows}
     line |= {f"{name} steps/s": round(value, -1) for name, value in medians.items()}
-    return {**line, "ratio": f"{np.median(ratios):.1f} [{min(ratios):.1f}, {max(ratios):.1f}]"}
+    line["ratio"] = f"{np.median(ratios):.1f} [{min(ratios):.1f}, {max(ratios):.1f}]"
+    return {**line, "simulator": f"{sum(inside) / whole:.0%}"}
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """DVM over EPyMARL's MADDPG with separate networks: now and then all actors become one, and all critics.
 
 phase 1   the host's train, K episodes; the environment-value target is PR's
-phase 2   M minibatches from the replay: the students are asked by the host's own controller and critic, in which
-          every agent's network is the student
+phase 2   M minibatches from the replay: the policies' student is asked by the host's own controller, in which every
+          agent's network is the student; the critics' student reads what the host's critics read, in each agent's order
 then      every agent gets them, targets too; optimisers begin anew; the replay stays
 """
 
@@ -97,12 +97,11 @@ class Source:
         self.batch = replay[: replay.episodes_in_buffer]
         self.index = acted(self.batch)
         self.columns = [self_first(i, learner.n_agents, self.blocks()) for i in range(learner.n_agents)]
-        students = learner.pr_dvm
         self.student_mac = copy.copy(learner.mac)
         self.student_mac.agent = copy.copy(learner.mac.agent)
-        self.student_mac.agent._modules = {"agents": th.nn.ModuleList([students.actor] * learner.n_agents)}
-        self.student_critic = copy.copy(learner._critic)
-        self.student_critic.critics = [SelfFirst(students.critic, columns) for columns in self.columns]
+        # not one pass for all: activations of a thousand rows stay in the cache
+        self.student_mac.agent._modules = {"agents": th.nn.ModuleList([learner.pr_dvm.actor] * learner.n_agents)}
+        self.student_critics = [SelfFirst(learner.pr_dvm.critic, columns) for columns in self.columns]
         self.said = self.everything_said()
 
     def blocks(self) -> list[tuple[int, bool]]:
@@ -125,8 +124,7 @@ class Source:
         else:
             chosen = chosen.to(steps.device)
             teachers, values = self.said[0][:, chosen], self.said[1][:, chosen]
-        students, student_values = self.say(steps, self.student_mac, self.student_critic, 1.0)
-        return Minibatch(teachers, students, values, student_values)
+        return Minibatch(teachers, self.policies(steps, self.student_mac), values, self.student_values(steps))
 
     def everything_said(self) -> tuple[th.Tensor, th.Tensor] | None:
         """The teachers do not change during a distillation, so that one answer about a step is enough. By default each
@@ -138,20 +136,32 @@ class Source:
         policies, values = zip(*parts, strict=True)
         return th.cat(policies, 1), th.cat(values, 1)
 
+    @th.no_grad()
     def teachers(self, steps: EpisodeBatch) -> tuple[th.Tensor, th.Tensor]:
-        """What the agents say, without gradient; shapes as of :meth:`say`."""
+        """What the agents say; shapes as of :meth:`policies` and :meth:`student_values`."""
         learner = self.learner
-        with th.no_grad():
-            return self.say(steps, learner.mac, learner._critic, learner.pr_dvm.config.temperature)
+        policies = self.policies(steps, learner.mac, learner.pr_dvm.config.temperature)
+        actions = steps["joint"][:, None, None].expand(-1, 1, learner.n_agents, -1)
+        return policies, learner._critic(learner._build_inputs(steps, 1), actions)[:, 0, :, 0].T
 
-    def say(self, steps: EpisodeBatch, mac: Any, critic: Any, temperature: float) -> tuple[th.Tensor, th.Tensor]:
-        """Log-probabilities (n_agents, rows, n_actions) and values (n_agents, rows) of what was done in ``steps``."""
+    def policies(self, steps: EpisodeBatch, mac: Any, temperature: float = 1.0) -> th.Tensor:
+        """Log-probabilities, (n_agents, rows, n_actions)."""
         mac.init_hidden(steps.batch_size)
         scores = mac.forward(steps, 1).transpose(0, 1) / temperature
-        possible = steps["avail_actions"][:, 1].transpose(0, 1)
-        actions = steps["joint"][:, None, None].expand(-1, 1, self.learner.n_agents, -1)
-        inputs = self.learner._build_inputs(steps, 1)
-        return log_policy(scores, possible), critic(inputs, actions)[:, 0, :, 0].T
+        return log_policy(scores, steps["avail_actions"][:, 1].transpose(0, 1))
+
+    def student_values(self, steps: EpisodeBatch) -> th.Tensor:
+        """Values of what was done in ``steps``, (n_agents, rows).
+
+        The host's critic makes a copy of the state and the joint action for every agent; here one does for all.
+        """
+        args, joint = self.learner.args, steps["joint"]
+        if args.obs_individual_obs or args.obs_last_action:
+            inputs = self.learner._build_inputs(steps, 1)[:, 0]
+            read = th.cat((inputs, joint[:, None].expand(-1, self.learner.n_agents, -1)), -1).unbind(1)
+        else:
+            read = (th.cat((steps["state"][:, 1], joint), -1),) * self.learner.n_agents
+        return th.stack([critic(x)[:, 0] for critic, x in zip(self.student_critics, read, strict=True)])
 
     def steps(self, index: th.Tensor) -> EpisodeBatch:
         """Single steps as episodes of two, of which the second is meant: there the host finds the last action in the
@@ -183,7 +193,7 @@ class SelfFirst:
         self.first = f"{next(layers)}.weight"
 
     def __call__(self, inputs: th.Tensor) -> th.Tensor:
-        """(batch, time, 1)."""
+        """(rows, 1)."""
         weight = self.student.get_parameter(self.first)
         permuted = {self.first: weight[:, self.order.to(weight.device)]}
         found: th.Tensor = functional_call(self.student, permuted, (inputs,))

@@ -110,7 +110,8 @@ class Distillation:
         :param draw: makes a minibatch with a generator; the students in it are :attr:`actor` and :attr:`critic`
         :return: mean losses of the first and the last minibatches
         """
-        optimisers = [th.optim.Adam(network.parameters(), lr=self.lr) for network in (self.actor, self.critic)]
+        students = (self.actor, self.critic)
+        optimisers = [th.optim.Adam(network.parameters(), lr=self.lr, fused=True) for network in students]
         policy, value = [], []
         for _ in range(self.config.minibatches):
             batch = draw(self.rng)

@@ -205,6 +205,25 @@ def test_teachers_that_are_asked_once_say_what_they_say_when_asked_again(checkou
     assert all(map(th.equal, again, (drawn.teachers, drawn.values)))
 
 
+@pytest.mark.parametrize("given", [{}, {"obs_individual_obs": True}, {"obs_last_action": True}])
+def test_the_critics_student_reads_what_the_hosts_critics_read(checkout: Any, given: dict[str, Any]) -> None:
+    from epymarl_pr.learners.dvm import Source
+
+    made = hosts.learner(checkout, "dvm", **given)
+    hosts.batch(made)
+    source = Source(made, made.test_buffer)
+    steps = source.steps(source.index)
+    host = copy.copy(made.critic.wrapped if hasattr(made.critic, "wrapped") else made.critic)
+    host.critics = source.student_critics
+    actions = steps["joint"][:, None, None].expand(-1, 1, N, -1)
+    with th.no_grad():
+        expected = host(made._build_inputs(steps, 1), actions)[:, 0, :, 0].T
+        found = source.student_values(steps)
+    assert found.shape == (N, len(source.index))
+    assert (found - expected).abs().max() < 1e-6
+    assert (found[0] - found[1]).abs().max() > 1e-4
+
+
 def test_a_student_that_reads_permuted_inputs_learns_the_same(checkout: Any) -> None:
     """Permuting the columns of the first layer is permuting x, in values and in gradients."""
     from epymarl_pr.learners.dvm import SelfFirst
