@@ -96,14 +96,22 @@ def environment(config: Mapping[str, Any]) -> None:
 
 
 def runner(config: Mapping[str, Any]) -> None:
-    """Whether there is an episode to run, and ``runner=vectorised`` has a simulator of the environment as it is set.
+    """Whether there is an episode to run, the controller can act in as many at once as the runner has, and
+    ``runner=vectorised`` has a simulator of the environment as it is set.
 
     :raises UsageError: if not
     """
-    rows = config.get("batch_size_run", 1)
+    rows, name = config.get("batch_size_run", 1), config.get("runner")
     if not isinstance(rows, int) or rows < 1:
         raise UsageError(f"batch_size_run={rows}: expected a number of environments >= 1.")
-    if config.get("runner") == "vectorised":
+    if name == "episode" and rows != 1:
+        raise UsageError(f"batch_size_run={rows} with runner=episode: it has one environment. Use runner=parallel.")
+    if name != "episode" and config.get("mac") == "maddpg_mac":
+        raise UsageError(
+            f"runner={name} with mac=maddpg_mac: EPyMARL's MADDPG, and what is built on it (MAPTF, DVM), acts in one "
+            "environment at a time. Use runner=episode batch_size_run=1."
+        )
+    if name == "vectorised":
         _simulated(config)
 
 

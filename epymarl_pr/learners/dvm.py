@@ -108,9 +108,8 @@ class Source:
         """The parts of a critic's input, and which of them have a block for each agent: the joint action always, the
         state where it is what all agents see, one after the other."""
         args, batch = self.learner.args, self.batch
-        seen = batch["obs"].flatten(0, 1)[self.index[:1]]
-        state = batch["state"].flatten(0, 1)[self.index[:1]]
-        joint = state.shape[-1] == seen[0].numel() and th.equal(state, seen.flatten(1))
+        seen, state = (batch[key].flatten(0, 1)[self.index].flatten(1) for key in ("obs", "state"))
+        joint = th.equal(state, seen)
         own = [(batch["obs"].shape[-1], False)] if args.obs_individual_obs else []
         last = [(args.n_actions, False)] if args.obs_last_action else []
         return [(batch["state"].shape[-1], joint), *own, *last, (args.n_actions * args.n_agents, True)]

@@ -13,9 +13,11 @@ FREE = (
 """Settings that may change without making another run of it; the state of every generator replaces the seeds."""
 FIXED = (
     *("env", "learner", "runner", "batch_size_run", "lr"),
+    *("maptf_option_lr", "maptf_termination_lr", "maptf_reward_lr", "maptf_options", "maptf_option_replay"),
+    *("maptf_embedding", "maptf_encoder_hidden", "maptf_option_hidden"),
     *("pr_peers", "pr_n_peers", "pr_peer_matrix", "pr_normalize", "pr_observation_masks"),
 )
-"""Settings whose effects are part of the checkpoint: environments, optimisers, the graph."""
+"""Settings whose effects are part of the checkpoint: environments, optimisers, the graph, networks."""
 _TASK = ("key", "map_name")
 _PLAIN = (str, int, float, bool, type(None), dict, list, tuple)
 

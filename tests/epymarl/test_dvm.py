@@ -161,6 +161,52 @@ def test_a_state_that_is_not_the_joint_observation_stays_as_it_is(checkout: Any)
     assert made.distil()["policy_loss"] >= 0
 
 
+def test_a_state_that_once_looks_like_the_joint_observation_is_not_it(
+    checkout: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from epymarl_pr.learners.dvm import Source
+
+    monkeypatch.setattr(hosts, "STATE_DIM", N * hosts.OBS_DIM)
+    made = hosts.learner(checkout, "dvm")
+    hosts.batch(made)
+    buffer = made.test_buffer
+    for key in ("obs", "state"):
+        buffer.data.transition_data[key][0, 0] = 0
+    assert Source(made, buffer).blocks()[0] == (15, False)
+    buffer.data.transition_data["state"][:] = buffer["obs"].flatten(2)
+    assert Source(made, buffer).blocks()[0] == (15, True)
+
+
+def test_steps_in_which_nobody_acted_are_not_distilled(checkout: Any) -> None:
+    from epymarl_pr.learners.dvm import Source
+
+    made = hosts.learner(checkout, "dvm")
+    hosts.batch(made)
+    buffer = made.test_buffer
+    lengths = [int(filled.sum()) - 1 for filled in buffer["filled"]]
+    assert len(set(lengths)) > 2
+    expected = [episode * (hosts.LIMIT + 1) + t for episode, length in enumerate(lengths) for t in range(length)]
+    assert Source(made, buffer).index.tolist() == expected
+
+
+def test_networks_that_are_not_finite_are_not_given_to_the_agents(
+    checkout: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = hosts.learner(checkout, "dvm", dvm_minibatches=2)
+    hosts.batch(made)
+    before = copy.deepcopy(made.mac.agent.state_dict())
+
+    def diverges(draw: Any) -> dict[str, float]:
+        with th.no_grad():
+            made.pr_dvm.critic.fc1.weight[0, 0] = np.nan
+        return {}
+
+    monkeypatch.setattr(made.pr_dvm, "run", diverges)
+    with pytest.raises(Exception, match="not finite; the agents keep theirs"):
+        made.distil()
+    assert same(dict(made.mac.agent.state_dict()), dict(before))
+
+
 def test_a_step_is_given_to_the_host_as_it_was(checkout: Any) -> None:
     from epymarl_pr.learners.dvm import Source
 

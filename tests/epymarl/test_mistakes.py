@@ -47,6 +47,12 @@ CASES: list[tuple[list[str], str]] = [
     (["--config=qmix", "--env-config=gymma", "with", *PP, "pr_kappa=0.5"], "Use --config=qmix_pr"),
     (["--config=qmix_pr", "--env-config=gymma", "with", *PP, "pr_kappa=1.5"], "pr_kappa=1.5: expected a number"),
     (["--config=qmix_pr", "--env-config=gymma", "with", *PP, "pr_kapa=0.5"], "Did you mean pr_kappa"),
+    (["--config=maddpg", "--env-config=gymma", "with", *PP, "runner=parallel", "batch_size_run=2"],
+     "runner=parallel with mac=maddpg_mac: .*Use runner=episode"),
+    (["--config=dvm_pr", "--env-config=gymma", "with", *PP, "env_args.engine=jaxmarl", "runner=vectorised"],
+     "runner=vectorised with mac=maddpg_mac: .*DVM.*Use runner=episode"),
+    (["--config=qmix", "--env-config=gymma", "with", *PP, "batch_size_run=3"],
+     "batch_size_run=3 with runner=episode: .*Use runner=parallel"),
     (["--config=qmix_pr", "--env-config=gymma", "--start-method=thread", "with", *PP],
      "--start-method=thread: expected one of"),
 ]  # fmt: skip

@@ -18,6 +18,7 @@ import pytest
 import torch as th
 
 from epymarl_pr.locate import Checkout
+from epymarl_pr.resume.settings import require_same
 from marl_pr_common import checkpoint
 from tests.epymarl import runs
 from tests.epymarl.test_identical import same
@@ -209,3 +210,11 @@ def test_other_settings_are_told(checkout: Checkout, tmp_path: Path) -> None:
         assert "Traceback" not in refused
         assert text in refused
         assert "Resume" in refused
+
+
+@pytest.mark.parametrize("key", ["maptf_option_lr", "maptf_termination_lr", "maptf_reward_lr", "maptf_option_replay"])
+def test_what_an_options_checkpoint_holds_cannot_change(key: str) -> None:
+    then = {"lr": 0.1, key: 1}
+    require_same(then, dict(then))
+    with pytest.raises(ValueError, match=f"{key} was 1 and is now 2. Resume it as it was started"):
+        require_same(then, {**then, key: 2})

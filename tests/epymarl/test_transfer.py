@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -176,6 +177,45 @@ def test_labels_and_steps_of_a_played_episode(checkout: Any) -> None:
             assert th.equal(rows.obs[row], episode["obs"][0, t, i])
             assert th.equal(rows.next_obs[row], episode["obs"][0, t + 1, i])
             assert (float(rows.reward[row]), float(rows.done[row])) == (float(episode["reward"][0, t]), float(t == 3))
+
+
+def test_teams_whose_episode_is_over_choose_no_more(checkout: Any) -> None:
+    """As EPyMARL's parallel runner asks: for all at first, then for those that still play."""
+    made = hosts.learner(checkout, "maptf_mappo")
+    batch = hosts.batch(made)[:3]
+    batch.data.transition_data["options"][:] = 9
+    made.mac.init_hidden(3)
+    for t, teams in enumerate(([0, 1, 2], [0, 2], [2])):
+        before = made.pr_chooser._option.copy()
+        made.mac.select_actions(batch, t_ep=t, t_env=0, bs=teams)
+        over = [team for team in range(3) if team not in teams]
+        assert (batch["options"][over, t] == 9).all()
+        assert (batch["options"][teams, t] < N).all()
+        assert np.array_equal(before[over], made.pr_chooser._option[over])
+    assert made.pr_chooser.counts.sum() == (3 + 2 + 1) * N
+
+
+def test_ppos_advisors_are_those_before_its_first_epoch(checkout: Any) -> None:
+    made = hosts.learner(checkout, "maptf_mappo", epochs=3, lr=0.05)
+    sample, seen = hosts.batch(made), []
+    made.agent_optimiser.register_step_pre_hook(lambda *_: seen.append(made.pr_advice))
+    made.train(sample, 10, 0)
+    assert len(seen) == 3
+    index, _, advisor = seen[0]
+    assert all(th.equal(advisor, found[2]) for found in seen[1:])
+    option = sample["options"].flatten(0, 1)[index, :, 0].T
+    assert (made.pr_policies.of(sample, index, option) - advisor).abs().max() > 1e-3  # they have moved since
+
+
+def test_options_have_the_runs_discount(checkout: Any) -> None:
+    assert hosts.learner(checkout, "maptf", gamma=0.83).pr_options_learner.gamma == 0.83
+
+
+def test_what_was_played_last_is_saved_too(checkout: Any, tmp_path: Path) -> None:
+    made = hosts.learner(checkout, "maptf", maptf_option_start=10**6)
+    play(made, 3, length=4)
+    made.save_models(str(tmp_path))
+    assert made.pr_options_learner.replay.total == 4 * N
 
 
 def test_tests_choose_no_options(checkout: Any) -> None:

@@ -11,6 +11,7 @@ import torch as th
 
 from marl_pr_common.transfer.chooser import OptionChooser
 from marl_pr_common.transfer.config import MAPTFConfig
+from marl_pr_common.transfer.networks import OptionNetwork
 from marl_pr_common.transfer.option_learner import OptionLearner
 from marl_pr_common.transfer.replay import OptionReplay
 from tests.transfer.made_up import GAMMA, learner, rows
@@ -130,6 +131,22 @@ def test_options_go_on_from_a_checkpoint() -> None:
     assert one.pop_statistics() == {}
     with pytest.raises(ValueError, match="option_replay=8"):
         learner(**{**options, "option_replay": 8}).load_state_dict(one.state_dict())
+
+
+def test_choices_go_on_from_a_checkpoint() -> None:
+    net, obs = OptionNetwork(3, 2, MAPTFConfig(), th.Generator().manual_seed(1)), th.randn(4, 2, 3)
+    one, other = (OptionChooser(net, 2, MAPTFConfig(greedy_step=0.1), [seed]) for seed in (1, 2))
+    for _ in range(3):
+        one.begin(4)
+        one.choose(obs)
+    other.load_state_dict(copy.deepcopy(one.state_dict()))
+    for made in (one, other):
+        made.begin(4)
+    assert one._greedy == other._greedy == pytest.approx(0.95)
+    assert other.episodes == 16
+    for _ in range(5):
+        assert np.array_equal(one.choose(obs), other.choose(obs))
+    assert one.pop_statistics() == other.pop_statistics()
 
 
 def test_no_global_generator_is_used() -> None:
