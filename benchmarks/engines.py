@@ -52,7 +52,7 @@ def single(name: str, **options: Any) -> Steps:
 
 
 def vector(name: str, rows: int) -> Steps:
-    """Many rows in one simulator; a step of all rows is as many env steps."""
+    """Many rows in one simulator, which are reset together; rows whose episode is over count no more until then."""
     if name in BATTLES:
         from marl_pr_common.envs.smax_vector import SMAXVector
 
@@ -61,17 +61,18 @@ def vector(name: str, rows: int) -> Steps:
         from marl_pr_common.envs.particle_vector import ParticleVector
 
         env = ParticleVector(name, range(rows))
-    rng, now, age = np.random.default_rng(0), env.reset(), 0
+    rng, now, over = np.random.default_rng(0), env.reset(), np.zeros(rows, bool)
 
     def steps(count: int) -> int:
-        nonlocal now, age
-        calls = -(-count // rows)
-        for _ in range(calls):
-            if age == 25 or (now.ended | now.cut).all():
-                now, age = env.reset(), 0
+        nonlocal now, over
+        done = 0
+        while done < count:
+            if over.all():
+                now, over = env.reset(), np.zeros(rows, bool)
             now = env.step((rng.random(now.masks.shape) * now.masks).argmax(axis=2))
-            age += 1
-        return calls * rows
+            done += int((~over).sum())
+            over = over | now.ended | now.cut
+        return done
 
     return steps
 

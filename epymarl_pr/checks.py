@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import random
-import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,16 +14,13 @@ from typing import Any
 
 from epymarl_pr import smax, starcraft
 from epymarl_pr.errors import UsageError
+from marl_pr_common.envs.smax_maps import PREFIX
 
 INSTALL = "pip install 'marl-pr[epymarl]'"
 PACKAGES = ("sacred", "gymnasium", "pettingzoo")
-OPTIONAL = {
-    "smaclite": ("smaclite", "pip install git+https://github.com/uoe-agents/smaclite.git"),
-    "sc2": ("smac", "pip install git+https://github.com/oxwhirl/smac.git"),
-    "sc2v2": ("smacv2", "pip install git+https://github.com/oxwhirl/smacv2.git"),
-    "smacv2": ("smacv2", "pip install git+https://github.com/oxwhirl/smacv2.git"),
-}
-"""``env`` of EPyMARL -> the package that it needs, and how to get it."""
+RUNNERS = ("episode", "parallel", "vectorised")
+LARGEST_SEED = 2**31
+"""Workers add their number to it, and NumPy's global generator takes 32 bits."""
 TRIED = ("gymma", "smaclite")
 """Environments that are built once before the run; the others start a game of their own for it."""
 
@@ -82,17 +78,25 @@ def environment(config: Mapping[str, Any]) -> None:
     :raises UsageError: if it can't be built; the message names ``env_args.key`` and says what to do
     """
     name = config.get("env")
+    seed(config)
     runner(config)
     if name == smax.NAME:
-        smax.check(config.get("env_args") or {})
-    package, advice = OPTIONAL.get(str(name), ("", ""))
-    if package and not _real(package):
-        raise UsageError(f"env={name}: the package {package} is not installed, or does not import. Run: {advice}")
+        smax.check(config)
     starcraft.check(config)
     if name in TRIED:
         with _generators_untouched():
             built = build(config)
             built.close()
+
+
+def seed(config: Mapping[str, Any]) -> None:
+    """Whether the run's seed is one; without any, sacred draws one.
+
+    :raises UsageError: if not
+    """
+    given = config.get("seed")
+    if given is not None and not (type(given) is int and 0 <= given < LARGEST_SEED):
+        raise UsageError(f"seed={given}: expected an integer in [0, 2**31 - 1].")
 
 
 def runner(config: Mapping[str, Any]) -> None:
@@ -102,8 +106,13 @@ def runner(config: Mapping[str, Any]) -> None:
     :raises UsageError: if not
     """
     rows, name = config.get("batch_size_run", 1), config.get("runner")
-    if not isinstance(rows, int) or rows < 1:
+    if type(rows) is not int or rows < 1:
         raise UsageError(f"batch_size_run={rows}: expected a number of environments >= 1.")
+    if name is not None and name not in RUNNERS:
+        from runners import REGISTRY  # a checkout may have others of its own
+
+        if name not in REGISTRY:
+            raise UsageError(f"runner={name}: expected one of {', '.join(sorted({*RUNNERS, *REGISTRY}))}.")
     if name == "episode" and rows != 1:
         raise UsageError(f"batch_size_run={rows} with runner=episode: it has one environment. Use runner=parallel.")
     if name != "episode" and config.get("mac") == "maddpg_mac":
@@ -143,6 +152,10 @@ def build(config: Mapping[str, Any]) -> Any:
     label = "key" if "key" in arguments else "map_name"
     if arguments.get(label) is None:
         raise UsageError(f"env_args.{label} is missing: ... with env_args.{label}=ENVIRONMENT")
+    name = str(arguments[label])
+    if name.startswith(PREFIX):
+        battle = f"--env-config={smax.NAME} with env_args.map_name={name.removeprefix(PREFIX)}"
+        raise UsageError(f"env_args.{label}={name}: in EPyMARL that is {battle}")
     rewards = {key: config[key] for key in ("common_reward", "reward_scalarisation")}
     try:
         with warnings.catch_warnings():
@@ -167,14 +180,6 @@ def _refusal(what: str, arguments: Mapping[str, Any], error: Exception) -> str:
         return f"{what}: {reason}. Install the package that holds this environment, or correct its name."
     others = ", ".join(f"{key}={value}" for key, value in arguments.items() if key not in ("key", "map_name", "seed"))
     return f"{what} can't be built with {others}: {reason}. Change that setting: ... with env_args.NAME=VALUE"
-
-
-def _real(package: str) -> bool:
-    """Whether a package is there; the stand-in of :mod:`epymarl_pr.compat` has no file."""
-    module = sys.modules.get(package)
-    if module is not None:
-        return module.__spec__ is not None
-    return importlib.util.find_spec(package) is not None
 
 
 @contextmanager

@@ -84,7 +84,9 @@ def environment(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict
     source = folder / f"{name}.yaml"
     if name in ENVIRONMENTS and not source.is_file():
         derived, host = ENVIRONMENTS[name]
-        return derived(read(folder / host))
+        found = derived(read(folder / host))
+        _known_arguments(given, found["env_args"], f"--env-config={name}")
+        return found
     if not source.is_file():
         raise UsageError(_unknown("--env-config", name, folder, ()))
     config = read(source)
@@ -94,7 +96,22 @@ def environment(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict
         return None
     # the environment's own limit follows the one that the user gives, as in any other environment of EPyMARL
     limit = given.get("env_args.time_limit", added["time_limit"])
-    return {**config, "env_args": {**host_args, **added, "max_cycles": limit}}
+    arguments = {**host_args, **added, "max_cycles": limit}
+    _known_arguments(given, arguments, str(given.get("env_args.key", host_args.get("key"))))
+    return {**config, "env_args": arguments}
+
+
+def _known_arguments(given: Mapping[str, Any], known: Mapping[str, Any], what: str) -> None:
+    """Refuse settings of an environment that it does not have; sacred would say no more than that it is a conflict.
+
+    :param given: what the command line sets, dotted names and values
+    :raises UsageError: naming the first one, and those that there are
+    """
+    for key, value in given.items():
+        name = key.removeprefix("env_args.").partition(".")[0]
+        if key.startswith("env_args.") and name not in {*known, "seed"}:
+            there = ", ".join(f"env_args.{argument}" for argument in known)
+            raise UsageError(f"{key}={value}: {what} has no such setting. It has {there}.")
 
 
 ENVIRONMENTS: dict[str, tuple[Callable[[Mapping[str, Any]], dict[str, Any]], str]] = {

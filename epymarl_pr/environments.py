@@ -115,7 +115,7 @@ def env_args(key: str | None) -> dict[str, Any]:
     if name is None:
         return {}
     if name.startswith("PredatorPrey"):
-        return {"time_limit": 25, "prey": "flee", "engine": "mpe2"}
+        return {"time_limit": 25, "prey": "flee", "checkout": None, "engine": "mpe2"}
     return {"time_limit": 100 if "maptf" in name else 25, "local_ratio": None, "engine": "mpe2"}
 
 

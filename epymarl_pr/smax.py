@@ -29,11 +29,15 @@ def config(host: Mapping[str, Any]) -> dict[str, Any]:
     return {**host, "env": NAME, "env_args": {"map_name": None, "time_limit": None}}
 
 
-def check(env_args: Mapping[str, Any]) -> None:
+def check(config: Mapping[str, Any]) -> None:
     """Whether the environment can be made, without making it: that takes seconds, and jax.
 
+    :param config: the whole configuration of the run
     :raises UsageError: naming what is missing or wrong
     """
+    env_args = config.get("env_args") or {}
+    if config.get("render"):
+        raise UsageError(f"render=True with env={NAME}: SMAX is not drawn. Leave it out.")
     try:
         require()
     except ImportError as error:

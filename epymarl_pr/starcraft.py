@@ -16,12 +16,15 @@ from typing import Any
 
 from epymarl_pr.errors import UsageError
 from marl_pr_common import starcraft
+from marl_pr_common.engines import ENGINES, missing
 from marl_pr_common.envs.smax_maps import LIMITS
 
 SMACV2 = "smacv2"
 MAPS = Path(__file__).with_name("maps")
 GAMES = ("sc2", "sc2v2", SMACV2)
 """Environments that start the game."""
+ENGINE = {"smaclite": "SMAClite", "sc2": "SMAC", "sc2v2": "SMACv2", SMACV2: "SMACv2"}
+"""``env`` of EPyMARL -> the engine that it needs."""
 UNKNOWN_TO_SMACV2 = ("heuristic_rest",)
 
 
@@ -43,19 +46,32 @@ def smacv2(host: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Whether the game is there that ``env`` needs; asked before EPyMARL's runner waits for ever for dead workers.
+    """Whether the package and the game are there that ``env`` needs; asked before EPyMARL's runner waits for ever for
+    dead workers. What is missing is said at once.
 
     :raises UsageError: saying what to install and which variable to set
     """
-    if config.get("env") not in GAMES:
+    env = config.get("env")
+    if env not in ENGINE:
         return
+    (engine,) = (engine for engine in ENGINES if engine.name == ENGINE[env])
     map_name = (config.get("env_args") or {}).get("map_name")
     if map_name is None:
         raise UsageError("env_args.map_name is missing: ... with env_args.map_name=3s_vs_5z")
-    problem = starcraft.problem(None if config["env"] == "sc2v2" else str(map_name))
-    if problem:
-        raise UsageError(f"env={config['env']}: {problem}.")
-    os.environ[starcraft.VARIABLE] = str(starcraft.find())  # EPyMARL would look in the current folder
+    if env == "smaclite" and (MAPS / f"{map_name}.json").is_file():
+        raise UsageError(
+            f"env_args.map_name={map_name}: SMAClite has no such map. Use --env-config=smaclite_{map_name}"
+        )
+    problems = [
+        f"the package {name} is not installed, or does not import. Run: {engine.advice}" for name in missing(engine)
+    ]
+    if env in GAMES:
+        problem = starcraft.problem(None if env == "sc2v2" else str(map_name))
+        problems += [problem] if problem else []
+    if problems:
+        raise UsageError(f"env={env}: {'. And '.join(problems)}.")
+    if env in GAMES:
+        os.environ[starcraft.VARIABLE] = str(starcraft.find())  # EPyMARL would look in the current folder
 
 
 def make_smacv2(**arguments: Any) -> Any:

@@ -39,8 +39,10 @@ def film(run: Path, episodes: int = 1, seed: int = EVALUATION_SEED) -> list[NDAr
     """Frames of a trained team, (height, width, 3) each, from the first state of every episode to its last.
 
     :raises FileNotFoundError: if the directory is not that of a complete run
-    :raises ValueError: if the run's task is not a multi-agent one
+    :raises ValueError: if the run's task is not a multi-agent one, or there is no episode to film
     """
+    if episodes < 1:
+        raise ValueError(f"episodes={episodes}: expected a number >= 1.")
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # before pygame is imported
     for name in (RUN, "model.zip"):
         if not (run / name).is_file():

@@ -196,7 +196,8 @@ def check_task(env_id: str) -> None:
     try:
         env: gym.Env[Any, Any] = gym.make(env_id)
     except (gym.error.Error, ImportError) as error:
-        raise ValueError(f"env={env_id!r} cannot be made: {error}") from error
+        teams = "Tasks with a team are CooperativeNavigation-N, CooperativeNavigation-N-maptf and PredatorPrey-N."
+        raise ValueError(f"env={env_id!r} cannot be made: {str(error).rstrip('.')}. {teams}") from error
     env.close()
     if not isinstance(env.action_space, spaces.Box):
         raise ValueError(

@@ -58,7 +58,7 @@ class CooperativeNavigation(ParticleTeam):
     ) -> None:
         ratio = _local_ratio(variant, local_ratio)
         limit = LIMITS[variant] if max_cycles is None else max_cycles
-        check_particle_arguments("CooperativeNavigation", n_agents, limit, render_mode, engine)
+        check_particle_arguments("CooperativeNavigation", n_agents, limit, continuous_actions, render_mode, engine)
         if variant == "maptf" and engine == "jaxmarl":
             raise ValueError("engine='jaxmarl': JaxMARL has no variant maptf. Use engine='mpe2', or variant='mpe2'.")
         arguments = {

@@ -11,8 +11,13 @@ from marl_pr_common.envs.jax_particles import Engine
 RENDER_MODES = ("rgb_array", "human")
 
 
-def check_particle_arguments(name: str, n_agents: Any, max_cycles: Any, render_mode: Any, engine: Any = "mpe2") -> None:
-    """:raises ValueError: for a team outside 2 .. 9, a time limit below 1, an unknown render mode or engine"""
+def check_particle_arguments(
+    name: str, n_agents: Any, max_cycles: Any, continuous_actions: Any, render_mode: Any, engine: Any
+) -> None:
+    """:raises ValueError: for a team outside 2 .. 9, a time limit below 1, an unknown render mode or engine, or
+    ``continuous_actions`` that are neither True nor False"""
+    if not isinstance(continuous_actions, (bool, np.bool_)):
+        raise ValueError(f"{name}: continuous_actions={continuous_actions!r}, expected True or False.")
     if engine not in get_args(Engine):
         raise ValueError(f"{name}: engine={engine!r}, expected one of {', '.join(get_args(Engine))}.")
     if type(n_agents) is bool or not isinstance(n_agents, (int, np.integer)) or not 2 <= n_agents <= 9:

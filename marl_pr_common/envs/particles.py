@@ -16,6 +16,7 @@ from pettingzoo import ParallelEnv
 from marl_pr_common.envs.jax_engine import require
 from marl_pr_common.envs.jax_particles import After, Scene, particles
 from marl_pr_common.envs.particle_arguments import RENDER_MODES
+from marl_pr_common.envs.seeds import checked_seed
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # mpe2 imports pygame, which greets on standard output
 
@@ -91,7 +92,7 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
     @staticmethod
     def streams(seed: int | None) -> tuple[np.random.Generator, np.random.Generator]:
         """The random streams of a seed: of start positions, which is mpe2's own, and of scripted movers."""
-        world, entropy = seeding.np_random(seed)
+        world, entropy = seeding.np_random(checked_seed(seed))
         return world, np.random.default_rng([entropy, 1])
 
     def start(self, stream: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -157,6 +158,7 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
         return {
             "running": bool(self.agents),
             "steps": int(self._raw.steps),
+            "max_cycles": self.max_cycles,
             "positions": positions,
             "velocities": velocities,
             "camera_range": float(self._raw.original_cam_range),
@@ -180,6 +182,7 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
         self._raw.reset()
         self._place(positions, velocities)
         self._raw.steps = int(state["steps"])
+        self.max_cycles = int(state.get("max_cycles", self.max_cycles))  # states of version 0.1 have none
         self._raw.original_cam_range = float(state["camera_range"])
         self._raw.np_random.bit_generator.state = json.loads(str(state["world_rng"]))
         self._script_rng.bit_generator.state = json.loads(str(state["script_rng"]))

@@ -31,7 +31,8 @@ class PredatorPrey(ParticleTeam):
     :param continuous_actions: five weights in [0, 1] instead of one of five actions; the prey stays as it is
     :param render_mode: None, "rgb_array" or "human"
     :param engine: "mpe2", or "jaxmarl" for JaxMARL's simulator of the same task, which is made for many rows at once
-    :param checkout: EPyMARL checkout of the pretrained prey; by default ``$EPYMARL_HOME``, else ``~/epymarl``
+    :param checkout: EPyMARL checkout of the pretrained prey, of no effect with another; by default ``$EPYMARL_HOME``,
+        else ``~/epymarl``
     :raises ValueError: for a value outside these
     :raises FileNotFoundError: if the pretrained prey is not found; says what to do
     """
@@ -46,7 +47,7 @@ class PredatorPrey(ParticleTeam):
         checkout: str | Path | None = None,
         engine: Engine = "mpe2",
     ) -> None:
-        check_particle_arguments("PredatorPrey", n_agents, max_cycles, render_mode, engine)
+        check_particle_arguments("PredatorPrey", n_agents, max_cycles, continuous_actions, render_mode, engine)
         arguments = {
             "n_agents": int(n_agents),
             "prey": prey,

@@ -168,4 +168,6 @@ def _make_particles(name: str, **options: Any) -> ParallelEnv:
         raise ImportError(f'{name} needs mpe2 ({error}). Install it with: pip install "marl-pr[mpe]"') from error
     if match[3]:
         options = {"variant": "maptf", **options}
+        if options["variant"] != "maptf":
+            raise ValueError(f"{name}: variant={options['variant']!r}. Leave it out, or take {match[1]}-{match[2]}.")
     return getattr(module, match[1])(int(match[2]), **options)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
 from marl_pr_common.envs.jax_engine import load
+from marl_pr_common.envs.seeds import checked_seed
 from marl_pr_common.envs.smax_maps import limit_of, map_of
 from marl_pr_common.envs.smax_simulator import STOP, Simulator, simulator
 
@@ -79,7 +80,7 @@ class SMAX(ParallelEnv[str, Observation, int], EzPickle):  # type: ignore[misc]
 
     def seed(self, seed: int | None = None) -> None:
         """Restart the random stream without a reset: ``seed(s); reset()`` is ``reset(seed=s)``."""
-        self._rng = np.random.default_rng(seed)
+        self._rng = np.random.default_rng(checked_seed(seed))
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
@@ -116,8 +117,11 @@ class SMAX(ParallelEnv[str, Observation, int], EzPickle):  # type: ignore[misc]
         return self._observe(), rewards, ended, cut, self._infos(decided, late)
 
     def state(self) -> NDArray[np.float32]:
-        """All units, whoever sees them, (state_dim,): JaxMARL's ``world_state``."""
-        return self._view["state"]
+        """All units, whoever sees them, (state_dim,): JaxMARL's ``world_state``.
+
+        :raises RuntimeError: before the first ``reset()``, as :meth:`observations` and :meth:`masks` do
+        """
+        return self._shown("state")
 
     @property
     def observations_shape(self) -> tuple[int, int]:
@@ -126,11 +130,11 @@ class SMAX(ParallelEnv[str, Observation, int], EzPickle):  # type: ignore[misc]
 
     def observations(self) -> NDArray[np.float32]:
         """What all agents see, without masks, (n_agents, obs_dim)."""
-        return self._view["observations"]
+        return self._shown("observations")
 
     def masks(self) -> NDArray[np.int8]:
         """Legal actions, (n_agents, n_actions)."""
-        return self._view["masks"]
+        return self._shown("masks")
 
     def render(self) -> None:
         """:raises ValueError: always; SMAX is not drawn here"""
@@ -145,6 +149,7 @@ class SMAX(ParallelEnv[str, Observation, int], EzPickle):  # type: ignore[misc]
         return {
             "running": bool(self.agents),
             "steps": self._steps,
+            "max_cycles": self.max_cycles,
             "rng": json.dumps(self._rng.bit_generator.state),
             **{f"leaf_{i}": np.array(leaf) for i, leaf in enumerate(leaves)},
         }
@@ -163,6 +168,7 @@ class SMAX(ParallelEnv[str, Observation, int], EzPickle):  # type: ignore[misc]
                 raise ValueError(f"The state is not one of {self.map_name}. Make the environment that was saved.")
             self._battle, self._view = tree.unflatten(structure, saved)
         self._steps = int(state["steps"])
+        self.max_cycles = int(state.get("max_cycles", self.max_cycles))  # states of version 0.1 have none
         self._rng.bit_generator.state = json.loads(str(state["rng"]))
         self.agents = list(self.possible_agents) if state["running"] else []
 
@@ -176,6 +182,11 @@ class SMAX(ParallelEnv[str, Observation, int], EzPickle):  # type: ignore[misc]
     def _take(self, result: tuple[Any, dict[str, Any]]) -> None:
         self._battle = result[0]
         self._view = {key: np.asarray(value) for key, value in result[1].items()}
+
+    def _shown(self, name: str) -> NDArray[Any]:
+        if not self._view:
+            raise RuntimeError("There is no battle yet. Call reset() first.")
+        return self._view[name]
 
     def _checked(self, agent: str, actions: dict[str, int]) -> int:
         if agent not in actions:

@@ -34,7 +34,8 @@ class Moment:
 class VectorEnv(Protocol):
     """Rows are reset together and step together. A row whose episode is over goes on meaninglessly until the reset.
 
-    Row i is exactly the single environment with the i-th seed.
+    Row i is the single environment with the i-th seed, but for the rounding of float32: compiled code for many rows may
+    add in another order.
     """
 
     n_rows: int

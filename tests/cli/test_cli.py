@@ -89,6 +89,7 @@ def test_help_and_package_load_nothing_heavy(arguments):
         (["train", "--algo", "td4"], "td3_pr"),
         (["train", "--taau", "1"], "taau"),
         (["train", "--env", "Nope-v1"], "env='Nope-v1' cannot be made"),
+        (["train", "--env", "predatorprey-3"], "CooperativeNavigation-N-maptf and PredatorPrey-N"),
         (["train", "--env", "CartPole-v1"], "continuous actions"),
         (["compare", "--arms", "td4"], "'td4' is not one of"),
         (["plot", "nowhere"], "nowhere does not exist"),
@@ -150,6 +151,19 @@ def test_doctor_finds_a_downgraded_dependency(monkeypatch):
         pytest.importorskip(name.replace("-", "_"))
         assert any(finding.name == name and "found 0.26.3" in finding.detail for finding in conflicts)
     assert all("gymnasium" in finding.advice for finding in conflicts if "0.26.3" in finding.detail)
+
+
+def test_doctor_reports_engines_that_are_only_folders_or_have_no_metadata(tmp_path, monkeypatch):
+    """Clones in the current directory are importable as namespaces; one on the path has no version."""
+    (tmp_path / "smac").mkdir()
+    (tmp_path / "path" / "smacv2").mkdir(parents=True)
+    (tmp_path / "path" / "smacv2" / "__init__.py").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "path"), "", *sys.path])
+    found = {finding.name: finding for finding in doctor.examine() if finding.group == "engine"}
+    assert found["SMAC"].state == "absent"
+    assert found["SMACv2"].state == "ok"
+    assert "smacv2 " in found["SMACv2"].detail
 
 
 @pytest.mark.parametrize("place", ["home", "here", "parent", "below"])

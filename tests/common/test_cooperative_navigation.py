@@ -139,6 +139,12 @@ def test_options_are_checked(options, message):
         make("CooperativeNavigation-3", **options)
 
 
+def test_a_name_and_a_variant_that_contradict_each_other():
+    with pytest.raises(ValueError, match="CooperativeNavigation-3-maptf: variant='mpe2'. .*CooperativeNavigation-3"):
+        make("CooperativeNavigation-3-maptf", variant="mpe2")
+    assert make("CooperativeNavigation-3-maptf", variant="maptf").max_cycles == 100
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_a_thousand_random_episodes(name):

@@ -159,11 +159,35 @@ def test_a_window_is_drawn_once_per_step_and_its_end_is_no_other_environments_en
         ({"prey": "tame"}, "prey='tame'.*flee, pretrained, random, frozen"),
         ({"max_cycles": 0}, "max_cycles=0"),
         ({"render_mode": "ansi"}, "render_mode='ansi'"),
+        ({"continuous_actions": "False"}, "continuous_actions='False', expected True or False"),
     ],
 )
 def test_options_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
         make("PredatorPrey-3", **options)
+
+
+def test_seeds_are_checked():
+    env = make("PredatorPrey-3")
+    first = env.reset(seed=np.int64(3))[0]
+    again = env.reset(seed=3)[0]
+    assert all(np.array_equal(first[agent], again[agent]) for agent in first)
+    for seed in (-1, 1.5, "3"):
+        with pytest.raises(ValueError, match="seed=.*expected None or an integer >= 0"):
+            env.reset(seed=seed)
+
+
+def test_a_limit_that_was_set_later_is_part_of_the_state():
+    env = make("PredatorPrey-3", prey="random")
+    env.max_cycles = 5
+    env.reset(seed=1)
+    other = make("PredatorPrey-3", prey="random")
+    other.set_state(env.get_state())
+    assert pickle.loads(pickle.dumps(env)).max_cycles == other.max_cycles == 5
+    old = {key: value for key, value in env.get_state().items() if key != "max_cycles"}
+    fresh = make("PredatorPrey-3", prey="random")
+    fresh.set_state(old)
+    assert fresh.max_cycles == 25
 
 
 @pytest.mark.parametrize("name", ["PredatorPrey-1", "PredatorPrey-10", "PredatorPrey", "PredatorPrey-3-maptf"])

@@ -238,6 +238,23 @@ def test_refusals(call, message):
         call()
 
 
+def test_before_the_first_battle_and_bad_seeds():
+    env = make("smax:3m")
+    for ask in (env.state, env.observations, env.masks):
+        with pytest.raises(RuntimeError, match="reset"):
+            ask()
+    with pytest.raises(ValueError, match="seed=-1: expected"):
+        env.reset(seed=-1)
+
+
+def test_a_limit_that_was_set_later_is_part_of_the_state():
+    env, other = make("smax:3m"), make("smax:3m")
+    env.max_cycles = 5
+    env.reset(seed=1)
+    other.set_state(env.get_state())
+    assert pickle.loads(pickle.dumps(env)).max_cycles == other.max_cycles == 5
+
+
 def test_bad_actions():
     env = make("smax:3m")
     with pytest.raises(RuntimeError, match="reset"):

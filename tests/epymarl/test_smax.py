@@ -151,6 +151,8 @@ def test_the_smaller_limit_of_the_vectorised_runner_counts(checkout):
           "env_args": {"key": "epymarl_pr:pp-3-v0", "engine": "jaxmarl", "pretrained_wrapper": "PretrainedTag"}},
          "pretrained_wrapper=PretrainedTag"),
         ({"env": "smax", "runner": "vectorised", "render": True, "env_args": {"map_name": "3m"}}, "render=True"),
+        ({"env": "smax", "runner": "episode", "render": True, "env_args": {"map_name": "3m"}},
+         "render=True with env=smax: SMAX is not drawn"),
         ({"env": "smax", "runner": "vectorised", "batch_size_run": 0, "env_args": {"map_name": "3m"}},
          "batch_size_run=0"),
     ],

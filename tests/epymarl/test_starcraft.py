@@ -22,6 +22,15 @@ def checkout():
 
 
 @pytest.fixture
+def packages(monkeypatch, tmp_path):
+    """Empty packages in the place of the two that start the game."""
+    for name in ("smac", "smacv2"):
+        (tmp_path / "packages" / name).mkdir(parents=True)
+        (tmp_path / "packages" / name / "__init__.py").touch()
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "packages"), *sys.path])
+
+
+@pytest.fixture
 def nowhere(monkeypatch, tmp_path):
     monkeypatch.delenv(game.VARIABLE, raising=False)
     monkeypatch.setattr(game.Path, "home", lambda: tmp_path)
@@ -44,7 +53,17 @@ def test_without_the_game_the_message_says_what_to_install_and_to_set(nowhere, e
         starcraft.check({"env": env, "env_args": {"map_name": "3s_vs_5z"}})
 
 
-def test_a_game_without_the_map(nowhere, monkeypatch):
+@pytest.mark.skipif(importlib.util.find_spec("smacv2") is not None, reason="SMACv2 is installed")
+def test_a_clone_in_the_current_folder_is_no_package(nowhere, monkeypatch):
+    install(nowhere / "StarCraftII", "3s_vs_5z")
+    (nowhere / "smacv2").mkdir()
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    assert importlib.util.find_spec("smacv2") is not None
+    with pytest.raises(UsageError, match="the package smacv2 is not installed.*pip install[^.]*\\.com[^.]*\\.git"):
+        starcraft.check({"env": "smacv2", "env_args": {"map_name": "3s_vs_5z"}})
+
+
+def test_a_game_without_the_map(nowhere, packages, monkeypatch):
     install(nowhere / "game", "5m_vs_6m")
     monkeypatch.setenv(game.VARIABLE, str(nowhere / "game"))
     starcraft.check({"env": "sc2", "env_args": {"map_name": "5m_vs_6m"}})
@@ -52,7 +71,7 @@ def test_a_game_without_the_map(nowhere, monkeypatch):
         starcraft.check({"env": "smacv2", "env_args": {"map_name": "3s_vs_5z"}})
 
 
-def test_a_game_in_the_home_folder_is_found(nowhere, monkeypatch):
+def test_a_game_in_the_home_folder_is_found(nowhere, packages, monkeypatch):
     install(nowhere / "StarCraftII", "3s_vs_5z")
     starcraft.check({"env": "sc2", "env_args": {"map_name": "3s_vs_5z"}})
     assert game.find() == nowhere / "StarCraftII"

@@ -40,6 +40,10 @@ def test_a_team_trains_and_can_be_filmed(tmp_path, algo, env, n_agents):
     assert len(frames) == 26
     assert frames[0].shape == (700, 700, 3)
     assert any(np.any(first != second) for first, second in pairwise(frames))
+    with pytest.raises(ValueError, match="episodes=0"):
+        film(tmp_path / "run", episodes=0)
+    with pytest.raises(ValueError, match="seed=-1"):
+        film(tmp_path / "run", seed=-1)
     write(frames, tmp_path / "film.gif")
     assert (tmp_path / "film.gif").stat().st_size > 1000
 
