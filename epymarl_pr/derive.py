@@ -110,8 +110,10 @@ def _known_arguments(given: Mapping[str, Any], known: Mapping[str, Any], what: s
     for key, value in given.items():
         name = key.removeprefix("env_args.").partition(".")[0]
         if key.startswith("env_args.") and name not in {*known, "seed"}:
-            there = ", ".join(f"env_args.{argument}" for argument in known)
-            raise UsageError(f"{key}={value}: {what} has no such setting. It has {there}.")
+            there = [f"env_args.{argument}" for argument in known]
+            close = difflib.get_close_matches(key, there, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise UsageError(f"{key}={value}: {what} has no such setting. It has {', '.join(there)}.{hint}")
 
 
 ENVIRONMENTS: dict[str, tuple[Callable[[Mapping[str, Any]], dict[str, Any]], str]] = {

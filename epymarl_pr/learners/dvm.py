@@ -108,8 +108,9 @@ class Source:
         """The parts of a critic's input, and which of them have a block for each agent: the joint action always, the
         state where it is what all agents see, one after the other."""
         args, batch = self.learner.args, self.batch
-        seen, state = (batch[key].flatten(0, 1)[self.index].flatten(1) for key in ("obs", "state"))
-        joint = th.equal(state, seen)
+        seen, state = (batch[key].flatten(0, 1).flatten(1) for key in ("obs", "state"))
+        rows = self.index.split(self.learner.pr_dvm.config.batch_size)
+        joint = state.shape == seen.shape and all(th.equal(state[index], seen[index]) for index in rows)
         own = [(batch["obs"].shape[-1], False)] if args.obs_individual_obs else []
         last = [(args.n_actions, False)] if args.obs_last_action else []
         return [(batch["state"].shape[-1], joint), *own, *last, (args.n_actions * args.n_agents, True)]

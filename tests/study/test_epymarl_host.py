@@ -214,7 +214,7 @@ def test_sums_and_means_over_agents_are_different_protocols(checkout: Checkout) 
             "t_maxx: neither --config=qmix nor --env-config=gymma has this key. Did you mean t_max",
         ),
         ("qmix", {"entropy_coef": 0.1}, "entropy_coef: neither --config=qmix"),
-        ("qmix", {"env_args": {"preyy": "flee"}}, "env_args.preyy: neither.*Did you mean env_args.prey"),
+        ("qmix", {"env_args": {"preyy": "flee"}}, "env_args.preyy=flee: .*Did you mean env_args.prey"),
         ("qmix_pr", {"pr_kapa": 0.5}, "unknown key pr_kapa.*Did you mean pr_kappa"),
         ("qmix_pr", {"pr_kappa": 1.5}, "pr_kappa=1.5: expected a number in"),
         ("qmix_pr", {"pr_in_actor": True}, "pr_in_actor=True with q_learner"),
