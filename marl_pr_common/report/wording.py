@@ -149,11 +149,14 @@ def limits(measured: Measured, context: ReportContext) -> list[str]:
     lines = [
         f"Nothing is said about other tasks, longer training or other settings: these are "
         f"{plural(len(measured.tasks), 'task')}, {budgets(measured)}.",
-        "An interval that contains 0 does not show that two arms are equal, only that these seeds do not tell them "
-        "apart.",
-        _how_far_5_percent_hold(len(measured.tasks)),
     ]
-    if len({arm.data.n_agents for arm in arms}) > 1:
+    if any(task.differences for task in measured.tasks.values()):
+        lines += [
+            "An interval that contains 0 does not show that two arms are equal, only that these seeds do not tell them "
+            "apart.",
+            _how_far_5_percent_hold(len(measured.tasks)),
+        ]
+    if any(len({arm.data.n_agents for arm in task.arms.values()}) > 1 for task in measured.tasks.values()):
         lines.append(
             "The arms do not have the same number of agents: equal steps per agent are more data for a team. "
             "Read the section on sharing the budget before any conclusion about the method."

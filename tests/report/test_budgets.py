@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from marl_pr_common.report import ReportContext
@@ -54,6 +55,24 @@ def test_reports_and_summaries_give_a_range_over_seeds():
     summary = summarise(finishing(), np.random.default_rng(0))
     assert "300 env steps per agent, 810 to 900 in total per seed" in summary
     assert "(`td3_independent` used 900 env steps in total, `td3_pr` 810 to 900.)" in summary
+
+
+def test_tasks_of_different_sizes_are_no_arms_of_different_sizes():
+    """Both arms are teams of three on one task, and of one on the other."""
+    arms = {"td3_pr": 20.0, "td3_independent": 10.0}
+    small = study(5, arms, ["Other-v1"]).query("agent == 0")
+    small = small.assign(total_env_steps=small["env_steps_per_agent"])
+    document = build(pd.concat([study(5, arms, [TASK]), small]), ReportContext())
+    assert not any("same number of agents" in line for line in document.limits)
+    assert any("same number of agents" in line for line in build(study(5), ReportContext()).limits)
+
+
+def test_what_a_test_does_not_show_is_said_only_of_a_test():
+    said = {seeds: " ".join(build(study(seeds), ReportContext()).limits) for seeds in (5, 10)}
+    assert "An interval that contains 0" in said[10]
+    assert "5 % of the test" in said[10]
+    assert "An interval that contains 0" not in said[5]
+    assert "5 % of the test" not in said[5]
 
 
 @pytest.mark.parametrize(("arms", "differ"), [((), False), (("td3_pr", "td3_independent"), False), (("td3_pr",), True)])
