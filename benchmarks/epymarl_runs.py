@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import gymnasium
 import numpy as np
+
+from marl_pr_common.readers import epymarl
 
 TASKS = {
     "lbforaging:Foraging-5x5-2p-1f-v3": ["env_args.time_limit=10"],
@@ -35,20 +37,22 @@ PR = ["pr_kappa=0.5", "pr_adjacency=resample", "pr_n_adjacent=3"]
 
 
 def returns(algorithm: str, key: str, settings: list[str]) -> list[float]:
-    """Mean test returns of one run, in order."""
-    command = [sys.executable, "-m", "epymarl_pr", f"--config={algorithm}", "--env-config=gymma", "with"]
+    """Mean test returns of one run, in order, from sacred's record: the console shows means of the last five."""
+    command = [sys.executable, "-m", "epymarl_pr", f"--config={algorithm}", "--env-config=gymma"]
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [*command, f"env_args.key={key}", *settings],
+            [*command, f"--run-dir={folder}", "with", f"env_args.key={key}", *settings],
             cwd=folder,
             capture_output=True,
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
-    if done.returncode:
-        raise SystemExit(f"{algorithm} on {key} failed:\n{done.stderr[-3000:]}")
-    found = re.findall(r"test_return_mean: *(-?[0-9.]+)", done.stdout + done.stderr)
-    return [float(value) for value in found]
+        if done.returncode:
+            raise SystemExit(f"{algorithm} on {key} failed:\n{done.stderr[-3000:]}")
+        (record,) = (path.parent for path in Path(folder).rglob("run.json"))
+        results = epymarl.read(record)
+    found = results[results["metric"].eq("eval/return")].drop_duplicates("env_steps_per_agent")
+    return [float(value) for value in found.sort_values("env_steps_per_agent")["value"]]
 
 
 def random_return(key: str, limit: int, episodes: int = 1000) -> float:
