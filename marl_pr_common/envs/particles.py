@@ -182,7 +182,7 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
         self._raw.reset()
         self._place(positions, velocities)
         self._raw.steps = int(state["steps"])
-        self.max_cycles = int(state.get("max_cycles", self.max_cycles))  # states of version 0.1 have none
+        self.max_cycles = int(state.get("max_cycles", self.max_cycles))  # older states have none
         self._raw.original_cam_range = float(state["camera_range"])
         self._raw.np_random.bit_generator.state = json.loads(str(state["world_rng"]))
         self._script_rng.bit_generator.state = json.loads(str(state["script_rng"]))

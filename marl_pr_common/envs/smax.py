@@ -168,7 +168,7 @@ class SMAX(ParallelEnv[str, Observation, int], EzPickle):  # type: ignore[misc]
                 raise ValueError(f"The state is not one of {self.map_name}. Make the environment that was saved.")
             self._battle, self._view = tree.unflatten(structure, saved)
         self._steps = int(state["steps"])
-        self.max_cycles = int(state.get("max_cycles", self.max_cycles))  # states of version 0.1 have none
+        self.max_cycles = int(state.get("max_cycles", self.max_cycles))  # older states have none
         self._rng.bit_generator.state = json.loads(str(state["rng"]))
         self.agents = list(self.possible_agents) if state["running"] else []
 
