@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+_LONGEST = 180
+"""Characters of a name: file systems take 255, and files beside a folder are named after it."""
+
+
+def file_name(text: str) -> str:
+    """``text`` as the name of a file or folder that Linux, macOS, Windows and shells take without quotes.
+
+    What a name may not hold (":", spaces, "/", ...) becomes "_". Names that are fine already stay what they are. The
+    same text always gives the same name; texts that differ in such characters only give the same one.
+    """
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", text).rstrip(".")
+    if not name or name[0] in "-." or _RESERVED.match(name):  # an option, hidden, or a device
+        name = f"_{name}"
+    if len(name) > _LONGEST:
+        name = f"{name[: _LONGEST - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return name
 
 
 @contextmanager

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from marl_pr_common.files import file_name
 from marl_pr_common.study.cell import Manifest
 from marl_pr_common.study.config import ArmEntry, StudyConfig, overlay
 from marl_pr_common.study.hosts import Host, load_host, require_arm
@@ -64,12 +64,7 @@ def host_settings(host: Host, name: str, entry: ArmEntry) -> tuple[str, dict[str
 
 def cell_name(arm: str, task: str, seed: int) -> str:
     """A name that is also a file's: ``td3_pr-Hopper-v5-seed0``."""
-    return cleaned(f"{arm}-{task}-seed{seed}")
-
-
-def cleaned(name: str) -> str:
-    """The name with what may not stand in a file's name as "_"."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name)
+    return file_name(f"{arm}-{task}-seed{seed}")
 
 
 def swept(config: StudyConfig, cells: tuple[Cell, ...]) -> dict[str, float]:
@@ -92,7 +87,7 @@ def _at(settings: Mapping[str, Any], dotted: str) -> Any:
 
 
 def _require_unique(cells: list[Cell]) -> None:
-    for name in _doubled(cell.name for cell in cells):
+    for name in _doubled(cell.name.casefold() for cell in cells):  # as Windows and macOS compare names
         raise ValueError(f"Two cells are called {name}: rename an arm so that its name and the task's stay apart.")
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 import yaml
 
 from marl_pr_common.comparable import NotComparableError
+from marl_pr_common.files import file_name
 from marl_pr_common.provenance import as_plain
 from marl_pr_common.report import ReportContext, context_of, write_report
 from marl_pr_common.report.collect import differing
@@ -23,7 +24,7 @@ from marl_pr_common.runs import RESULTS, read_results, write_results
 from marl_pr_common.status import try_status
 from marl_pr_common.study.cell import DONE, LOG, RUN_DIRECTORY, is_done, results_file, vouched
 from marl_pr_common.study.config import StudyConfig
-from marl_pr_common.study.plan import CELLS, Cell, cleaned, swept
+from marl_pr_common.study.plan import CELLS, Cell, swept
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def report(
     for reference, arms in families(config).items():
         part = found.results[found.results["arm"].isin(arms)]
         own, reason = _family_context(config, part, reference, context)
-        folder = out if len(families(config)) == 1 else out / cleaned(reference)
+        folder = out if len(families(config)) == 1 else out / file_name(reference)
         if reason:
             refused.append(reason)
             continue
