@@ -13,10 +13,11 @@ import torch as th
 
 from marl_pr_common import checkpoint
 from marl_pr_common.checkpoint import CheckpointError, payload, store
+from tests.events import HANG
 
 ROOT = str(Path(__file__).resolve().parents[2])
 KILLER = """
-import os, random, signal, sys, time, warnings
+import os, random, signal, sys, warnings
 import numpy as np, torch as th
 from marl_pr_common import checkpoint
 root, kills, rng = sys.argv[1], int(sys.argv[2]), random.Random(sys.argv[3])
@@ -24,14 +25,20 @@ warnings.simplefilter("error")  # the newest of all must load: no fallback
 newest = 0
 checkpoint.save(root, {"array": np.full(50_000, 0), "tensor": th.full((50_000,), 0.0)}, step=0)
 for _ in range(kills):
+    calls, told = os.pipe()
     child = os.fork()
     if child == 0:
+        sys.addaudithook(lambda event, arguments: os.write(told, b"x"))  # open, rename, mkdir, remove, ...
         for step in range(newest + 1, 10**9):
             tree = {"array": np.full(50_000, step), "tensor": th.full((50_000,), float(step))}
             checkpoint.save(root, tree, step=step)
-    time.sleep(rng.uniform(0, 0.15))
+    left = rng.randrange(1, 400)  # one save makes about 160
+    while left:
+        left -= len(os.read(calls, left))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+    os.close(calls)
+    os.close(told)
     found = checkpoint.load(root)
     assert found.path == checkpoint.checkpoints(root)[-1]
     assert (found.tree["array"] == found.manifest.step).all()
@@ -40,7 +47,7 @@ for _ in range(kills):
     newest = found.manifest.step
 print(newest)
 """
-"""Forks children that save without end, kills each at a random moment, and loads."""
+"""Forks children that save without end, kills each after a random number of calls of the system, and loads."""
 
 
 def tree(step):
@@ -198,7 +205,7 @@ with checkpoint.catch_signals() as stop:
     with subprocess.Popen(command, env=environment, **pipes) as process:
         process.stdout.readline()
         process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=HANG)
     assert process.returncode == 128 + number
     assert said == f"{number.name}: saved 000001-step-7; resume with: x --resume y\n"
     assert checkpoint.load(tmp_path).manifest.step == 7

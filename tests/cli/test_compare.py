@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import filelock
@@ -19,6 +18,7 @@ from marl_pr_common.display import Display
 from marl_pr_common.provenance import RUN
 from marl_pr_common.runs import read_results
 from marl_pr_common.status import read_status
+from tests.events import HANG, wait_for
 
 FILES = ("results.parquet", "learning_curves.png", "learning_curves.svg", "summary.md")
 
@@ -107,11 +107,9 @@ def test_sigterm_ends_the_cells_too_and_the_comparison_can_go_on(tiny, tmp_path)
     arguments = ["--arms", "td3", "--seeds", "0", "--timesteps-per-agent", "1000000", "--eval-episodes", "1"]
     command = [sys.executable, "-m", "marl_pr_common.cli", "compare", "--out", str(out), *arguments]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while read_status(out / "cells" / "td3-seed0") is None and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_for(lambda: read_status(out / "cells" / "td3-seed0") is not None, process)
     process.terminate()
-    assert "interrupted" in process.communicate(timeout=60)[1]
+    assert "interrupted" in process.communicate(timeout=HANG)[1]
     assert process.returncode == 130
     status = read_status(out / "cells" / "td3-seed0")
     assert status is not None
@@ -134,7 +132,7 @@ def test_an_interrupt_ends_the_running_processes(tiny, tmp_path, monkeypatch, qu
     with pytest.raises(KeyboardInterrupt):
         compare(CompareConfig(arms=("td3",), seeds=(0, 1, 2), jobs=1, train=tiny), tmp_path / "out", quiet)
     assert len(started) == 1
-    assert started[0].wait(timeout=10) != 0
+    assert started[0].wait(timeout=HANG) != 0
 
 
 def test_arms_differ_only_in_what_they_are_about(tiny):

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from dataclasses import replace
 
@@ -20,6 +19,7 @@ from marl_pr_common.run_guard import exclusive
 from marl_pr_common.runs import read_results
 from marl_pr_common.status import read_status
 from tests.cli.processes import CLI, LINUX_ONLY, said
+from tests.events import wait_for
 
 
 @LINUX_ONLY
@@ -29,9 +29,7 @@ def test_a_killed_comparison_takes_its_cells_along_and_goes_on_at_once(tiny, tmp
     options = ["--arms", "td3", "--seeds", "0", "--timesteps-per-agent", "1000000", "--eval-episodes", "1"]
     process = subprocess.Popen([*CLI, "compare", "--out", str(out), *options], start_new_session=True)
     try:
-        deadline = time.monotonic() + 60
-        while read_status(cell) is None and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_for(lambda: read_status(cell) is not None, process)
         process.kill()
         process.wait()
         outcome = compare(CompareConfig(arms=("td3",), seeds=(0,), train=tiny), out, quiet)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from epymarl_pr.locate import Checkout
+from tests.events import HANG
 
 PACKAGE = str(Path(__file__).parents[2])
 START = "import sys; from pathlib import Path; from epymarl_pr import compat; compat.install(Path(sys.argv[1]))\n"
@@ -26,7 +27,7 @@ def answer(checkout: Checkout, code: str, packages: Path | None = None) -> str:
         env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -16,6 +16,7 @@ from epymarl_pr import launcher, locate
 from epymarl_pr.errors import UsageError
 from epymarl_pr.locate import Checkout
 from tests.epymarl import runs
+from tests.events import HANG
 
 PP = ["env_args.key=epymarl_pr:pp-3-v0"]
 CASES: list[tuple[list[str], str]] = [
@@ -135,7 +136,7 @@ def test_another_commit_is_a_warning_not_an_end(
 def end(code: str, folder: Path) -> tuple[int, str]:
     """Exit code and everything printed of a program, run in an empty home."""
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=HANG, check=False,
         env={**runs.variables(), "HOME": str(folder), locate.ENVIRONMENT_VARIABLE: ""},
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr

@@ -4,14 +4,11 @@ counters and logs."""
 from __future__ import annotations
 
 import importlib.util
-import os
 import random
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +19,7 @@ from epymarl_pr.resume.settings import require_same
 from marl_pr_common import checkpoint
 from tests.epymarl import runs
 from tests.epymarl.test_identical import same
+from tests.events import HANG, SAVE, halting, send, wait_for
 
 LBF = "lbforaging:Foraging-5x5-2p-1f-v3"
 SPREAD = "epymarl_pr:spread-3-v0"
@@ -53,25 +51,26 @@ def folders(where: Path) -> list[Path]:
     return sorted((where / "results" / "models").glob("*"), key=lambda path: path.stat().st_mtime)
 
 
-def kill(command: list[str], where: Path, number: int, when: Any) -> subprocess.Popen[str]:
-    """Start a run and send it a signal as soon as ``when()`` holds."""
+def start(command: list[str], where: Path, variables: dict[str, str]) -> subprocess.Popen[str]:
+    """A run in ``where``, which prints into log.txt there."""
     where.mkdir(parents=True)
     log = (where / "log.txt").open("w")
-    process = subprocess.Popen(command, cwd=where, env=runs.variables(), text=True, stdout=log, stderr=log)
-    begun = time.monotonic()
-    while process.poll() is None and not when():
-        assert time.monotonic() - begun < 300
-        time.sleep(0.01)
-    assert process.poll() is None, (where / "log.txt").read_text()[-3000:]
-    os.kill(process.pid, number)
-    process.wait(60)
-    return process
+    return subprocess.Popen(command, cwd=where, env=variables, text=True, stdout=log, stderr=log)
 
 
-def saved(where: Path, step: int) -> bool:
-    """Whether the run has a whole checkpoint of this many steps or more."""
-    found = [path for models in folders(where) for path in checkpoint.checkpoints(models / "full")]
-    return any(int(path.name.rpartition("-")[2]) >= step for path in found)
+def said(where: Path) -> str:
+    return (where / "log.txt").read_text()[-3000:]
+
+
+def kill(command: list[str], where: Path, saves: int) -> None:
+    """Start a run and kill it when it has written so many checkpoints and is about to write the next."""
+    process = start(command, where, halting(SAVE, saves + 1, where / "halted", runs.variables()))
+    send(process, signal.SIGKILL, where / "halted", lambda: said(where))
+    process.wait(HANG)
+
+
+def saved(models: Path) -> list[Path]:
+    return checkpoint.checkpoints(models / "full")
 
 
 @pytest.mark.parametrize("algorithm, key, settings", CASES)
@@ -81,7 +80,7 @@ def test_killed_and_resumed_is_uninterrupted(
     root = runs.clone(checkout, tmp_path / "epymarl")
     command = runs.command(root, algorithm, key, *FULL, *settings)
     runs.run(command, tmp_path / "whole")
-    kill(command, tmp_path / "killed", signal.SIGKILL, lambda: saved(tmp_path / "killed", 300))
+    kill(command, tmp_path / "killed", saves=2)
     models = folders(tmp_path / "killed")[-1]
     printed = runs.run([*command, f"checkpoint_path={models}"], tmp_path / "resumed")
     assert "Resumed everything" in printed
@@ -100,12 +99,15 @@ def test_killed_and_resumed_is_uninterrupted(
 
 def test_sigterm_saves_once_and_says_how_to_resume(checkout: Checkout, tmp_path: Path) -> None:
     root = runs.clone(checkout, tmp_path / "epymarl")
-    never = ["save_model_interval=1000000", "t_max=100000"]
+    never = ["save_model_interval=1000000", "t_max=100000000"]
     command = runs.command(root, "mappo_ns_pr", LBF, *FULL, "batch_size_run=2", *never)
-    process = kill(command, tmp_path / "run", signal.SIGTERM, lambda: saved(tmp_path / "run", 1))
-    assert process.returncode == 128 + signal.SIGTERM
-    assert "Resume with the same command and checkpoint_path=" in (tmp_path / "run" / "log.txt").read_text()
-    first, last = checkpoint.checkpoints(folders(tmp_path / "run")[-1] / "full")
+    where = tmp_path / "run"
+    process = start(command, where, runs.variables())
+    wait_for(lambda: any(map(saved, folders(where))), process, lambda: said(where))
+    process.terminate()
+    assert process.wait(HANG) == 128 + signal.SIGTERM
+    assert "Resume with the same command and checkpoint_path=" in said(where)
+    first, last = saved(folders(where)[-1])
     assert checkpoint.verify(last).step > checkpoint.verify(first).step
 
 
@@ -115,9 +117,9 @@ def test_random_kills_leave_something_to_resume_from(checkout: Checkout, tmp_pat
     command = runs.command(root, "qmix_ns_pr", LBF, *FULL, "save_model_interval=25", "t_max=100000")
     models, chance, reached = "", random.Random(3), 0
     for attempt in range(6):
-        where, end = tmp_path / str(attempt), time.monotonic() + 12 + 3 * chance.random()
+        where = tmp_path / str(attempt)
         going = [*command, f"checkpoint_path={models}"] if models else command
-        kill(going, where, signal.SIGKILL, lambda where=where, end=end: saved(where, 1) and time.monotonic() > end)
+        kill(going, where, saves=chance.randint(1, 20))
         models = str(folders(where)[-1])
         step = checkpoint.load(Path(models) / "full").manifest.step
         assert step > reached

@@ -15,6 +15,7 @@ from epymarl_pr import locate, search
 from epymarl_pr.errors import UsageError
 from epymarl_pr.locate import Checkout
 from tests.epymarl import runs
+from tests.events import HANG
 
 pytest.importorskip("click", reason="needs the extra epymarl: pip install 'marl-pr[epymarl]'")
 GRID = {
@@ -34,7 +35,7 @@ def grid(checkout: Checkout, tmp_path: Path) -> Path:
 def searched(root: Path, *arguments: str, expect: int = 0, answer: str = "y\n") -> str:
     command = [sys.executable, "-m", "epymarl_pr.search", "run", f"--epymarl-dir={root}", *arguments]
     done = subprocess.run(
-        command, cwd=root.parent, env=runs.variables(), input=answer, text=True, capture_output=True, timeout=300
+        command, cwd=root.parent, env=runs.variables(), input=answer, text=True, capture_output=True, timeout=HANG
     )
     assert done.returncode == expect, done.stdout + done.stderr
     return done.stdout + done.stderr

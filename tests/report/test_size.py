@@ -1,4 +1,4 @@
-"""A study of 1,000 cells is read and reported within the time and the memory of a laptop."""
+"""A study of 1,000 cells is read and reported within the memory of a laptop; benchmarks/study_report.py times it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ import pytest
 from marl_pr_common.runs import write_results
 
 READ_AND_REPORT = """
-import resource, sys, time
+import resource, sys
 from pathlib import Path
 from marl_pr_common.readers import read_all
 from marl_pr_common.report import write_report
-started = time.process_time()
 write_report(read_all([Path(sys.argv[1])]), Path(sys.argv[2]))
-print(time.process_time() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
@@ -56,8 +55,7 @@ def test_a_thousand_cells(tmp_path):
     write_results(tmp_path / "results.parquet", results)
     command = [sys.executable, "-c", READ_AND_REPORT, str(tmp_path / "results.parquet"), str(tmp_path / "out")]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    seconds, peak = (float(part) for part in done.stdout.split())
+    peak = float(done.stdout)
     peak /= 2**30 if sys.platform == "darwin" else 2**20
-    print(f"{seconds:.1f} s of CPU, {peak:.2f} GB")  # noqa: T201
-    assert seconds < 20
+    print(f"{peak:.2f} GB")  # noqa: T201
     assert peak < 1

@@ -3,8 +3,6 @@
 import io
 import json
 import signal
-import subprocess
-import time
 
 import pandas as pd
 import pytest
@@ -18,7 +16,8 @@ from marl_pr_common.provenance import as_plain
 from sb3_pr import training
 from sb3_pr.train_config import TrainConfig
 from tests.cli.processes import CLI
-from tests.resume.tools import assert_equal, done, environment, hashes, kill_after, log_content, serial
+from tests.events import HANG, wait_for
+from tests.resume.tools import assert_equal, done, hashes, kill, log_content, run, serial
 
 SMALL = {
     "timesteps_per_agent": 600,
@@ -46,18 +45,11 @@ def name(options):
 
 
 def train(config, out):
-    return subprocess.Popen(
-        [*CLI, "train", "--config", str(config), "--out", str(out)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-    )
+    return [*CLI, "train", "--config", str(config), "--out", str(out)]
 
 
 def resume(out):
-    command = [*CLI, "train", "--resume", str(out)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    return run([*CLI, "train", "--resume", str(out)])
 
 
 @pytest.fixture
@@ -79,8 +71,8 @@ def results(out):
 )
 def test_killed_and_resumed_is_the_same_run(config, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    done(train(config, whole))
-    kill_after(train(config, killed), killed / "checkpoints", 3)
+    done(run(train(config, whole)))
+    kill(train(config, killed), tmp_path / "halted", before_save=4)
     first = checkpoints(killed / "checkpoints")[-1].name
     assert f"resumed at step {first.rpartition('-')[2]} of" in done(resume(killed))
     assert_equal(hashes(whole / "checkpoints"), hashes(killed / "checkpoints"))
@@ -94,15 +86,7 @@ def begun(out):
     """A run that was interrupted after its second checkpoint, as a process that still runs."""
     config = out.with_suffix(".yaml")
     config.write_text(yaml.safe_dump({**SMALL, "algo": "td3_pr", "n_agents": 2, "timesteps_per_agent": 100_000}))
-    return train(config, out)
-
-
-def wait_for(condition, process):
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    return run(train(config, out))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -111,7 +95,7 @@ def test_a_signal_saves_once_and_says_how_to_resume(number, tmp_path):
     process = begun(out)
     wait_for(lambda: serial(out / "checkpoints") >= 1, process)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=HANG)
     assert process.returncode == 128 + number
     newest = checkpoints(out / "checkpoints")[-1]
     assert f"{number.name} after {newest.name.rpartition('-')[2]} steps. Saved {newest}" in said
@@ -165,11 +149,8 @@ def test_a_killed_comparison_resumes_its_cells(tmp_path):
     command = [*CLI, "compare", "--out", str(out), "--arms", "td3_pr", "--seeds", "0", "--jobs", "1", *options]
     command += ["--checkpoint-every", "100", "--device", "cpu"]
     cell = out / "cells" / "td3_pr-seed0"
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment())
-    wait_for(lambda: serial(cell / "checkpoints") >= 2, process)
-    process.kill()
-    process.communicate()
-    done(subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()))
+    kill(command, tmp_path / "halted", before_save=3)
+    done(run(command))
     assert json.loads((cell / "run.json").read_text())["resumed"][0]["step"] >= 600
     assert sorted(path.name for path in (out / "cells").iterdir() if path.is_dir()) == ["td3_pr-seed0"]
     assert checkpoints(cell / "checkpoints") == []

@@ -19,7 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from marl_pr_common.checkpoint import CheckpointError, checkpoints, load
 from sb3_pr import DDPGPR, TD3PR, AgentEvalCallback, CheckpointCallback, load_checkpoint, save_checkpoint
-from tests.resume.tools import assert_equal, done, hashes, kill_after, start
+from tests.resume.tools import assert_equal, done, hashes, kill, run, script
 
 SMALL = {"net_arch": [16]}
 
@@ -281,7 +281,7 @@ model.learn(1_000 - model.num_timesteps, callback=callbacks, reset_num_timesteps
 
 @pytest.mark.slow
 def test_killed_and_loaded_is_the_same_run(tmp_path):
-    done(start(SCRIPT, tmp_path / "whole", "new"))
-    kill_after(start(SCRIPT, tmp_path / "killed", "new"), tmp_path / "killed", 3)
-    done(start(SCRIPT, tmp_path / "killed", "resume"))
+    done(run(script(SCRIPT, tmp_path / "whole", "new")))
+    kill(script(SCRIPT, tmp_path / "killed", "new"), tmp_path / "halted", before_save=4)
+    done(run(script(SCRIPT, tmp_path / "killed", "resume")))
     assert_equal(hashes(tmp_path / "whole"), hashes(tmp_path / "killed"))

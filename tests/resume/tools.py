@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import numpy as np
 import torch as th
 
 from marl_pr_common import checkpoint
+from tests.events import HANG, SAVE, halting, send
 
 TIMES = ("time/fps", "time/time_elapsed")
 """Columns of a log that tell how long something took: no two runs agree on them."""
@@ -67,10 +67,15 @@ def assert_equal(one, other):
     assert not different, different
 
 
-def start(script, *arguments):
-    """A Python script in a process of its own."""
-    command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+def script(text, *arguments):
+    """The command that runs a Python script."""
+    return [sys.executable, "-c", textwrap.dedent(text), *map(str, arguments)]
+
+
+def run(command, variables=None):
+    """A command in a process of its own."""
+    variables = environment() if variables is None else variables
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables)
 
 
 def environment():
@@ -78,14 +83,10 @@ def environment():
     return {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "MARL_PR_DEBUG": "1"}
 
 
-def kill_after(process, root, n_checkpoints=1, timeout=120):
-    """SIGKILL as soon as so many checkpoints were published; it must not have ended before."""
-    deadline = time.monotonic() + timeout
-    while serial(root) < n_checkpoints:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
+def kill(command, mark, before_save):
+    """Run a command and SIGKILL it before it writes a checkpoint: what it did since the last one is lost."""
+    process = run(command, halting(SAVE, before_save, mark, environment()))
+    send(process, signal.SIGKILL, mark, process.communicate)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
 
@@ -95,7 +96,7 @@ def serial(root):
     return int(found[-1].name.split("-")[0]) if found else 0
 
 
-def done(process, timeout=300):
-    out, err = process.communicate(timeout=timeout)
+def done(process):
+    out, err = process.communicate(timeout=HANG)
     assert process.returncode == 0, err
     return out + err

@@ -10,8 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,9 @@ import pandas as pd
 from marl_pr_common.runs import RESULTS, read_results
 from marl_pr_common.study.config import overlay
 from marl_pr_common.study.hosts import CellRun, Plan, load_host, require_arm
+from tests.events import HANG, SAVE, halting, send
 
+PACKAGE = str(Path(__file__).parents[2])
 TIMES = ["wall_time", "cpu_time"]
 
 
@@ -32,15 +33,21 @@ def cell(host: str, arm: str, task: str, seed: int, settings: Mapping[str, Any])
     return CellRun(f"{arm}-seed{seed}", arm, task, seed, module.plan(task, seed, merged))
 
 
-def start(host: str, what: CellRun, directory: Path) -> subprocess.Popen[str]:
+def variables() -> dict[str, str]:
+    """The environment of a cell: one thread, this package importable from any folder."""
+    path = os.pathsep.join(filter(None, [PACKAGE, os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, "SDL_VIDEODRIVER": "dummy"}
+
+
+def start(
+    host: str, what: CellRun, directory: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
     """Run a cell in a process of its own; what it prints goes to a file beside its directory."""
-    package = str(Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
-    variables = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, "SDL_VIDEODRIVER": "dummy"}
+    environment = variables() if environment is None else environment
     command = [sys.executable, "-m", "tests.study.cells", host, str(directory)]
     with directory.with_name(f"{directory.name}.log").open("a") as log:
         process = subprocess.Popen(
-            command, cwd=package, env=variables, text=True, stdin=subprocess.PIPE, stdout=log, stderr=log
+            command, cwd=PACKAGE, env=environment, text=True, stdin=subprocess.PIPE, stdout=log, stderr=log
         )
     assert process.stdin is not None
     process.stdin.write(json.dumps(asdict(what)))
@@ -51,20 +58,21 @@ def start(host: str, what: CellRun, directory: Path) -> subprocess.Popen[str]:
 def to_the_end(host: str, what: CellRun, directory: Path) -> pd.DataFrame:
     """Run a cell and return its results."""
     process = start(host, what, directory)
-    assert process.wait(600) == 0, log(directory)
+    assert process.wait(HANG) == 0, log(directory)
     return read_results([directory / RESULTS])
 
 
-def end(host: str, what: CellRun, directory: Path, when: Callable[[], bool], number: int = signal.SIGKILL) -> int:
-    """Start a cell, send a signal to its process as soon as ``when()`` holds, and return its exit code."""
-    process = start(host, what, directory)
-    begun = time.monotonic()
-    while process.poll() is None and not when():
-        assert time.monotonic() - begun < 300, log(directory)
-        time.sleep(0.005)
-    assert process.poll() is None, log(directory)
-    os.kill(process.pid, number)
-    return process.wait(120)
+def end(
+    host: str, what: CellRun, directory: Path, number: int = signal.SIGKILL, before: str = SAVE, call: int = 2
+) -> int:
+    """Start a cell, send a signal to its process at a call of a function, and return its exit code.
+
+    :param before, call: see :func:`tests.events.halting`; by default when it is about to save for the second time
+    """
+    mark = directory.with_name(f"{directory.name}.halted")
+    process = start(host, what, directory, halting(before, call, mark, variables()))
+    send(process, number, mark, lambda: log(directory))
+    return process.wait(HANG)
 
 
 def log(directory: Path) -> str:

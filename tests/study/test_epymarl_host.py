@@ -6,7 +6,6 @@ import importlib
 import json
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from epymarl_pr.study.run import newest_checkpoint, written
 from marl_pr_common.provenance import RUN
 from marl_pr_common.runs import RESULTS
 from marl_pr_common.status import read_status
+from tests.events import HANG
 from tests.study import cells
 
 PP, SPREAD = "epymarl_pr:pp-3-v0", "epymarl_pr:spread-3-v0"
@@ -121,7 +121,7 @@ def test_a_killed_cell_goes_on_and_loses_nothing(
     assert what.plan.settings["resumable"]
     whole, ended = tmp_path / "whole", tmp_path / "ended"
     expected = cells.to_the_end("epymarl", what, whole)
-    cells.end("epymarl", what, ended, lambda: newest_checkpoint(ended) is not None, number)
+    cells.end("epymarl", what, ended, number)
     assert nobody_works_in(ended)
     assert not (ended / RESULTS).exists()
     results = cells.to_the_end("epymarl", what, ended)
@@ -134,14 +134,9 @@ def test_a_killed_cell_goes_on_and_loses_nothing(
 
 
 def nobody_works_in(directory: Path) -> bool:
-    """Whether the run's process and all its workers end soon."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        left = [process for process in psutil.process_iter(["cmdline"]) if _names(process.info["cmdline"], directory)]
-        if not left:
-            return True
-        time.sleep(0.2)
-    return False
+    """Whether the run's process and all its workers end; by themselves, so that they are waited for."""
+    left = [process for process in psutil.process_iter(["cmdline"]) if _names(process.info["cmdline"], directory)]
+    return not psutil.wait_procs(left, timeout=HANG)[1]
 
 
 def _names(command: list[str] | None, directory: Path) -> bool:
@@ -154,12 +149,7 @@ def test_upstream_begins_anew_and_leaves_no_worker(checkout: Checkout, tmp_path:
     what = cells.cell("epymarl", "mappo", PP, 2, {**SHORT, **PARALLEL, "t_max": 2_000})
     assert not what.plan.settings["resumable"]
     ended = tmp_path / "ended"
-
-    def half_way() -> bool:
-        status = read_status(ended) if ended.exists() else None
-        return status is not None and status.total_env_steps > 600
-
-    cells.end("epymarl", what, ended, half_way, number)
+    cells.end("epymarl", what, ended, number, before="marl_pr_common.status:StatusReporter.running", call=15)
     assert nobody_works_in(ended)
     results = cells.to_the_end("epymarl", what, ended)
     assert (tmp_path / "ended.incomplete-1" / "sacred").is_dir()
@@ -172,7 +162,7 @@ def test_a_run_that_fails_says_why(checkout: Checkout, tmp_path: Path) -> None:
     what = cells.cell("epymarl", "qmix_pr", PP, 1, {**SHORT, "env_args": {"prey": "flee"}})
     what.plan.settings["env_args.prey"] = "sleepy"  # past what planning checks
     process = cells.start("epymarl", what, tmp_path / "cell")
-    assert process.wait(120) == 1
+    assert process.wait(HANG) == 1
     assert "sleepy" in cells.log(tmp_path / "cell").splitlines()[-1]
     status = read_status(tmp_path / "cell")
     assert status is not None
