@@ -44,6 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         advice = ' Install it with: pip install "marl-pr[sb3]"' if isinstance(error, ImportError) else ""
         sys.stderr.write(f"marl-pr {top.command}: error: {error}{advice}\n")
         return 2
+    except Exception as error:
+        if debug:
+            raise
+        said = f"{type(error).__name__}: {error}"
+        sys.stderr.write(f"marl-pr {top.command}: {said}\nWhere it was raised: marl-pr --debug {top.command} ...\n")
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write(f"marl-pr {top.command}: interrupted\n")
         return 130

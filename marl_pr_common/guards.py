@@ -17,31 +17,46 @@ class NonFiniteError(ValueError):
     """Something that training depends on is NaN or infinite; the message names the agent, the tensor and the step."""
 
 
-def require_finite(values: Any, what: str, where: str, agent: int | None = None) -> None:
-    """Raise if an array, or any array of a dictionary, holds NaN or infinity.
+def require_finite(values: Any, what: str, where: str, agent: int | None = None, stored_as: Any = np.float32) -> None:
+    """Raise if an array, or any array of a dictionary, holds NaN or infinity: as it is, or in the type it is kept in.
 
     :param values: (n_agents, ...) array or dictionary of arrays; (...) if ``agent`` is given
     :param what: its name, for the message: "reward", "observation"
     :param where: when it came, for the message: "at step 1200"
+    :param stored_as: type of the numbers that are kept, or a dictionary of them. Networks compute in float32, so that
+        what is infinite there is refused for every type of real numbers
     :raises NonFiniteError: naming the agent, the position and the value
     """
     if isinstance(values, dict):
         for key, part in values.items():
-            require_finite(part, f"{what}[{key!r}]", where, agent)
+            kept = stored_as.get(key, np.float32) if isinstance(stored_as, dict) else stored_as
+            require_finite(part, f"{what}[{key!r}]", where, agent, kept)
         return
-    array = np.asarray(values)
-    if array.dtype.kind not in "fc" or np.isfinite(array).all():
+    given = np.asarray(values)
+    if given.dtype.kind in "biu":
         return
-    position = tuple(int(index) for index in np.argwhere(~np.isfinite(array))[0])
-    value = array[position]
-    if agent is None:
+    bad = ~np.isfinite(_narrowest(given, np.dtype(stored_as)))
+    if not bad.any():
+        return
+    position = tuple(int(index) for index in np.argwhere(bad)[0])
+    value = given[position]
+    if agent is None and position:
         agent, position = position[0], position[1:]
     place = f", coordinate {position if len(position) > 1 else position[0]}" if position else ""
+    too_large = np.isfinite(np.float64(value)) if value is not None else False
+    kind = f", which is too large for {_narrowest(given, np.dtype(stored_as)).dtype}" if too_large else ""
     raise NonFiniteError(
-        f"non-finite {what} of agent {agent}{place} {where}: {value}. The transition was not stored, and no network "
-        "was updated with it. Check the environment (VecCheckNan finds the step that causes it); what was saved before "
-        "is unchanged."
+        f"non-finite {what} of agent {agent or 0}{place} {where}: {value}{kind}. The transition was not stored, and "
+        "no network was updated with it. Check the environment (VecCheckNan finds the step that causes it); what was "
+        "saved before is unchanged."
     )
+
+
+def _narrowest(given: np.ndarray, stored_as: np.dtype[Any]) -> np.ndarray:
+    """The values in the type with the smallest range that they pass through: as stored, or float32 in the networks."""
+    kept = stored_as if stored_as.kind == "f" and stored_as.itemsize < 4 else np.dtype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return given.astype(kept, copy=False)
 
 
 def bad_agents(tensor: th.Tensor, n_agents: int) -> list[int]:

@@ -73,4 +73,7 @@ def end_with_parent() -> None:
 
 
 def _lock_file(directory: Path) -> Path:
+    directory = directory.resolve()  # "." has no name
+    if not directory.name:
+        raise ValueError(f"{directory} is no directory for a run: give one below it.")
     return directory.with_name(f".{directory.name}.lock")

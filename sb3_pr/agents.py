@@ -18,9 +18,8 @@ from stable_baselines3.common.type_aliases import MaybeCallback, RolloutReturn
 from stable_baselines3.common.vec_env import VecEnv
 
 from marl_pr_common.config import ReciprocityConfig, from_mapping
-from marl_pr_common.guards import require_finite
 from marl_pr_common.reciprocity import Reciprocity
-from sb3_pr import checks, ensemble
+from sb3_pr import checks, ensemble, finite
 from sb3_pr.extraction import lone_agent
 from sb3_pr.fast import fast_matmul
 from sb3_pr.guards import Watch
@@ -161,7 +160,7 @@ class MultiAgent(Persistence):
     ) -> None:
         """SB3's, after a look at what the environment returned: a NaN in the buffer would poison all later updates."""
         if self.guards:
-            checks.transition(new_obs, reward, infos, f"at step {self.num_timesteps}")
+            finite.transition(self, buffer_action, new_obs, reward, dones, infos)
             self.watch.alarm.see(reward)
         super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
 
@@ -178,7 +177,7 @@ class MultiAgent(Persistence):
             self._agent_episodes = [deque(maxlen=self._stats_window_size) for _ in range(self.n_agents)]
         self.watch.attach(self)
         if self.guards:
-            require_finite(self._last_obs, "observation", "after reset")
+            finite.first_observation(self)
         continue_learning(self)
         return result
 

@@ -16,7 +16,6 @@ from stable_baselines3.common.type_aliases import TrainFrequencyUnit
 
 from marl_pr_common import adjacency
 from marl_pr_common.config import ReciprocityConfig, from_mapping
-from marl_pr_common.guards import require_finite
 from marl_pr_common.reciprocity import Reciprocity
 from marl_pr_common.target import check_gain
 from sb3_pr.observations import VectorPart
@@ -94,15 +93,6 @@ def replace(config: ReciprocityConfig, changes: Mapping[str, Any]) -> Reciprocit
 def gain(config: ReciprocityConfig, gamma: float, reciprocity: Reciprocity) -> None:
     """:raises ValueError: for literal sums that diverge on this group's graph"""
     check_gain(config, gamma, float(reciprocity.peer_weights.sum(1).max()), adjacency.size(config))
-
-
-def transition(observations: Any, rewards: np.ndarray, infos: list[dict[str, Any]], where: str) -> None:
-    """:raises ValueError: if anything that an environment step returned is not finite"""
-    require_finite(rewards, "reward", where)
-    require_finite(observations, "observation", where)
-    for agent, info in enumerate(infos):
-        if info.get("terminal_observation") is not None:
-            require_finite(info["terminal_observation"], "terminal observation", where, agent)
 
 
 def columns(n_agents: int, n_envs: int) -> None:

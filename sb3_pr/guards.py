@@ -147,14 +147,30 @@ def broken_agents(model: Any) -> list[int]:
 
 
 def broken_parts(model: Any) -> list[str]:
-    """What is not finite in a model, "tensor actor.mu.0.weight of agent 1": networks, then optimisers."""
+    """What is not finite in a model, "tensor actor.mu.0.weight of agent 1": networks, optimisers, VecNormalize."""
     n_agents = getattr(model, "n_agents", 1)
     named = list(network_tensors(model))
     for name in ("actor", "critic"):
         for index, moments in getattr(model.policy, name).optimizer.state_dict()["state"].items():
             named += [(f"{name}.optimizer[{index}].{key}", value) for key, value in moments.items()]
     tensors = [(name, tensor) for name, tensor in named if isinstance(tensor, th.Tensor)]
-    return [f"tensor {name} of agent {agent}" for name, tensor in tensors for agent in _bad(name, tensor, n_agents)]
+    found = [f"tensor {name} of agent {agent}" for name, tensor in tensors for agent in _bad(name, tensor, n_agents)]
+    return found + _broken_statistics(model)
+
+
+def _broken_statistics(model: Any) -> list[str]:
+    """VecNormalize takes a value into its statistics before anybody can look at it."""
+    env = model.get_vec_normalize_env()
+    if env is None:
+        return []
+    by_key = env.obs_rms if isinstance(getattr(env, "obs_rms", None), dict) else {"": getattr(env, "obs_rms", None)}
+    named = {f"observations{f'[{key!r}]' if key else ''}": moments for key, moments in by_key.items()}
+    named["returns"] = env.ret_rms
+    return [
+        f"VecNormalize's mean or variance of {name}"
+        for name, moments in named.items()
+        if moments is not None and not (np.isfinite(moments.mean).all() and np.isfinite(moments.var).all())
+    ]
 
 
 def _bad(name: str, tensor: th.Tensor | None, n_agents: int) -> list[int]:

@@ -13,9 +13,11 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from marl_pr_common.display import Display
+from marl_pr_common.guards import NonFiniteError
 from marl_pr_common.runs import TEAM, Clock, ResultsWriter
 from marl_pr_common.status import StatusReporter
 from sb3_pr.callbacks import evaluate_agents
+from sb3_pr.guards import broken_agents
 from sb3_pr.teams import evaluate_team
 from sb3_pr.train_config import EVALUATION_SEED, TrainConfig
 
@@ -96,6 +98,7 @@ class Recorder(BaseCallback):
         seed = EVALUATION_SEED + self.config.seed
         episodes = evaluate(self.model, self.eval_env, self.config.eval_episodes, seed=seed)
         returns = [float(np.mean(found)) for found in episodes]
+        self._require_finite(returns)
         for agent, value in enumerate(returns):
             self.writer.append(clock, {"eval/return": value}, agent)
         for agent, values in self._logged().items():
@@ -108,6 +111,17 @@ class Recorder(BaseCallback):
         )
         self._wall += time.perf_counter() - wall
         self._cpu += time.process_time() - cpu
+
+    def _require_finite(self, returns: list[float]) -> None:
+        """:raises NonFiniteError: naming an agent whose evaluation is no number: nothing of it is written"""
+        for agent, value in enumerate(returns):
+            if not np.isfinite(value):
+                broken = broken_agents(self.model)
+                cause = "Its networks are not finite" if agent in broken else "Check the rewards of the environment"
+                raise NonFiniteError(
+                    f"non-finite return {value} of agent {agent} in the evaluation at step {self.num_timesteps}. "
+                    f"{cause}; what was saved before is unchanged."
+                )
 
     def _say(self, text: str) -> None:
         if self.display is None:

@@ -134,7 +134,7 @@ _POSITIVE = (
 )
 _RANGES = {
     "seed": (0, 2**31 - 1, "an integer in [0, 2**31 - 1]"),
-    "learning_rate": (0.0, math.inf, "a finite number > 0"),
+    "learning_rate": (0.0, 1e6, "a number in (0, 1e6]"),
     "learning_starts": (0, 2**62, "an integer >= 0"),
     "checkpoint_every": (0, 2**62, "an integer >= 0"),
     "tau": (0.0, 1.0, "a number in (0, 1]"),

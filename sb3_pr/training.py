@@ -17,7 +17,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import torch as th
 from gymnasium import spaces
@@ -31,15 +30,16 @@ from stable_baselines3.common.vec_env import VecEnv
 from marl_pr_common.checkpoint import Stopped, StopRequest, catch_signals, checkpoints, latest
 from marl_pr_common.config import from_mapping
 from marl_pr_common.display import Display
-from marl_pr_common.envs.names import is_ours
 from marl_pr_common.files import read_json, require_unused
 from marl_pr_common.provenance import RUN, record, record_resume
 from marl_pr_common.runs import CHECKPOINTS, ResultsWriter, RunIdentity
 from marl_pr_common.status import StatusReporter, read_status
 from sb3_pr import DDPGPR, TD3PR
+from sb3_pr.finite import GuardCallback, require_finite_model
 from sb3_pr.recorder import Recorder
 from sb3_pr.resume import CheckpointCallback, load_checkpoint
-from sb3_pr.teams import check_team, check_team_task, team_env
+from sb3_pr.tasks import blamed, check_task, close
+from sb3_pr.teams import check_team, team_env
 from sb3_pr.train_config import EVALUATION_SEED, TrainConfig
 
 logger = logging.getLogger("marl_pr")
@@ -123,14 +123,16 @@ class _Run:
         th.set_num_threads(config.threads)
         self.config, self.out, self.arm, self.name, self.display, self.stop = config, out, arm, name, display, stop
         self.total = config.timesteps_per_agent * config.team_size
-        if config.multi_agent:
-            self.eval_env = team_env(config.env)
-            columns = team_env(config.env, config.seed)
-        else:
-            # a column per episode: the episodes are the same as one after the other, and predicted together
-            self.eval_env = make_vec_env(config.env, n_envs=config.eval_episodes, seed=EVALUATION_SEED + config.seed)
-            columns = make_vec_env(config.env, n_envs=config.team_size, seed=config.seed)
-        self.model = build_model(config, columns)
+        with blamed(config.env):
+            if config.multi_agent:
+                self.eval_env = team_env(config.env)
+                columns = team_env(config.env, config.seed)
+            else:
+                # a column per episode: the episodes are the same as one after the other, and predicted together
+                seed = EVALUATION_SEED + config.seed
+                self.eval_env = make_vec_env(config.env, n_envs=config.eval_episodes, seed=seed)
+                columns = make_vec_env(config.env, n_envs=config.team_size, seed=config.seed)
+        self.model = _accepted(config, columns)
         self.status = StatusReporter(out, self.total)
         self.callbacks: list[Any] = []
 
@@ -149,16 +151,19 @@ class _Run:
             at_end=config.final_checkpoint,
         )
         self.callbacks = [Recorder(config, self.eval_env, writer, self.status, self.display), saver]
+        if not config.reciprocal:
+            self.callbacks.insert(0, GuardCallback())
 
     def to_the_end(self) -> None:
         """Learn what remains, and leave a complete run."""
         model = self.model
         try:
             remaining = self.total - model.num_timesteps
-            with self.display or nullcontext():
+            with self.display or nullcontext(), blamed(self.config.env):
                 if remaining > 0:
                     model.learn(remaining, callback=self.callbacks, reset_num_timesteps=model.num_timesteps == 0)
             model.dump_logs()  # else progress.csv lacks what came after the last report
+            require_finite_model(model, f"What was saved before is unchanged: see {self.out / CHECKPOINTS}.")
             model.save(self.out / "model.zip")
             self.status.running(model.num_timesteps)
             self.status.complete()
@@ -171,8 +176,8 @@ class _Run:
             raise
         finally:
             model.logger.close()
-            model.get_env().close()
-            self.eval_env.close()
+            for env in (model.get_env(), self.eval_env):
+                close(env)
 
     def _tidy(self) -> None:
         """A complete run needs its last checkpoint at most."""
@@ -188,22 +193,18 @@ def _say(display: Display | None, text: str) -> None:
         display.line(text)
 
 
-def check_task(env_id: str) -> None:
-    """Raise ValueError if the task cannot be made, or its actions are not continuous."""
-    if is_ours(env_id):
-        check_team_task(env_id)
-        return
+def _accepted(config: TrainConfig, columns: VecEnv) -> Any:
+    """:func:`build_model`; whatever SB3 and torch refuse by an assertion or an error of their own is a ValueError."""
     try:
-        env: gym.Env[Any, Any] = gym.make(env_id)
-    except (gym.error.Error, ImportError) as error:
-        teams = "Tasks with a team are CooperativeNavigation-N, CooperativeNavigation-N-maptf and PredatorPrey-N."
-        raise ValueError(f"env={env_id!r} cannot be made: {str(error).rstrip('.')}. {teams}") from error
-    env.close()
-    if not isinstance(env.action_space, spaces.Box):
+        return build_model(config, columns)
+    except (AssertionError, RuntimeError, MemoryError, NotImplementedError, OverflowError, TypeError) as error:
+        if isinstance(error, ValueError):
+            raise
         raise ValueError(
-            f"env={env_id!r} has the action space {env.action_space}; TD3 and DDPG need continuous actions (a Box). "
-            "Choose such a task, for instance Pendulum-v1 or Hopper-v5."
-        )
+            f"algo={config.algo} can't be made for env={config.env!r} with net_arch={list(config.net_arch)}, "
+            f"buffer_size={config.buffer_size}, n_agents={config.team_size}, device={config.device!r}: "
+            f"{type(error).__name__}: {str(error).strip() or 'out of memory'}"
+        ) from error
 
 
 def build_model(config: TrainConfig, env: VecEnv) -> Any:

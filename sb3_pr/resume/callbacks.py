@@ -10,6 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList, Progr
 
 from marl_pr_common.checkpoint import CheckpointError
 from marl_pr_common.checkpoint.attributes import attributes, restore_attributes
+from sb3_pr.finite import GuardCallback
 from sb3_pr.resume.vec_env import restore_vec_env, vec_env_state
 
 _LINKS = ("model", "locals", "globals", "parent", "callbacks", "callback", "callback_on_new_best", "training_env")
@@ -63,7 +64,8 @@ def _all(callback: Callbacks) -> Iterator[BaseCallback]:
     if isinstance(callback, list):
         for one in callback:
             yield from _all(one)
-    elif callback is not None and not isinstance(callback, ProgressBarCallback):  # which learn() adds by itself
+    # learn() adds a progress bar by itself, and guards keep nothing
+    elif callback is not None and not isinstance(callback, (ProgressBarCallback, GuardCallback)):
         yield callback
         for name in _CHILDREN:
             yield from _all(getattr(callback, name, None))
