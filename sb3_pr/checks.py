@@ -18,6 +18,7 @@ from marl_pr_common import adjacency
 from marl_pr_common.config import ReciprocityConfig, from_mapping
 from marl_pr_common.reciprocity import Reciprocity
 from marl_pr_common.target import check_gain
+from sb3_pr.buffers import AgentMajor
 from sb3_pr.observations import VectorPart
 from sb3_pr.policies import MlpPolicy
 
@@ -102,6 +103,39 @@ def columns(n_agents: int, n_envs: int) -> None:
             f"the model has n_agents={n_agents}, but the environment has {n_envs} column(s): column i is agent i. "
             f"Pass a VecEnv with {n_agents} environments."
         )
+
+
+def replay_buffer(loaded: Any, before: Any, model: Any) -> None:
+    """:raises ValueError: unless ``model`` can go on with a loaded buffer as it would with the one it was made with
+
+    :param before: the model's own, None if it has none yet
+    """
+    found = getattr(loaded, "n_envs", 1)
+    if found != model.n_envs:
+        raise ValueError(
+            f"the replay buffer is of {found} environment(s) and the model has {model.n_envs}: a column of the buffer "
+            f"is an environment{' and an agent' if model.n_agents > 1 else ''}. Load it into a model with {found}."
+        )
+    for name in ("observation_space", "action_space"):
+        theirs, ours = getattr(loaded, name), getattr(model, name)
+        if theirs != ours:
+            raise ValueError(f"the replay buffer has the {name} {theirs}, the model's is {ours}.")
+    if before is None:
+        return
+    theirs, ours = _upstream_class(loaded), _upstream_class(before)
+    if theirs is not ours:
+        raise ValueError(
+            f"the replay buffer is a {theirs.__name__}, the model's is a {ours.__name__}. Make the model with the "
+            "replay_buffer_class and n_steps of the one that the buffer was saved from."
+        )
+    for name in ("n_steps", "gamma"):  # of n-step returns, which the buffer computes
+        was, now = getattr(loaded, name, None), getattr(before, name, None)
+        if was != now:
+            raise ValueError(f"the replay buffer has {name}={was!r}, the model's has {now!r}. Make the model with it.")
+
+
+def _upstream_class(buffer: Any) -> type[Any]:
+    return buffer.upstream_class() if isinstance(buffer, AgentMajor) else type(buffer)
 
 
 def settings(model: Any) -> None:

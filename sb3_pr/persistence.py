@@ -15,7 +15,7 @@ from stable_baselines3 import TD3
 from sb3_pr import checks
 from sb3_pr.buffers import as_agent_major
 from sb3_pr.fast import store_float32
-from sb3_pr.pickles import UntrustedFileError, require_harmless_pickle, require_harmless_zip
+from sb3_pr.pickles import UntrustedFileError, handed, read_pickle, read_zip
 
 
 class Persistence(TD3):
@@ -36,7 +36,10 @@ class Persistence(TD3):
         """
         checks.load_options(kwargs, cls.upstream)  # type: ignore[attr-defined]
         if not trust:
-            require_harmless_zip(path, (kwargs.get("custom_objects") or {}).keys())
+            kwargs |= dict(zip(("device", "custom_objects", "print_system_info", "force_reset"), args, strict=False))
+            args = ()
+            replaced = kwargs.get("custom_objects") or {}
+            kwargs["custom_objects"] = {**read_zip(path, replaced.keys()), **replaced}
         try:
             return super().load(path, env, *args, **kwargs)
         except pickle.UnpicklingError as error:  # torch's reader of weights, which knows tensors only
@@ -47,10 +50,18 @@ class Persistence(TD3):
 
         :param trust: see :meth:`load`
         :raises UntrustedFileError: if the file could run code and ``trust`` is False; nothing of it is executed
+        :raises ValueError: if it is of another class, or of other spaces or another number of environments than the
+            model's: the model keeps the buffer that it has
         """
-        if not trust:
-            require_harmless_pickle(path)
-        super().load_replay_buffer(path, truncate_last_traj)
+        before = self.replay_buffer
+        try:
+            super().load_replay_buffer(path if trust else handed(read_pickle(path)), truncate_last_traj)
+            checks.replay_buffer(self.replay_buffer, before, self)
+        except (AssertionError, AttributeError, ValueError) as error:
+            self.replay_buffer = before
+            if isinstance(error, UntrustedFileError):
+                raise
+            raise ValueError(f"{path} was not loaded: {error}") from error
         if self.n_agents > 1:
             self._take_columns()
 

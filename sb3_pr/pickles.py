@@ -1,5 +1,5 @@
-"""Whether a pickle of SB3 could run code: it is read by a reader that knows the classes which SB3 and this package
-write, and refuses every other name before it is imported."""
+"""Pickles of SB3, read by a reader that knows the classes which SB3 and this package write, and refuses every other
+name before it is imported. What it has read is what is used: nothing is unpickled again by another reader."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import binascii
 import io
 import json
 import pickle
+import sys
 import zipfile
 from collections.abc import Collection
 from typing import Any
 
+import numpy as np
 import torch as th
 from stable_baselines3.common.save_util import open_path
 
@@ -21,14 +23,18 @@ HARMLESS = {
     "gymnasium.spaces.box": {"Box"},
     "gymnasium.spaces.dict": {"Dict"},
     "gymnasium.spaces.discrete": {"Discrete"},
+    "gymnasium.spaces.graph": {"Graph"},
     "gymnasium.spaces.multi_binary": {"MultiBinary"},
     "gymnasium.spaces.multi_discrete": {"MultiDiscrete"},
+    "gymnasium.spaces.oneof": {"OneOf"},
+    "gymnasium.spaces.sequence": {"Sequence"},
+    "gymnasium.spaces.text": {"Text"},
     "gymnasium.spaces.tuple": {"Tuple"},
     "marl_pr_common.config": {"ReciprocityConfig"},
     "marl_pr_common.moments": {"RunningMoments"},
     "marl_pr_common.peer_statistics": {"PeerStatistics"},
     "marl_pr_common.reciprocity": {"Reciprocity"},
-    "numpy": {"dtype", "ndarray", "float32", "float64", "int32", "int64", "uint8", "bool_", "bool"},
+    "numpy": {"dtype", "ndarray", "bool_"},  # and its types of numbers
     "numpy._core.multiarray": {"_reconstruct", "scalar"},
     "numpy.core.multiarray": {"_reconstruct", "scalar"},
     "numpy._core.numeric": {"_frombuffer"},
@@ -36,25 +42,25 @@ HARMLESS = {
     "numpy.random._mt19937": {"MT19937"},
     "numpy.random._pcg64": {"PCG64", "PCG64DXSM"},
     "numpy.random._philox": {"Philox"},
+    "numpy.random._sfc64": {"SFC64"},
     "numpy.random._pickle": {"__bit_generator_ctor", "__generator_ctor", "__randomstate_ctor"},
     "numpy.random.bit_generator": {"SeedSequence", "__pyx_unpickle_SeedSequence"},
+    "pathlib": {"Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
+    "pathlib._local": {"Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
     "sb3_pr.buffers": {"_empty"},
     "sb3_pr.policies": {"MlpPolicy", "CnnPolicy", "MultiInputPolicy"},
     "stable_baselines3.common.buffers": {"ReplayBuffer", "DictReplayBuffer", "NStepReplayBuffer"},
     "stable_baselines3.common.noise": {"NormalActionNoise", "OrnsteinUhlenbeckActionNoise", "VectorizedActionNoise"},
+    "stable_baselines3.common.running_mean_std": {"RunningMeanStd"},
     "stable_baselines3.common.torch_layers": {"FlattenExtractor", "NatureCNN", "CombinedExtractor"},
     "stable_baselines3.common.type_aliases": {"TrainFreq", "TrainFrequencyUnit"},
     "stable_baselines3.common.utils": {"ConstantSchedule", "FloatSchedule", "LinearSchedule"},
+    "stable_baselines3.common.vec_env.vec_normalize": {"VecNormalize"},
     "stable_baselines3.her.goal_selection_strategy": {"GoalSelectionStrategy"},
     "stable_baselines3.her.her_replay_buffer": {"HerReplayBuffer"},
     "stable_baselines3.td3.policies": {"TD3Policy", "CnnPolicy", "MultiInputPolicy"},
-    "torch": {"device", "float32", "float64", "Size"},
+    "torch": {"device", "Size"},  # and its types of numbers
     "torch._utils": {"_rebuild_tensor_v2", "_rebuild_parameter"},
-    "torch.nn.modules.activation": {"ReLU", "ELU", "Tanh", "LeakyReLU", "SiLU", "GELU", "Sigmoid", "Softplus", "Mish"},
-    "torch.optim.adam": {"Adam"},
-    "torch.optim.adamw": {"AdamW"},
-    "torch.optim.rmsprop": {"RMSprop"},
-    "torch.optim.sgd": {"SGD"},
 }
 """Module -> names that a file may refer to: making any of them from data runs no code of the file's author."""
 MAX_JSON = 256 << 20
@@ -69,47 +75,92 @@ class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("torch.storage", "_load_from_bytes"):
             return _data_only_storage
-        if name not in HARMLESS.get(module, ()):
+        if name in HARMLESS.get(module, ()):
+            return super().find_class(module, name)
+        found = _of_torch_or_numpy(module, name)
+        if found is None:
             raise UntrustedFileError(f"it refers to {module}.{name}")
-        return super().find_class(module, name)
+        return found
+
+
+def _of_torch_or_numpy(module: str, name: str) -> Any:
+    """A layer, activation or loss of ``torch.nn``, an optimiser of ``torch.optim``, a type of numbers; else None.
+
+    Classes only, where they are defined, from modules that torch itself has imported: a class of these makes an object
+    from data and calls nothing that it is given, whereas functions and schedulers beside them do.
+    """
+    found = getattr(sys.modules.get(module), name, None)
+    if module in ("torch", "numpy") and isinstance(found, th.dtype):
+        return found
+    if not isinstance(found, type) or found.__name__ != name or found.__module__ != module:
+        return None
+    if module.startswith("torch.nn.modules."):
+        return found if issubclass(found, th.nn.Module) else None
+    if module == "torch.optim" or module.startswith("torch.optim."):
+        return found if issubclass(found, th.optim.Optimizer) else None
+    return found if module == "numpy" and issubclass(found, np.generic) else None
 
 
 def _data_only_storage(content: bytes) -> Any:
     return th.load(io.BytesIO(content), weights_only=True)
 
 
-def require_harmless_zip(path: Any, replaced: Collection[str] = ()) -> None:
-    """Read every pickle in the description of a model that SB3 saved, with a reader that runs no foreign code.
+def read_zip(path: Any, replaced: Collection[str] = ()) -> dict[str, Any]:
+    """Every pickle in the description of a model that SB3 saved, by a reader that runs no foreign code.
 
     :param path: as for SB3's ``load``: a path, with or without ".zip", or an open file
-    :param replaced: entries that the caller replaces (``custom_objects``) and SB3 does not read
+    :param replaced: entries that the caller replaces (``custom_objects``) and nobody reads
+    :return: name of the entry -> what it holds: as ``custom_objects`` for SB3, which then unpickles nothing itself
     :raises UntrustedFileError: if it refers to anything but the classes above, or is not a model
     """
     file = open_path(path, "r", suffix="zip")
     start = file.tell()
     try:
-        for name, entry in _description(file, path).items():
-            if isinstance(entry, dict) and ":serialized:" in entry and name not in replaced:
-                _read(io.BytesIO(_decoded(entry[":serialized:"], path, name)), path, f"entry {name!r}")
+        return {
+            name: _read(io.BytesIO(_decoded(entry[":serialized:"], path, name)), path, f"entry {name!r}")
+            for name, entry in _description(file, path).items()
+            if isinstance(entry, dict) and ":serialized:" in entry and name not in replaced
+        }
     finally:
         file.seek(start)
         if file is not path:
             file.close()
 
 
-def require_harmless_pickle(path: Any) -> None:
-    """The same for a replay buffer that SB3 saved; it is read once and dropped.
+def read_pickle(path: Any) -> Any:
+    """The same for a replay buffer that SB3 saved.
 
     :raises UntrustedFileError: if it refers to anything but the classes above, or is not a pickle
     """
     file = open_path(path, "r", suffix="pkl")
     start = file.tell()
     try:
-        _read(file, path, "it")
+        return _read(file, path, "it")
     finally:
         file.seek(start)
         if file is not path:
             file.close()
+
+
+_waiting: dict[int, Any] = {}
+
+
+def handed(content: Any) -> io.BytesIO:
+    """A file whose unpickling gives ``content`` itself, once and in this process: for SB3, which takes files only."""
+    _waiting[id(content)] = content
+    return io.BytesIO(pickle.dumps(_Ticket(id(content))))
+
+
+class _Ticket:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> Any:
+        return _redeem, (self.number,)
+
+
+def _redeem(number: int) -> Any:
+    return _waiting.pop(number)
 
 
 def _description(file: Any, path: Any) -> dict[str, Any]:
@@ -135,9 +186,9 @@ def _decoded(text: Any, path: Any, name: str) -> bytes:
         raise UntrustedFileError(f"{path}: entry {name!r} is damaged: {error}.") from error
 
 
-def _read(file: Any, path: Any, what: str) -> None:
+def _read(file: Any, path: Any, what: str) -> Any:
     try:
-        _Reader(file).load()
+        return _Reader(file).load()
     except UntrustedFileError as error:
         raise UntrustedFileError(
             f"{path} was not loaded: {what} is a pickle that could run code: {error}. Nothing was executed. If "

@@ -19,7 +19,7 @@ from marl_pr_common.checkpoint import CheckpointError
 from marl_pr_common.configs import read_yaml
 from marl_pr_common.files import read_json
 from sb3_pr import TD3PR
-from sb3_pr.pickles import UntrustedFileError
+from sb3_pr.pickles import UntrustedFileError, _data_only_storage
 
 DEEP = 100_000
 
@@ -291,6 +291,57 @@ def test_replay_buffers(saved, tmp_path, canary):
         with pytest.raises(UntrustedFileError, match="was not loaded"):
             model.load_replay_buffer(tmp_path / "buffer.pkl")
     assert not canary.exists()
+
+
+def test_a_function_that_is_only_named_is_not_the_one_that_reads_pickles(saved, tmp_path):
+    """Else a model could be made to call it later, with bytes of the file."""
+    pickled = pickle.dumps(th.storage._load_from_bytes)
+
+    def change(name, content):
+        return poisoned(content, pickled, "tensorboard_log") if name == "data" else content
+
+    assert TD3PR.load(rewritten(saved, tmp_path / "model.zip", change)).tensorboard_log is _data_only_storage
+
+
+def test_a_function_that_is_only_named_is_not_called_by_a_buffer(tmp_path, canary):
+    model = TD3PR("MlpPolicy", "Pendulum-v1", policy_kwargs={"net_arch": [4]}, buffer_size=1)
+    poison = io.BytesIO()
+    th.save(Bomb(canary), poison)
+    buffer = model.replay_buffer
+    buffer.observations = np.frombuffer(poison.getvalue(), np.uint8).reshape(1, 1, -1)
+    buffer.pos = 1
+    buffer.__dict__["to_torch"] = th.storage._load_from_bytes
+    model.save_replay_buffer(tmp_path / "buffer.pkl")
+    other = TD3PR("MlpPolicy", "Pendulum-v1", policy_kwargs={"net_arch": [4]}, buffer_size=1)
+    other.load_replay_buffer(tmp_path / "buffer.pkl")
+    with pytest.raises(Exception):  # noqa: B017, PT011
+        other.replay_buffer.sample(1)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "torch.nn.init normal_",
+        "torch.nn.functional importlib",
+        "torch.nn.modules.module register_module_forward_hook",
+        "torch.nn.parallel.data_parallel DataParallel",
+        "torch.nn.modules.module Module.apply",
+        "torch.optim.lr_scheduler LambdaLR",
+        "torch.optim.swa_utils AveragedModel",
+        "torch.optim.optimizer warnings",
+        "torch load",
+        "torch.hub load",
+        "numpy memmap",
+        "numpy load",
+        "stable_baselines3.common.monitor Monitor",
+    ],
+)
+def test_of_torch_numpy_and_sb3_only_classes_that_call_nothing(name, saved, tmp_path):
+    module, attribute = name.split()
+    pickled = b"\x80\x04" + pickle.dumps(module, 4)[2:-1] + pickle.dumps(attribute, 4)[2:-1] + b"\x93."
+    with pytest.raises(UntrustedFileError, match="could run code"):
+        TD3PR.load(rewritten(saved, tmp_path / "model.zip", in_data(pickled)))
 
 
 def test_what_one_made_oneself_loads_when_trusted(tmp_path):
