@@ -29,6 +29,8 @@ class FiniteMDP:
     """Half width of the uniform noise around the mean reward."""
 
     def __post_init__(self) -> None:
+        if self.transition.ndim != 3:
+            raise ValueError(f"transition {self.transition.shape}: expected (S, A, S).")
         s, a = self.transition.shape[:2]
         if self.transition.shape != (s, a, s) or self.reward.ndim != 3 or self.reward.shape[1:] != (s, a):
             raise ValueError(
@@ -36,6 +38,8 @@ class FiniteMDP:
             )
         if not 0.0 <= self.gamma < 1.0:
             raise ValueError(f"gamma={self.gamma}: expected a discount in [0, 1).")
+        if not (np.isfinite(self.transition).all() and np.isfinite(self.reward).all() and 0 <= self.noise < np.inf):
+            raise ValueError(f"transition, reward and noise={self.noise}: expected finite numbers, and noise >= 0.")
         if self.transition.min() < 0 or self.transition.sum(axis=-1).max() > 1 + 1e-9:
             raise ValueError("transition: expected probabilities >= 0 whose rows sum to at most 1.")
 
@@ -63,6 +67,8 @@ def optimal_q(mdp: FiniteMDP, tolerance: float = 1e-12, reward: Floats | None = 
         (as in QD-learning, the paper's [32])
     """
     mean = mdp.reward.mean(axis=0) if reward is None else reward
+    if not np.isfinite(mean).all():
+        raise ValueError("reward: expected finite numbers.")
     q = np.zeros_like(mean)
     while True:
         updated = mean + mdp.gamma * mdp.transition @ q.max(axis=-1)

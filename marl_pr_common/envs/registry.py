@@ -30,6 +30,31 @@ class GridSpec:
     gamma: float = 0.99
     n_actions: int = 5
 
+    def __post_init__(self) -> None:
+        world, n = self.world, self.n_agents
+        least = {
+            LANDMARKS: (2 * world.width - 1, 2 * world.height - 1, 5, 5),
+            NAVIGATION: (world.width, world.height) * 2,
+            BLOCKER: (world.height - 1, world.width) * n + (n,),
+        }.get(world.kind)
+        if least is None or n < 1 or len(self.spaces) != n or world.limit < 1 or not 1 <= self.n_actions <= 5:
+            raise ValueError(
+                f"{self.name}: kind {world.kind}, {n} agents, {len(self.spaces)} spaces, limit {world.limit}, "
+                f"{self.n_actions} actions: expected a kind of kernels.py, one space per agent, a limit >= 1, 1 to 5 "
+                "actions."
+            )
+        for space in self.spaces:
+            if len(space.sizes) != len(least) or any(a < b for a, b in zip(space.sizes, least, strict=True)):
+                raise ValueError(f"{self.name}: features of {space.sizes} values, its world has {least}.")
+        if not np.array_equal(world.strides, [space.strides for space in self.spaces]):
+            raise ValueError(f"{self.name}: world.strides are not those of the spaces.")
+        cells = world.width * (1 if world.kind == BLOCKER else world.height)
+        needed = n * (2 if world.kind == LANDMARKS else 1)
+        if needed > cells or (world.kind == NAVIGATION and cells < 2):
+            raise ValueError(
+                f"{self.name}: {needed} distinct start cells are needed but the grid has {cells}. Use fewer agents."
+            )
+
 
 def _spec(name: str, n_agents: int, grid: tuple[int, int, int, int], spaces: list[ObsSpace]) -> GridSpec:
     kind, width, height, limit = grid
@@ -90,14 +115,7 @@ def grid_spec(name: str) -> GridSpec:
         raise ValueError(
             f"Unknown grid environment {name!r}. Known: {', '.join(f'{family}-N' for family in GRIDS)}, N >= 1."
         )
-    spec = GRIDS[match[1]](int(match[2]))
-    cells = spec.world.width * (1 if spec.world.kind == BLOCKER else spec.world.height)
-    needed = spec.n_agents * (2 if spec.world.kind == LANDMARKS else 1)
-    if needed > cells:
-        raise ValueError(
-            f"{name}: {needed} distinct start cells are needed but the grid has {cells}. Use fewer agents."
-        )
-    return spec
+    return GRIDS[match[1]](int(match[2]))
 
 
 def register(name: str, factory: Callable[..., ParallelEnv]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -38,6 +39,8 @@ class ObsSpace:
                 )
         if not any(self.keep):
             raise ValueError(f"keep={self.keep}: the agent observes no feature. Set at least one entry to True.")
+        if self.n_states > np.iinfo(np.int64).max:
+            raise ValueError(f"sizes={self.sizes}: more states than there are integers. Observe fewer features.")
 
     @property
     def d(self) -> int:
@@ -47,7 +50,7 @@ class ObsSpace:
     @property
     def n_states(self) -> int:
         """Number of states the agent can tell apart."""
-        return int(np.prod([size for size, kept in zip(self.sizes, self.keep, strict=True) if kept]))
+        return math.prod(size for size, kept in zip(self.sizes, self.keep, strict=True) if kept)
 
     @property
     def matrix(self) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,8 +47,13 @@ def adjacency(
         raise ValueError(
             f"Features {a.sizes} and {b.sizes} differ: adjacency needs two views of the same global state."
         )
-    if level < 0 or not temperature > 0:
-        raise ValueError(f"level={level}, temperature={temperature}: expected level >= 0 and temperature > 0.")
+    if not (level >= 0 and (level == math.inf or level == int(level)) and temperature > 0):
+        raise ValueError(f"level={level}, temperature={temperature}: expected an integer >= 0 and a number > 0.")
+    level = sum(a.sizes) if level == math.inf else int(level)
+    if metric not in get_args(GridMetric) or missing not in get_args(Missing):
+        raise ValueError(
+            f"metric={metric!r}, missing={missing!r}: expected one of {get_args(GridMetric)} and {get_args(Missing)}."
+        )
     features = a.decode(np.arange(a.n_states))
     shared = np.array(a.keep) & np.array(b.keep)
     base = (features * (b.strides * shared)).sum(axis=-1)
@@ -116,12 +121,19 @@ def adjacency_from_features(
     left, right = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1]:
         raise ValueError(f"features {left.shape} and {right.shape}: expected (S_a, d) and (S_b, d).")
-    if radius < 0 or not temperature > 0:
+    if not (np.isfinite(left).all() and np.isfinite(right).all()):
+        raise ValueError("features: expected finite numbers only.")
+    if not radius >= 0 or not temperature > 0:
         raise ValueError(f"radius={radius}, temperature={temperature}: expected radius >= 0 and temperature > 0.")
     rows, columns, weights = [], [], []
     for start in range(0, len(left), 512):  # blocks of rows keep the memory at 512 * S_b
         block = left[start : start + 512]
         distance = metric(block, right) if callable(metric) else cdist(block, right, metric)
+        if np.shape(distance) != (len(block), len(right)) or np.isnan(distance).any():
+            raise ValueError(
+                f"metric {metric!r} returned an array of shape {np.shape(distance)}, or NaN: expected distances of "
+                f"shape {(len(block), len(right))}. The cosine of a row of zeros is NaN."
+            )
         near = distance <= radius + 1e-12
         if not include_self and left.shape == right.shape:
             near[np.arange(len(block)), start + np.arange(len(block))] = False

@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from marl_pr_common.config import check_literals, from_mapping
-from marl_pr_common.tabular.config import TabularConfig
+from marl_pr_common.tabular.config import TabularConfig, check_count
+from marl_pr_common.tabular.parallel import EVAL_MAX_STEPS
 from marl_pr_common.tabular.schedules import Constant, Power, Shrink, check_steps, pull_schedule
 
 SCHEDULES = ("alpha", "beta", "kappa")
@@ -26,6 +27,8 @@ class Budget:
     """Steps between two evaluations; one more comes before the first step and one after the last."""
     eval_episodes: int = 20
     """Greedy episodes per evaluation, in an environment of their own."""
+    eval_max_steps: int = EVAL_MAX_STEPS
+    """Steps after which a greedy episode of an environment without a time limit is cut, with a warning."""
     epsilon: float = 0.1
     """Probability of a random action while training, in [0, 1)."""
     gamma: float = 0.99
@@ -33,9 +36,8 @@ class Budget:
 
     def __post_init__(self) -> None:
         check_literals(self)
-        for name in ("steps_per_agent", "eval_every", "eval_episodes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)!r}: expected an integer >= 1.")
+        for name in ("steps_per_agent", "eval_every", "eval_episodes", "eval_max_steps"):
+            check_count(name, getattr(self, name))
         for name in ("epsilon", "gamma"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ValueError(f"{name}={getattr(self, name)!r}: expected a number in [0, 1).")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
@@ -14,7 +15,7 @@ from marl_pr_common.config import check_literals
 from marl_pr_common.envs.spaces import ObsSpace
 from marl_pr_common.tabular.adjacency import GridMetric, Missing, adjacency
 from marl_pr_common.tabular.reciprocity import Mixing, Reciprocity, Weighting
-from marl_pr_common.tabular.schedules import Constant, Power, Schedule, Shrink, Step
+from marl_pr_common.tabular.schedules import Constant, Power, Schedule, Shrink, Step, check_step_kinds
 
 Mode = Literal["faithful", "decision"]
 HALF, OFF, SHRINK = Constant(0.5), Constant(0.0), Shrink(1.0)
@@ -61,12 +62,13 @@ class TabularConfig:
 
     def __post_init__(self) -> None:
         check_literals(self)
+        check_step_kinds(self.alpha, self.beta)
         if self.share and (self.mode != "faithful" or self.beta.c != 0):
             raise ValueError('share=True is a control for IQL: use it with mode="faithful" and beta=Constant(0).')
         if self.refresh < 1 or (self.refresh > 1 and self.mode != "faithful"):
             raise ValueError(f'refresh={self.refresh}: expected an integer >= 1, and 1 in mode="decision".')
-        if self.trust is not None and not self.trust >= 0:
-            raise ValueError(f"trust={self.trust}: expected m_b >= 0, or None to act on Q_star alone.")
+        if self.trust is not None and not 0 <= self.trust < math.inf:
+            raise ValueError(f"trust={self.trust}: expected a finite m_b >= 0, or None to act on Q_star alone.")
         if not math.isfinite(self.q_init):
             raise ValueError(f"q_init={self.q_init}: expected a finite initial value.")
 
@@ -76,6 +78,12 @@ class TabularConfig:
 
     def _adjacent(self, a: ObsSpace, b: ObsSpace) -> csr_array:
         return adjacency(a, b, self.level, self.temperature, self.metric, self.missing, self.include_self)
+
+
+def check_count(name: str, value: Any) -> None:
+    """:raises ValueError: unless ``value`` is an integer >= 1"""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < 1:
+        raise ValueError(f"{name}={value!r}: expected an integer >= 1.")
 
 
 def iql(alpha: Step = HALF) -> TabularConfig:

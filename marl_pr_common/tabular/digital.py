@@ -68,6 +68,11 @@ class DigitalRun:
             )
         if reciprocity.n_agents != mdp.n_agents:
             raise ValueError(f"{reciprocity.n_agents} agents in reciprocity but {mdp.n_agents} reward functions.")
+        if not np.allclose(mdp.transition.sum(axis=-1), 1.0):
+            raise ValueError(
+                "DigitalRun follows one endless chain: expected rows of mdp.transition that sum to 1. An episode that "
+                "can end needs TabularPR and a ParallelEnv."
+            )
         check_steps(alpha, beta)
         warn_theory(theory_messages(alpha, beta, kappa, reciprocity.lambda_2))
         self.mdp, self.reciprocity, self.rngs, self.refresh = mdp, reciprocity, list(rngs), refresh

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marl_pr_common.envs.jit import jit
-from marl_pr_common.tabular.kernels import schedule
 from marl_pr_common.tabular.schedules import Code
+from marl_pr_common.tabular.star_kernels import schedule
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -11,97 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marl_pr_common.envs.jit import jit
-from marl_pr_common.tabular.schedules import Code
+from marl_pr_common.tabular.star_kernels import hat_row, schedule, star_complete, star_graph
 from marl_pr_common.tabular.structs import NEAR_SUM, NEAR_WEIGHT, SUM, TOTAL, WEIGHT, Links, Rules, Tables
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-
-
-@jit
-def schedule(kind: int, c: float, tau: float, k: int, total: float) -> float:
-    """Value of a schedule after k own and ``total`` class visits, see ``schedules.py``."""
-    if kind == 1:
-        return c * float((k + 1.0) ** -tau)
-    if kind == 2:
-        return c / (c + total)
-    return c
-
-
-@jit
-def blend(same: float, top: float, bottom: float, pull: float) -> float:
-    """kappa Q_same + (1 - kappa) Q_near, eq. 6; Q_near = top / bottom falls back to Q_same when S# holds nothing."""
-    if bottom > 0:
-        return same + pull * (top / bottom - same)
-    return same
-
-
-@jit
-def hat_row(q: Floats, n: Ints, pool: Floats, t: int, s: int, x: int, trust: float, pull: Code, out: Floats) -> None:
-    """Q_hat = (1 - w) Q + w Q_star of all actions on the complete graph, from the pushed sums, into ``out``, (A,)."""
-    for a in range(out.shape[0]):
-        own, k = q[t, s, a], n[t, s, a]
-        weight = pool[x, a, WEIGHT]
-        same = pool[x, a, SUM] / weight if weight > 0 else own
-        shrink = schedule(pull[0], pull[1], pull[2], k, pool[x, a, TOTAL])
-        star = blend(same, pool[x, a, NEAR_SUM], pool[x, a, NEAR_WEIGHT], shrink)
-        if trust < 0:
-            out[a] = star
-        else:
-            out[a] = own + trust / (trust + k) * (star - own)
-
-
-@jit
-def star_complete(
-    pool: Floats, indptr: Ints, indices: Ints, data: Floats, x: int, a: int, own: float, k: int, pull: Code
-) -> float:
-    """Q_star of eq. 6 at row x and action a on the complete graph, from the class sums."""
-    weight = pool[x, a, WEIGHT]
-    same = pool[x, a, SUM] / weight if weight > 0 else own
-    shrink = schedule(pull[0], pull[1], pull[2], k, pool[x, a, TOTAL])
-    top, bottom = 0.0, 0.0
-    if shrink > 0:
-        for e in range(indptr[x], indptr[x + 1]):
-            top += data[e] * pool[indices[e], a, SUM]
-            bottom += data[e] * pool[indices[e], a, WEIGHT]
-    return blend(same, top, bottom, shrink)
-
-
-@jit
-def star_graph(
-    tables: Tables, links: Links, rules: Rules, i: int, s: int, a: int, own: float, k: int, step: int
-) -> float:
-    """Q_star of eq. 6 at (s, a) of agent i on any graph, from the tables of its neighbours."""
-    q, n = tables.q, tables.n
-    cls, first = links.cls, links.first
-    w = links.mix[step % links.mix.shape[0], i]
-    c = cls[i]
-    x = first[c] + s
-    top, bottom = 0.0, 0.0
-    for j in range(w.shape[0]):
-        if w[j] > 0 and cls[j] == c:
-            weight = w[j] * (n[j, s, a] if rules.by_count else 1.0)
-            top += weight * q[j, s, a]
-            bottom += weight
-    same = top / bottom if bottom > 0 else own
-    pull = rules.pull
-    shrink = schedule(pull[0], pull[1], pull[2], k, tables.pool[x, a, TOTAL])
-    if shrink == 0.0:
-        return same
-    top, bottom = 0.0, 0.0
-    for e in range(links.indptr[x], links.indptr[x + 1]):
-        y = links.indices[e]
-        d = 0
-        while first[d + 1] <= y:
-            d += 1
-        y -= first[d]
-        for j in range(w.shape[0]):
-            if w[j] > 0 and cls[j] == d:
-                weight = links.data[e] * w[j] * (n[j, y, a] if rules.by_count else 1.0)
-                top += weight * q[j, y, a]
-                bottom += weight
-    return blend(same, top, bottom, shrink)
 
 
 @jit
@@ -142,24 +57,43 @@ def choose(values: Floats, epsilon: float, uniform: float) -> int:
 
 
 @jit
+def keep_allowed(values: Floats, mask: Flags, kept: Ints) -> int:
+    """Move the values of the allowed actions to the front, the actions themselves into ``kept``; how many they are."""
+    m = 0
+    for a in range(values.shape[0]):
+        if mask[a]:
+            values[m], kept[m] = values[a], a
+            m += 1
+    return m
+
+
+@jit
 def act(
     tables: Tables,
     links: Links,
     rules: Rules,
     states: Ints,
     active: Flags,
+    masks: Flags,
     epsilon: float,
     uniforms: Floats,
     step: int,
     actions: Ints,
 ) -> None:
-    """Fill ``actions``, (N,), of the active agents; 0 for the others."""
-    values = np.empty(tables.q.shape[2])
+    """Fill ``actions``, (N,), of the active agents; 0 for the others.
+
+    :param masks: (N, A) allowed actions, at least one for each active agent, or (N, 0): all
+    """
+    values, kept = np.empty(tables.q.shape[2]), np.empty(tables.q.shape[2], np.int64)
     for i in range(states.shape[0]):
         actions[i] = 0
         if active[i]:
             values_row(tables, links, rules, i, states[i], step, values)
-            actions[i] = choose(values, epsilon, uniforms[i])
+            if masks.shape[1] == 0:
+                actions[i] = choose(values, epsilon, uniforms[i])
+            else:
+                m = keep_allowed(values, masks[i], kept)
+                actions[i] = kept[choose(values[:m], epsilon, uniforms[i])]
 
 
 @jit
@@ -187,23 +121,28 @@ def update(
     next_states: Ints,
     terminated: Flags,
     active: Flags,
+    masks: Flags,
+    discounts: Floats,
     step: int,
     work: Floats,
 ) -> None:
     """One synchronous update of all active agents by eq. 5 (faithful) or by eq. 1 with bootstrap on Q_hat (decision).
 
+    :param masks: (N, A) actions allowed in the next state, or (N, 0): all
+    :param discounts: (N,) of the next state: gamma, or a power of it where a transition took several steps
     :param frozen: the tables that Q_star is read from: a snapshot, or ``tables`` themselves
     :param work: (2, N) scratch
     """
     q, n = tables.q, tables.n
-    values = np.empty(q.shape[2])
+    values, kept = np.empty(q.shape[2]), np.empty(q.shape[2], np.int64)
     for i in range(states.shape[0]):  # first all reads, then all writes: Q^{t+1} from Q^t
         if not active[i]:
             continue
         work[0, i] = rewards[i]
         if not terminated[i]:
             values_row(tables, links, rules, i, next_states[i], step, values)
-            work[0, i] += rules.gamma * values.max()
+            m = q.shape[2] if masks.shape[1] == 0 else keep_allowed(values, masks[i], kept)
+            work[0, i] += discounts[i] * values[:m].max()
         if rules.star:
             t, s, a = links.table[i], states[i], actions[i]
             x = links.first[links.cls[i]] + s
@@ -232,6 +171,8 @@ def _apply(tables: Tables, links: Links, rules: Rules, i: int, s: int, a: int, t
     d_sum, d_weight = new - old, 0.0
     if rules.by_count:
         d_sum, d_weight = (k + 1) * new - k * old, 1.0
+    elif rules.tried and k == 0:
+        d_sum, d_weight = new, 1.0
     if rules.pushed:
         record(tables.pool, links.t_indptr, links.t_indices, links.t_data, x, a, d_sum, d_weight)
     else:

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from marl_pr_common.envs.jit import HAS_NUMBA
 from marl_pr_common.tabular import kernels, vectorised
+from marl_pr_common.tabular.build import copy_tables, links_of, pool_tried, tables_of
 from marl_pr_common.tabular.config import TabularConfig
+from marl_pr_common.tabular.inputs import Inputs
 from marl_pr_common.tabular.reciprocity import Reciprocity
 from marl_pr_common.tabular.resume import copy_arrays
 from marl_pr_common.tabular.schedules import Constant, check_steps, pull_schedule, theory_messages, warn_theory
-from marl_pr_common.tabular.structs import NEAR_SUM, NEAR_WEIGHT, SUM, TOTAL, WEIGHT, Links, Rules, Tables
+from marl_pr_common.tabular.structs import TOTAL, Rules, Tables
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -68,22 +70,25 @@ class TabularPR:
         check_steps(config.alpha, beta)
         if faithful:
             warn_theory(theory_messages(config.alpha, beta, config.kappa, reciprocity.lambda_2))
-        self.links = _links(reciprocity, config.share)
+        self.links = links_of(reciprocity, config.share)
         self.rules = Rules(
             decision=not faithful,
             star=faithful and beta.c > 0,
             complete=reciprocity.complete,
             pushed=not faithful and reciprocity.complete,
             by_count=reciprocity.weighting == "count",
+            tried=False,
             gamma=gamma,
-            trust=-1.0 if config.trust is None else float(config.trust),
+            trust=-1.0 if config.trust is None else max(float(config.trust), float(np.finfo(float).tiny)),
             alpha=config.alpha.code,
             beta=beta.code,
             pull=pull_schedule(config.kappa).code,
         )
-        self.tables = _tables(reciprocity, self.links, self.rules, n_actions, n_seeds, config.q_init)
+        self.tables = tables_of(reciprocity, self.links, self.rules, n_actions, n_seeds, config.q_init)
         """All arrays with a leading seed axis, (n_seeds, ...)."""
-        self.frozen = self.tables if config.refresh == 1 else _copy(self.tables)
+        self.frozen = self.tables if config.refresh == 1 else copy_tables(self.tables)
+        sizes = np.diff(reciprocity.first)[reciprocity.cls]
+        self.inputs = Inputs(sizes, n_actions, n_seeds)
         self.steps = 0
         """Environment steps per agent so far."""
 
@@ -96,7 +101,7 @@ class TabularPR:
         """(n_agents, S, A): Q_star of eq. 6 with the current kappa, from the reference implementation."""
         n = self.tables.n[seed][self.links.table]
         pull = vectorised.schedule(self.rules.pull, n, self._class_visits(seed))
-        return self.reciprocity.q_star(self.q[seed], pull, n, self.steps)
+        return self.reciprocity.q_star(self.q[seed], pull, n, self.steps, self.rules.tried)
 
     def q_hat(self, seed: int = 0) -> Floats:
         """(n_agents, S, A): the values that are acted on."""
@@ -109,30 +114,37 @@ class TabularPR:
         trust = self.rules.trust / (self.rules.trust + self.tables.n[seed][self.links.table])
         return np.asarray(own + trust * (star - own))
 
-    def act(self, states: Ints, epsilon: float, uniforms: Floats, active: Flags | None = None) -> Ints:
+    def expect_masks(self) -> None:
+        """From now on actions may be forbidden: with weighting "mean", tables with no visit of (s, a) take no part."""
+        if not self.rules.tried and self.reciprocity.weighting == "mean":
+            self.rules = self.rules._replace(tried=True)
+            for tables in (self.tables, self.frozen):
+                pool_tried(tables, self.reciprocity, self.links, self.rules.pushed)
+
+    def act(
+        self, states: Ints, epsilon: float, uniforms: Floats, active: Flags | None = None, masks: Flags | None = None
+    ) -> Ints:
         """Epsilon-greedy actions, (n_seeds, n_agents).
 
         :param states: (n_seeds, n_agents) state indices
         :param epsilon: probability of a uniform action, in [0, 1)
         :param uniforms: (n_seeds, n_agents) numbers in [0, 1), one per agent: exploration and ties
         :param active: (n_seeds, n_agents): agents that act; the action of the others is 0
+        :param masks: (n_seeds, n_agents, n_actions): allowed actions, at least one for each that acts; None: all
+        :raises ValueError: if a state of an agent that acts is outside its table, or arrays have other shapes
         """
-        active = np.ones(states.shape, dtype=np.bool_) if active is None else active
+        asked = self.inputs.asked(states, active, masks, uniforms)
         if not self.compiled:
-            return vectorised.act(self.tables, self.links, self.rules, states, active, epsilon, uniforms, self.steps)
-        actions = np.zeros(states.shape, dtype=np.int64)
+            return vectorised.act(
+                self.tables, self.links, self.rules, asked.states, asked.active, asked.masks, epsilon, asked.uniforms,
+                self.steps,
+            )  # fmt: skip
+        actions = np.zeros(asked.states.shape, dtype=np.int64)
         for b in range(self.n_seeds):
             kernels.act(
-                self.seed_tables(b),
-                self.links,
-                self.rules,
-                states[b],
-                active[b],
-                epsilon,
-                uniforms[b],
-                self.steps,
-                actions[b],
-            )
+                self.seed_tables(b), self.links, self.rules, asked.states[b], asked.active[b], asked.masks[b],
+                epsilon, asked.uniforms[b], self.steps, actions[b],
+            )  # fmt: skip
         return actions
 
     def update(
@@ -143,22 +155,29 @@ class TabularPR:
         next_states: Ints,
         terminated: Flags,
         active: Flags | None = None,
+        masks: Flags | None = None,
+        discounts: Floats | None = None,
     ) -> None:
         """Learn from one transition of every active agent; all arrays (n_seeds, n_agents).
 
         :param terminated: the episode ended for this agent, so nothing is bootstrapped; a time limit is not a
             termination
+        :param masks: (n_seeds, n_agents, n_actions): actions allowed in the next state; None: all
+        :param discounts: of the next state; None: gamma. A power of it where a transition took several steps
+        :raises ValueError: if a state or an action is outside its table, a reward is not finite, or shapes are others
         """
-        active = np.ones(states.shape, dtype=np.bool_) if active is None else active
+        if discounts is None:
+            discounts = np.full(self.inputs.shape, self.rules.gamma)
+        transition = self.inputs.transition(states, actions, rewards, next_states, terminated, active, masks, discounts)
         self.refresh()
-        transition = (states, actions, rewards, next_states, terminated, active)
         if self.compiled:
             work = np.empty((2, self.n_agents))
             for b in range(self.n_seeds):
                 tables, frozen = self.seed_tables(b), self.seed_tables(b, True)
+                s, a, r, following, ended, on, allowed, factors = (array[b] for array in transition)
                 kernels.update(
-                    tables, frozen, self.links, self.rules, states[b], actions[b], rewards[b], next_states[b],
-                    terminated[b], active[b], self.steps, work,
+                    tables, frozen, self.links, self.rules, s, a, r, following, ended, on, allowed, factors,
+                    self.steps, work,
                 )  # fmt: skip
         else:
             vectorised.update(self.tables, self.frozen, self.links, self.rules, transition, self.steps)
@@ -177,7 +196,7 @@ class TabularPR:
     def state_dict(self) -> dict[str, Any]:
         """Tables, snapshot and steps, for a checkpoint."""
         frozen = None if self.frozen is self.tables else self.frozen._asdict()
-        return {"tables": self.tables._asdict(), "frozen": frozen, "steps": self.steps}
+        return {"tables": self.tables._asdict(), "frozen": frozen, "steps": self.steps, "tried": self.rules.tried}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state_dict` of a learner that was constructed the same way.
@@ -188,6 +207,7 @@ class TabularPR:
         if state["frozen"] is not None:
             copy_arrays(self.frozen._asdict(), state["frozen"])
         self.steps = state["steps"]
+        self.rules = self.rules._replace(tried=state.get("tried", False))
 
     def _class_visits(self, seed: int) -> Ints:
         visits = np.zeros(self.q.shape[1:], dtype=np.int64)
@@ -195,41 +215,3 @@ class TabularPR:
             rows = self.reciprocity.rows(i)
             visits[i, : rows.stop - rows.start] = self.tables.pool[seed, rows, :, TOTAL]
         return visits
-
-
-def _copy(tables: Tables) -> Tables:
-    return Tables(tables.q.copy(), tables.n.copy(), tables.pool.copy())
-
-
-def _links(reciprocity: Reciprocity, share: bool) -> Links:
-    a = reciprocity.adjacency
-    t = a.T.tocsr()
-    index = [array.astype(np.int64) for array in (a.indptr, a.indices, t.indptr, t.indices)]
-    table = reciprocity.cls if share else np.arange(reciprocity.n_agents)
-    return Links(
-        table,
-        reciprocity.cls,
-        reciprocity.first,
-        index[0],
-        index[1],
-        a.data,
-        index[2],
-        index[3],
-        t.data,
-        reciprocity.mix,
-    )
-
-
-def _tables(
-    reciprocity: Reciprocity, links: Links, rules: Rules, n_actions: int, n_seeds: int, q_init: float
-) -> Tables:
-    shape = (n_seeds, int(links.table.max()) + 1, reciprocity.n_states, n_actions)
-    members = np.repeat(np.bincount(reciprocity.cls), np.diff(reciprocity.first))
-    pool = np.zeros((n_seeds, reciprocity.n_rows, n_actions, 5))
-    if not rules.by_count:
-        pool[..., WEIGHT] = members[:, None]
-        pool[..., SUM] = members[:, None] * q_init
-    if rules.pushed:
-        pool[..., NEAR_SUM] = reciprocity.adjacency @ pool[0, ..., SUM]
-        pool[..., NEAR_WEIGHT] = reciprocity.adjacency @ pool[0, ..., WEIGHT]
-    return Tables(np.full(shape, float(q_init)), np.zeros(shape, dtype=np.int64), pool)

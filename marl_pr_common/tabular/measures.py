@@ -75,12 +75,19 @@ def flattened_fixed_point(
     :param reward: (S, A), the network mean
     :param adjacency: (S, S), rows sum to 1
     :param pull: lambda >= 0
+    :raises ValueError: for a pull or tolerance outside its range, or if the iteration does not converge
     """
+    if not (0.0 <= pull < np.inf and tolerance > 0 and 0.0 <= gamma < 1.0):
+        raise ValueError(f"pull={pull}, tolerance={tolerance}, gamma={gamma}: expected >= 0, > 0 and in [0, 1).")
     size = reward.shape[0]
     solve = np.linalg.inv(np.eye(size) + pull * (np.eye(size) - adjacency))
     q = np.zeros_like(reward)
     while True:
         updated = solve @ (reward + gamma * transition @ q.max(axis=-1))
+        if not np.isfinite(updated).all():
+            raise ValueError(
+                "no fixed point: expected finite rewards, and rows of transition and adjacency that sum to 1."
+            )
         if np.abs(updated - q).max() <= tolerance:
             return np.asarray(updated)
         q = updated

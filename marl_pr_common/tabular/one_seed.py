@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,10 +11,11 @@ from marl_pr_common.checkpoint.rng import generator_state
 from marl_pr_common.envs import GRIDS, grid_spec, make
 from marl_pr_common.envs.registry import GridSpec
 from marl_pr_common.tabular.cell import Budget
+from marl_pr_common.tabular.checked import CheckedEnv
 from marl_pr_common.tabular.config import TabularConfig
 from marl_pr_common.tabular.learner import TabularPR
-from marl_pr_common.tabular.parallel import ParallelTrainer, n_actions_of, observed_spaces
-from marl_pr_common.tabular.resume import Evaluation, restore_generators
+from marl_pr_common.tabular.parallel import ParallelTrainer
+from marl_pr_common.tabular.resume import Evaluation, check_saveable, restore_generators
 from marl_pr_common.tabular.worlds import WorldTrainer
 
 
@@ -45,12 +47,12 @@ def team_size(task: str) -> int:
     if _is_grid(task):
         return grid_spec(task).n_agents
     env = make(task)
+    n_agents = len(CheckedEnv(env).agents)
     try:
-        observed_spaces(env)
-        n_actions_of(env)
-        return len(env.possible_agents)
-    finally:
         env.close()
+    except Exception as error:  # what was asked is known by now
+        warnings.warn(f"{task}: close() raised {type(error).__name__}: {error}", RuntimeWarning, stacklevel=2)
+    return n_agents
 
 
 def make_trainer(task: str, config: TabularConfig, budget: Budget, seed: int) -> OneSeed:
@@ -92,8 +94,14 @@ class _World:
 class _Parallel:
     def __init__(self, task: str, config: TabularConfig, budget: Budget, seed: int) -> None:
         self.trainer = ParallelTrainer(
-            lambda: make(task), config, gamma=budget.gamma, epsilon=budget.epsilon, seed=seed
+            lambda: make(task),
+            config,
+            gamma=budget.gamma,
+            epsilon=budget.epsilon,
+            seed=seed,
+            eval_max_steps=budget.eval_max_steps,
         )
+        check_saveable(self.trainer)
 
     @property
     def steps(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,53 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from marl_pr_common.checkpoint.environments import env_state, restore_env
 from marl_pr_common.checkpoint.rng import generator_state
-from marl_pr_common.envs.spaces import ObsSpace
-from marl_pr_common.tabular.config import TabularConfig
+from marl_pr_common.tabular.checked import CheckedEnv, Moment
+from marl_pr_common.tabular.config import TabularConfig, check_count
+from marl_pr_common.tabular.foreign import make_two
 from marl_pr_common.tabular.learner import TabularPR
-from marl_pr_common.tabular.resume import Evaluation, restore_generators, resumable
+from marl_pr_common.tabular.pending import Pending
+from marl_pr_common.tabular.resume import Evaluation, copy_arrays, restore_generators, resumable
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-def observed_spaces(env: Any, ordinal: bool = False) -> list[ObsSpace]:
-    """The ``ObsSpace`` of every possible agent: ``env.obs_space(agent)`` if it exists, else from its observation space.
-
-    :param ordinal: whether features of plain ``Discrete`` and ``MultiDiscrete`` spaces are ordered
-    :raises ValueError: if an observation space is neither Discrete nor MultiDiscrete
-    """
-    spaces = []
-    for agent in env.possible_agents:
-        unwrapped = getattr(env, "unwrapped", env)
-        if hasattr(unwrapped, "obs_space"):
-            spaces.append(unwrapped.obs_space(agent))
-            continue
-        space = env.observation_space(agent)
-        sizes = (int(space.n),) if hasattr(space, "n") else tuple(np.ravel(getattr(space, "nvec", ())).tolist())
-        if not sizes or not np.issubdtype(getattr(space, "dtype", np.float64), np.integer):
-            raise ValueError(
-                f"{agent} has the observation space {space}: tabular learning needs Discrete or MultiDiscrete. "
-                f"Discretise it with a wrapper, or use the deep learners (sb3_pr, epymarl_pr)."
-            )
-        spaces.append(ObsSpace(sizes, ordinal=(ordinal,) * len(sizes)))
-    return spaces
-
-
-def n_actions_of(env: Any) -> int:
-    """The number of actions, which must be the same for all agents.
-
-    :raises ValueError: if an action space is not Discrete, or sizes differ
-    """
-    spaces = [env.action_space(agent) for agent in env.possible_agents]
-    for agent, space in zip(env.possible_agents, spaces, strict=True):
-        if not hasattr(space, "n"):
-            raise ValueError(f"{agent} has the action space {space}: tabular learning needs Discrete actions.")
-    sizes = {int(space.n) for space in spaces}
-    if len(sizes) > 1:
-        raise ValueError(
-            f"Action spaces of sizes {sorted(sizes)}: values of peers are shared per action, so give all the same."
-        )
-    return sizes.pop()
+EVAL_MAX_STEPS = 10_000
 
 
 class ParallelTrainer:
@@ -69,8 +32,9 @@ class ParallelTrainer:
     :param epsilon: exploration, in [0, 1)
     :param seed: seed of the environment, the exploration and the evaluation
     :param graph: peer graph, (n_agents, n_agents); None is the complete graph
-    :param ordinal: see :func:`observed_spaces`
-    :raises ValueError: if the environment is not discrete, or epsilon is outside [0, 1)
+    :param ordinal: whether features of plain ``Discrete`` and ``MultiDiscrete`` spaces are ordered
+    :param eval_max_steps: steps after which an evaluation episode is cut, with a warning
+    :raises ValueError: if ``make_env`` makes no discrete ParallelEnv, or a number is out of its range
     """
 
     def __init__(
@@ -82,54 +46,69 @@ class ParallelTrainer:
         seed: int = 0,
         graph: ArrayLike | None = None,
         ordinal: bool = False,
+        eval_max_steps: int = EVAL_MAX_STEPS,
     ) -> None:
         if not 0.0 <= epsilon < 1.0:
             raise ValueError(f"epsilon={epsilon}: expected a probability in [0, 1).")
-        self.env, self._test_env = make_env(), make_env()
+        check_count("eval_max_steps", eval_max_steps)
+        self.env, test_env = make_two(make_env)
+        self._checked, self._tests = CheckedEnv(self.env, ordinal), CheckedEnv(test_env, ordinal)
+        _check_twins(self._checked, self._tests)
         config = config or TabularConfig()
-        spaces = observed_spaces(self.env, ordinal)
-        self.learner = TabularPR(config.reciprocity(spaces, graph), n_actions_of(self.env), config, gamma)
-        self.epsilon = epsilon
+        spaces = [view.space for view in self._checked.views]
+        self.learner = TabularPR(config.reciprocity(spaces, graph), self._checked.n_actions, config, gamma)
+        self.epsilon, self.eval_max_steps = epsilon, eval_max_steps
         self.total_steps = 0
         """Environment steps of all agents together."""
-        self._agents = {agent: i for i, agent in enumerate(self.env.possible_agents)}
-        self._first = [int(getattr(self.env.action_space(agent), "start", 0)) for agent in self._agents]
-        self._lowest = [np.asarray(getattr(self.env.observation_space(agent), "start", 0)) for agent in self._agents]
-        self._strides = [space.strides[list(space.keep)] for space in spaces]
         self._rng, self._test_rng = (np.random.default_rng([seed, stream]) for stream in (0, 1))
-        self._observations, _ = self.env.reset(seed=seed)
-        self._test_env.reset(seed=int(self._test_rng.integers(2**31)))
+        self._now = self._checked.reset(seed=seed)
+        self._pending = Pending(len(spaces))
+        self._tests.reset(seed=int(self._test_rng.integers(2**31)))
 
     def train(self, steps: int) -> None:
-        """``steps`` environment steps of every agent; episodes go on where the last call stopped."""
-        n = len(self._agents)
+        """``steps`` environment steps of every agent; episodes go on where the last call stopped.
+
+        :raises ValueError: if the environment says anything that its spaces or PettingZoo's API do not allow
+        """
+        learner, pending = self.learner, self._pending
         for _ in range(steps):
-            before, states = self._states(self._observations)
-            actions = self.learner.act(states, self.epsilon, self._rng.random((1, n)), before)
-            observations, reward, termination, _, _ = self.env.step(self._joint(self.env, actions))
-            _, following = self._states(observations)
-            rewards, terminated = np.zeros((1, n)), np.zeros((1, n), dtype=np.bool_)
-            for agent in reward:
-                rewards[0, self._agents[agent]] = reward[agent]
-                terminated[0, self._agents[agent]] = termination[agent]
-            self.learner.update(states, actions, rewards, following, terminated, before)
-            self.total_steps += int(before.sum())
-            self._observations = {agent: observations[agent] for agent in self.env.agents}
-            if not self.env.agents:
-                self._observations, _ = self.env.reset()
+            now = self._now
+            actions = self._act(now, self.epsilon, self._rng)
+            after = self._checked.step(now, actions)
+            pending.begin(now.acting, now.states, actions)
+            whole = pending.collect(after, learner.rules.gamma)
+            if self._checked.masked:
+                learner.expect_masks()
+            learner.update(
+                pending.states[None], pending.actions[None], pending.rewards[None], after.states[None],
+                after.terminated[None], whole[None], after.masks[None], pending.discounts[None],
+            )  # fmt: skip
+            self.total_steps += int(now.acting.sum())
+            self._now = after
+            if not after.present.any():
+                pending.drop()
+                self._now = self._checked.reset()
 
     def evaluate(self, episodes: int = 20) -> Evaluation:
-        """Greedy episodes in an environment of its own; learning is not touched."""
-        env, n = self._test_env, len(self._agents)
-        returns = np.zeros((episodes, n))
+        """Greedy episodes in an environment of its own; learning is not touched.
+
+        Episodes that do not end within ``eval_max_steps`` are cut there, with a warning.
+        """
+        returns = np.zeros((episodes, len(self._tests.agents)))
+        cut = 0
         for episode in range(episodes):
-            observations, _ = env.reset()
-            while env.agents:
-                active, states = self._states({agent: observations[agent] for agent in env.agents})
-                actions = self.learner.act(states, 0.0, self._test_rng.random((1, n)), active)
-                observations, reward, *_ = env.step(self._joint(env, actions))
-                for agent, value in reward.items():
-                    returns[episode, self._agents[agent]] += value
+            now, steps = self._tests.reset(), 0
+            while now.present.any() and steps < self.eval_max_steps:
+                now, steps = self._tests.step(now, self._act(now, 0.0, self._test_rng)), steps + 1
+                returns[episode] += now.rewards
+            cut += int(now.present.any())
+        if cut:
+            warnings.warn(
+                f"{cut} of {episodes} evaluation episodes had not ended after {self.eval_max_steps} steps and were "
+                "cut: their returns lack what would have followed. Give it a time limit, or set eval_max_steps.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         return Evaluation(self.learner.steps, self.total_steps, returns)
 
     def state_dict(self) -> dict[str, Any]:
@@ -141,9 +120,9 @@ class ParallelTrainer:
         return {
             "learner": self.learner.state_dict(),
             "total_steps": self.total_steps,
-            "envs": [env_state(self.env), env_state(self._test_env)],
+            "envs": [env_state(checked.env) for checked in (self._checked, self._tests)],
             "rngs": [generator_state(self._rng), generator_state(self._test_rng)],
-            "observations": dict(self._observations),
+            "agents": self._arrays(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -152,23 +131,33 @@ class ParallelTrainer:
         :raises CheckpointError: if environment, shapes or generators differ
         """
         self.learner.load_state_dict(state["learner"])
-        for env, saved in zip((self.env, self._test_env), state["envs"], strict=True):
-            restore_env(env, saved)
+        for checked, saved in zip((self._checked, self._tests), state["envs"], strict=True):
+            restore_env(checked.env, saved)
         restore_generators((self._rng, self._test_rng), state["rngs"])
-        self.total_steps, self._observations = state["total_steps"], state["observations"]
+        self.total_steps = state["total_steps"]
+        self._now = self._checked.recall(state.get("observations", {}), {})
+        if "agents" in state:
+            for name, arrays in self._arrays().items():
+                copy_arrays(arrays, state["agents"][name])
 
-    def _states(self, observations: dict[str, Any]) -> tuple[NDArray[np.bool_], Ints]:
-        """Which agents have an observation, and the state indices, (1, n_agents) each."""
-        active = np.zeros((1, len(self._agents)), dtype=np.bool_)
-        states = np.zeros((1, len(self._agents)), dtype=np.int64)
-        for agent, observation in observations.items():
-            i = self._agents[agent]
-            active[0, i] = True
-            states[0, i] = self._strides[i] @ np.ravel(observation - self._lowest[i])
-        return active, states
+    def _act(self, now: Moment, epsilon: float, rng: np.random.Generator) -> Ints:
+        uniforms = rng.random((1, len(now.seen)))
+        actions = self.learner.act(now.states[None], epsilon, uniforms, now.acting[None], now.masks[None])
+        return np.asarray(actions[0])
 
-    def _joint(self, env: Any, actions: Ints) -> dict[str, int]:
-        return {agent: int(actions[0, self._agents[agent]]) + self._first[self._agents[agent]] for agent in env.agents}
+    def _arrays(self) -> dict[str, Any]:
+        now = self._now.arrays() | {"last": self._checked.last}
+        return {"now": now, "pending": self._pending.arrays()}
+
+
+def _check_twins(env: CheckedEnv, other: CheckedEnv) -> None:
+    for name, one, two in (
+        ("agents", env.agents, other.agents),
+        ("observation spaces", [v.described for v in env.views], [v.described for v in other.views]),
+        ("numbers of actions", env.n_actions, other.n_actions),
+    ):
+        if one != two:
+            raise ValueError(f"make_env made two environments of different {name}: {one} and {two}. Make them alike.")
 
 
 def train_parallel(
@@ -186,7 +175,11 @@ def train_parallel(
         bit for bit. SIGTERM and SIGINT then save once and end the process
     :param options: further arguments of :class:`ParallelTrainer`, such as ``seed`` and ``gamma``
     :returns: the learner, and the evaluations in order
+    :raises ValueError: as :class:`ParallelTrainer` does, or for ``every`` or ``episodes`` below 1
+    :raises NotSaveable: before the first step, if ``checkpoints`` is given and the environment's state is not known
     """
+    check_count("every", every)
+    check_count("episodes", episodes)
     trainer = ParallelTrainer(make_env, config, **options)
     with resumable(trainer, checkpoints) as (evaluations, save):
         if not evaluations:

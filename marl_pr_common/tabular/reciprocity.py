@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import block_array, csr_array, diags_array
+from scipy.sparse import block_array, csr_array, diags_array, issparse
 
 from marl_pr_common import peers
 from marl_pr_common.envs.spaces import ObsSpace
@@ -21,6 +21,8 @@ Ints = NDArray[np.int64]
 Mixing = Literal["metropolis", "eq6"]
 Weighting = Literal["mean", "count"]
 PairAdjacency = Callable[[ObsSpace, ObsSpace], csr_array]
+MAX_STATES = 10_000_000
+"""States of one agent: beyond, neither tables nor adjacency fit into a computer's memory."""
 
 
 def mixing(graph: ArrayLike | None, n_agents: int, kind: Mixing = "metropolis") -> Floats:
@@ -33,7 +35,9 @@ def mixing(graph: ArrayLike | None, n_agents: int, kind: Mixing = "metropolis") 
     :returns: (M, n_agents, n_agents)
     :raises ValueError: for another shape, or negative weights
     """
-    base = peers.complete(n_agents) if graph is None else np.asarray(graph, dtype=np.float64)
+    if kind not in ("metropolis", "eq6"):
+        raise ValueError(f"mixing={kind!r}: expected 'metropolis' or 'eq6'.")
+    base = peers.complete(n_agents) if graph is None else _graph(graph, n_agents)
     graphs = [peers.own_matrix(g, n_agents) for g in (base if base.ndim == 3 else [base])]
     if kind == "metropolis":
         return np.stack([peers.metropolis(g) for g in graphs])
@@ -48,6 +52,18 @@ def mixing(graph: ArrayLike | None, n_agents: int, kind: Mixing = "metropolis") 
             warnings.warn(message, TheoryWarning, stacklevel=2)
             break
     return np.stack([peers.normalized(g * (1 - np.eye(n_agents)) + np.eye(n_agents)) for g in graphs])
+
+
+def _graph(graph: ArrayLike, n_agents: int) -> Floats:
+    try:
+        found = np.asarray(graph, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"graph={graph!r}: expected {n_agents} rows of {n_agents} numbers, as an array.") from error
+    if found.ndim not in (2, 3) or found.shape[-2:] != (n_agents, n_agents) or not len(found):
+        raise ValueError(
+            f"graph has shape {found.shape}: expected (n_agents, n_agents) = {(n_agents,) * 2}, or (M, *) of these."
+        )
+    return found
 
 
 class Reciprocity:
@@ -77,6 +93,12 @@ class Reciprocity:
             raise ValueError(f"weighting={weighting!r}: expected 'mean' (eq. 6) or 'count'.")
         self.spaces = tuple(spaces)
         self.n_agents = len(self.spaces)
+        for i, space in enumerate(self.spaces):
+            if space.n_states > MAX_STATES:
+                raise ValueError(
+                    f"agent {i} has {space.n_states:,} states (features of {space.sizes} values): a table holds up to "
+                    f"{MAX_STATES:,}. Observe fewer features, or coarser ones."
+                )
         self.weighting = weighting
         kinds = list(dict.fromkeys(self.spaces))
         self.cls: Ints = np.array([kinds.index(space) for space in self.spaces], dtype=np.int64)
@@ -84,7 +106,7 @@ class Reciprocity:
         sizes = [space.n_states for space in kinds]
         self.first: Ints = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         """(n_classes + 1,): the states of class c are the rows first[c] .. first[c + 1] - 1 of ``adjacency``."""
-        blocks = [[adjacent(a, b) for b in kinds] for a in kinds]
+        blocks = [[_checked(adjacent(a, b), a, b) for b in kinds] for a in kinds]
         if weighting == "mean":
             blocks = [[_row_normalised(block) for block in row] for row in blocks]
         self.adjacency: csr_array = block_array(blocks, format="csr")
@@ -114,16 +136,21 @@ class Reciprocity:
         """The rows of ``adjacency`` that are this agent's states."""
         return slice(int(self.first[self.cls[agent]]), int(self.first[self.cls[agent] + 1]))
 
-    def q_star(self, q: Floats, pull: Floats | float, n: Ints | None = None, step: int = 0) -> Floats:
+    def q_star(
+        self, q: Floats, pull: Floats | float, n: Ints | None = None, step: int = 0, tried: bool = False
+    ) -> Floats:
         """Q_star of eq. 6 for every agent, state and action: the reference that the fast versions are tested against.
 
         :param q: (n_agents, S, A) tables; rows beyond an agent's own number of states are ignored
         :param pull: 1 - kappa, a number or (n_agents, S, A)
         :param n: (n_agents, S, A) visits, for weighting "count"
         :param step: which matrix of a changing graph
+        :param tried: with weighting "mean", whether tables with no visit of (s, a) take no part
         :returns: (n_agents, S, A)
         """
-        weight = np.ones_like(q) if self.weighting == "mean" or n is None else n.astype(np.float64)
+        weight = np.ones_like(q)
+        if n is not None and (self.weighting == "count" or tried):
+            weight = np.asarray(n if self.weighting == "count" else n > 0, dtype=np.float64)
         w = self.mix[step % len(self.mix)]
         result = q.copy()
         spread = [self._spread(weight[j] * q[j], j) for j in range(self.n_agents)]
@@ -160,6 +187,23 @@ class Reciprocity:
                 f"Raise the level or use include_self=True."
             )
             warnings.warn(message, TheoryWarning, stacklevel=3)
+
+
+def _checked(block: object, a: ObsSpace, b: ObsSpace) -> csr_array:
+    """The matrix that a function of the user's gave for two spaces: its indices are read by compiled loops."""
+    shape = (a.n_states, b.n_states)
+    if not issparse(block) and not isinstance(block, np.ndarray):
+        raise ValueError(f"adjacent() returned {type(block).__name__}: expected a sparse matrix of shape {shape}.")
+    found = csr_array(block, dtype=np.float64)
+    if found.shape != shape:
+        raise ValueError(f"adjacent() returned a matrix of shape {found.shape}: expected {shape}, states of the two.")
+    try:
+        found.check_format(full_check=True)
+    except ValueError as error:
+        raise ValueError(f"adjacent() returned a matrix that is none: {error}.") from error
+    if not (np.isfinite(found.data).all() and (found.data >= 0).all()):
+        raise ValueError(f"adjacent() returned weights {found.data}: expected finite numbers >= 0.")
+    return found
 
 
 def spaces_size(reciprocity: Reciprocity, agent: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from marl_pr_common import checkpoint
 from marl_pr_common.checkpoint import CheckpointError, catch_signals, set_generator_state
+from marl_pr_common.checkpoint.payload import write_part
 
 KIND = "tabular"
 
@@ -56,16 +58,28 @@ def restore_generators(now: Sequence[np.random.Generator], saved: Sequence[dict[
         set_generator_state(generator, state)
 
 
+def check_saveable(trainer: Any) -> None:
+    """Refuse at once what could not be saved after the first piece of training.
+
+    :raises NotSaveable: if the state of the environment is not known
+    :raises TypeError: if that state holds what a checkpoint cannot keep
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        write_part(Path(folder), "envs", {"envs": trainer.state_dict().get("envs", [])})
+
+
 @contextmanager
 def resumable(trainer: Any, root: Path | str | None) -> Iterator[tuple[list[Evaluation], Callable[[], None]]]:
     """Restore ``trainer`` from ``root`` if that holds a checkpoint; yield the evaluations so far and what saves.
 
-    The function saves, and ends the process if SIGTERM or SIGINT came since; without ``root`` it does nothing.
+    An environment that cannot be saved is refused here, before the first step. The function saves, and ends the process
+    if SIGTERM or SIGINT came since; without ``root`` it does nothing.
     """
     evaluations: list[Evaluation] = []
     if root is None:
         yield evaluations, lambda: None
         return
+    check_saveable(trainer)
     if checkpoint.checkpoints(root):
         tree = checkpoint.load(root, kind=KIND).tree
         trainer.load_state_dict(tree["trainer"])

@@ -79,6 +79,8 @@ def pull_schedule(kappa: float | Schedule) -> Schedule:
     """
     if isinstance(kappa, int | float):
         kappa = Constant(float(kappa))
+    if not isinstance(kappa, Constant | Power | Shrink):
+        raise ValueError(f"kappa={kappa!r}: expected a number, Constant(c), Power(c, nu) or Shrink(m).")
     if isinstance(kappa, Constant):
         if not 0.0 <= kappa.c <= 1.0:
             raise ValueError(f"kappa={kappa.c}: expected a number in [0, 1]; 1 uses the same state only.")
@@ -86,9 +88,16 @@ def pull_schedule(kappa: float | Schedule) -> Schedule:
     first = kappa.c if isinstance(kappa, Power) else kappa.m
     if isinstance(kappa, Power) and not (0.0 <= first <= 1.0 and kappa.tau > 0):
         raise ValueError(f"kappa={kappa}: 1 - kappa_k = c / (k + 1)^tau must stay in [0, 1]. Use 0 <= c <= 1, tau > 0.")
-    if isinstance(kappa, Shrink) and not first > 0:
-        raise ValueError(f"kappa={kappa}: expected m > 0 in 1 - kappa = m / (m + n).")
+    if isinstance(kappa, Shrink) and not 0 < first < math.inf:
+        raise ValueError(f"kappa={kappa}: expected a finite m > 0 in 1 - kappa = m / (m + n).")
     return kappa
+
+
+def check_step_kinds(alpha: object, beta: object) -> None:
+    """:raises ValueError: unless both are ``Constant`` or ``Power``"""
+    for name, step in (("alpha", alpha), ("beta", beta)):
+        if not isinstance(step, Constant | Power):
+            raise ValueError(f"{name}={step!r}: expected a step size, Constant(c) or Power(c, tau).")
 
 
 def check_steps(alpha: Step, beta: Step) -> None:
@@ -96,6 +105,7 @@ def check_steps(alpha: Step, beta: Step) -> None:
 
     :raises ValueError: if alpha_0 or beta_0 is negative or not finite, or alpha_0 + beta_0 > 1
     """
+    check_step_kinds(alpha, beta)
     for name, step in (("alpha", alpha), ("beta", beta)):
         if not (math.isfinite(step.c) and step.c >= 0 and (isinstance(step, Constant) or step.tau >= 0)):
             raise ValueError(f"{name}={step}: expected a finite step size >= 0 that does not grow.")

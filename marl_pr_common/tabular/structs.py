@@ -67,6 +67,9 @@ class Rules(NamedTuple):
     """Whether NEAR_SUM and NEAR_WEIGHT are kept up to date (decision mode, which reads them at every action)."""
     by_count: bool
     """Weighting "count"."""
+    tried: bool
+    """Weighting "mean" with action masks: only tables whose agent has taken the action take part, as it may be
+    forbidden."""
     gamma: float
     trust: float
     """m_b of the safety blend; negative: none."""

@@ -16,7 +16,8 @@ from marl_pr_common.tabular.structs import NEAR_SUM, NEAR_WEIGHT, SUM, TOTAL, WE
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-Transition = tuple[Ints, Ints, Floats, Ints, Flags, Flags]
+Transition = tuple[Ints, Ints, Floats, Ints, Flags, Flags, Flags, Floats]
+"""states, actions, rewards, next states, terminated, active, masks of the next states, discounts of the next states."""
 
 
 def schedule(code: Code, k: Ints, total: Ints) -> Floats:
@@ -38,6 +39,13 @@ def neighbours(links: Links, x: Ints) -> tuple[Ints, Floats]:
     if len(links.indices) == 0:
         return entry, np.zeros(entry.shape)
     return links.indices[entry], np.where(inside, links.data[entry], 0.0)
+
+
+def table_weight(rules: Rules, n: Ints) -> Floats | Ints:
+    """Weights of tables' values after n visits."""
+    if rules.by_count:
+        return n
+    return (n > 0).astype(np.float64) if rules.tried else np.ones(1)
 
 
 def q_star(
@@ -73,7 +81,7 @@ def _graph_terms(
     j = np.arange(w.shape[0])[None, None, :, None]
     mate = w * (links.cls[:, None] == links.cls[None, :])
     index = (b, j, states[:, :, None, None], actions[:, :, None, :])  # (B, N, N, M)
-    weight = mate[None, :, :, None] * (source.n[index] if rules.by_count else 1.0)
+    weight = mate[None, :, :, None] * table_weight(rules, source.n[index])
     same = _ratio((weight * source.q[index]).sum(axis=2), np.broadcast_to(weight, index_shape(index)).sum(axis=2), own)
     y, data = neighbours(links, links.first[links.cls] + states)  # (B, N, K)
     cls = np.searchsorted(links.first, y, side="right") - 1
@@ -81,7 +89,7 @@ def _graph_terms(
     member = (cls[:, :, None, :] == links.cls[None, None, :, None]) * data[:, :, None, :] * w[None, :, :, None]
     fitting = np.where(member > 0, local[:, :, None, :], 0)  # (B, N, N, K)
     deep = (b[..., None], j[..., None], fitting[..., None], actions[:, :, None, None, :])  # (B, N, N, K, M)
-    weights = member[..., None] * (source.n[deep] if rules.by_count else np.ones(1))
+    weights = member[..., None] * table_weight(rules, source.n[deep])
     top = (weights * source.q[deep]).sum(axis=(2, 3))
     bottom = np.broadcast_to(weights, index_shape(deep)).sum(axis=(2, 3))
     return same, top, bottom
@@ -107,27 +115,35 @@ def q_hat(tables: Tables, links: Links, rules: Rules, states: Ints, step: int) -
 
 
 def act(
-    tables: Tables, links: Links, rules: Rules, states: Ints, active: Flags, epsilon: float, uniforms: Floats, step: int
-) -> Ints:
-    """Epsilon-greedy actions, (B, N); 0 for agents that are not active."""
-    values = q_hat(tables, links, rules, states, step)
+    tables: Tables, links: Links, rules: Rules, states: Ints, active: Flags, masks: Flags, epsilon: float,
+    uniforms: Floats, step: int,
+) -> Ints:  # fmt: skip
+    """Epsilon-greedy actions, (B, N), among those that ``masks``, (B, N, A) or (B, N, 0), allow; 0 for agents that are
+    not active."""
+    values = allowed_values(q_hat(tables, links, rules, states, step), masks)
     n_actions = values.shape[-1]
     best = values == values.max(axis=-1, keepdims=True)
     ties = best.sum(axis=-1)
     chosen = np.minimum(((uniforms - epsilon) / (1.0 - epsilon) * ties).astype(np.int64), ties - 1)
     greedy = (np.cumsum(best, axis=-1) > np.maximum(chosen, 0)[..., None]).argmax(axis=-1)
-    explore = (
-        np.minimum((uniforms / max(epsilon, 1e-300) * n_actions).astype(np.int64), n_actions - 1) if epsilon > 0 else 0
-    )
+    room = masks.sum(axis=-1) if masks.shape[-1] else np.full(states.shape, n_actions)
+    drawn = np.minimum((uniforms / epsilon * room).astype(np.int64), room - 1) if epsilon > 0 else np.zeros_like(room)
+    explore = (np.cumsum(masks, axis=-1) > drawn[..., None]).argmax(axis=-1) if masks.shape[-1] else drawn
     return np.where(active, np.where(uniforms < epsilon, explore, greedy), 0)
+
+
+def allowed_values(values: Floats, masks: Flags) -> Floats:
+    """Minus infinity where an action is not allowed; masks (..., A), or (..., 0): all are."""
+    return np.where(masks, values, -np.inf) if masks.shape[-1] else values
 
 
 def update(tables: Tables, frozen: Tables, links: Links, rules: Rules, transition: Transition, step: int) -> None:
     """One synchronous update of all active agents of all seeds (eq. 5, or eq. 1 with bootstrap on Q_hat)."""
-    states, actions, rewards, next_states, terminated, active = transition
+    states, actions, rewards, next_states, terminated, active, masks, discounts = transition
     b = np.arange(states.shape[0])[:, None]
-    bootstrap = q_hat(tables, links, rules, np.where(active, next_states, 0), step).max(axis=-1)
-    target = rewards + rules.gamma * np.where(terminated, 0.0, bootstrap)
+    following = q_hat(tables, links, rules, np.where(active, next_states, 0), step)
+    bootstrap = allowed_values(following, masks).max(axis=-1)
+    target = rewards + discounts * np.where(terminated, 0.0, bootstrap)
     star = np.zeros_like(target)
     if rules.star:
         own, k = tables.q[b, links.table, states, actions], tables.n[b, links.table, states, actions]
@@ -152,16 +168,20 @@ def _apply(
         new += schedule(rules.beta, k, k) * (star - old)
     tables.q[b, t, s, a] = new
     tables.n[b, t, s, a] = k + 1
-    d_sum = (k + 1) * new - k * old if rules.by_count else new - old
+    if rules.by_count:
+        d_sum, d_weight = (k + 1) * new - k * old, np.ones(len(k))
+    else:
+        first = (k == 0) & rules.tried
+        d_sum, d_weight = np.where(first, new, new - old), first.astype(np.float64)
     _add(tables.pool, (b, x, a, TOTAL), 1.0)
     _add(tables.pool, (b, x, a, SUM), d_sum)
-    _add(tables.pool, (b, x, a, WEIGHT), float(rules.by_count))
+    _add(tables.pool, (b, x, a, WEIGHT), d_weight)
     if rules.pushed:
         transposed = links._replace(indptr=links.t_indptr, indices=links.t_indices, data=links.t_data)
         y, w = neighbours(transposed, x)
         at = (b[:, None], y, a[:, None])
         _add(tables.pool, (*at, NEAR_SUM), w * d_sum[:, None])
-        _add(tables.pool, (*at, NEAR_WEIGHT), w * float(rules.by_count))
+        _add(tables.pool, (*at, NEAR_WEIGHT), w * d_weight[:, None])
 
 
 def _add(array: Floats, index: Any, values: Floats | float) -> None:

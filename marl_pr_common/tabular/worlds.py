@@ -57,7 +57,7 @@ def train_world(
     states, following, actions = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64)
     rewards, uniforms, work = np.zeros(n), np.zeros(n), np.zeros((2, n))
     terminated, before = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    scratch = np.zeros(d, np.int64)
+    scratch, discounts, masks = np.zeros(d, np.int64), np.full(n, rules.gamma), np.ones((n, 0), np.bool_)
     _observe(world, pos, goal, active, scratch, states)
     for _ in range(steps):
         if refresh > 1 and clock[1] % refresh == 0:
@@ -65,10 +65,13 @@ def train_world(
         for i in range(n):
             uniforms[i] = rng.random()
             before[i] = active[i]
-        act(tables, links, rules, states, active, epsilon, uniforms, clock[1], actions)
+        act(tables, links, rules, states, active, masks, epsilon, uniforms, clock[1], actions)
         step_world(world, pos, goal, active, actions, rewards, terminated)
         _observe(world, pos, goal, active, scratch, following)
-        update(tables, frozen, links, rules, states, actions, rewards, following, terminated, before, clock[1], work)
+        update(
+            tables, frozen, links, rules, states, actions, rewards, following, terminated, before, masks, discounts,
+            clock[1], work,
+        )  # fmt: skip
         clock[0] += 1
         clock[1] += 1
         if clock[0] >= world.limit or not active.any():
@@ -88,6 +91,7 @@ def evaluate_world(
     pos, goal, active = np.zeros((n, 2), np.int64), np.zeros((n, 2), np.int64), np.zeros(n, np.bool_)
     states, actions, scratch = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(d, np.int64)
     rewards, uniforms, terminated = np.zeros(n), np.zeros(n), np.zeros(n, np.bool_)
+    masks = np.ones((n, 0), np.bool_)
     for episode in range(returns.shape[0]):
         reset_world(world, pos, goal, active, rng)
         returns[episode] = 0.0
@@ -95,7 +99,7 @@ def evaluate_world(
             _observe(world, pos, goal, active, scratch, states)
             for i in range(n):
                 uniforms[i] = rng.random()
-            act(tables, links, rules, states, active, 0.0, uniforms, step, actions)
+            act(tables, links, rules, states, active, masks, 0.0, uniforms, step, actions)
             step_world(world, pos, goal, active, actions, rewards, terminated)
             returns[episode] += rewards
             if not active.any():
@@ -109,7 +113,8 @@ class WorldTrainer:
     :param learner: tables of all seeds
     :param rngs: one generator per seed: it draws starts, exploration and ties
     :param epsilon: exploration, in [0, 1)
-    :raises ValueError: if there is not one generator per seed, or epsilon is outside [0, 1)
+    :raises ValueError: if there is not one generator per seed, epsilon is outside [0, 1), or the learner's tables are
+        not those of the world
     """
 
     def __init__(
@@ -119,6 +124,12 @@ class WorldTrainer:
             raise ValueError(f"{len(rngs)} generators for {learner.n_seeds} seeds: expected one per seed.")
         if not 0.0 <= epsilon < 1.0:
             raise ValueError(f"epsilon={epsilon}: expected a probability in [0, 1).")
+        if learner.reciprocity.spaces != spec.spaces or learner.n_actions != spec.n_actions:
+            raise ValueError(
+                f"the learner has {learner.n_actions} actions and the spaces {learner.reciprocity.spaces}, {spec.name} "
+                f"has {spec.n_actions} and {spec.spaces}. Make it with config.reciprocity(spec.spaces) and "
+                "spec.n_actions."
+            )
         self.spec, self.learner, self.rngs, self.epsilon = spec, learner, list(rngs), epsilon
         n = spec.n_agents
         self._pos, self._goal = np.zeros((len(rngs), n, 2), dtype=np.int64), np.zeros((len(rngs), n, 2), dtype=np.int64)

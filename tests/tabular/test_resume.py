@@ -17,7 +17,7 @@ from marl_pr_common.tabular import (
     WorldTrainer,
     train_parallel,
 )
-from tests.resume.tools import assert_equal, done, hashes, kill_after, start
+from tests.resume.tools import assert_equal, done, hashes, kill, run, script
 
 SCRIPT = """
 import sys
@@ -76,10 +76,10 @@ def test_n_steps_twice_are_2n_steps(kind, backend, tmp_path):
 
 
 def test_killed_and_called_again_is_the_same_training(tmp_path):
-    done(start(SCRIPT, tmp_path / "whole"))
-    kill_after(start(SCRIPT, tmp_path / "killed"), tmp_path / "killed", 4)
+    done(run(script(SCRIPT, tmp_path / "whole")))
+    kill(script(SCRIPT, tmp_path / "killed"), tmp_path / "halted", before_save=5)
     assert checkpoint.load(tmp_path / "killed").manifest.step < 4_000
-    done(start(SCRIPT, tmp_path / "killed"))
+    done(run(script(SCRIPT, tmp_path / "killed")))
     assert_equal(hashes(tmp_path / "whole"), hashes(tmp_path / "killed"))
 
 

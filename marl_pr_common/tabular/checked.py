@@ -1,0 +1,251 @@
+"""A user's ParallelEnv, behind which nothing is left to trust: all that it says is checked by type and value.
+
+Every path that steps an environment of others goes through ``CheckedEnv``; learners see arrays over all possible
+agents, and only values that index their tables.
+
+What an agent is after a step:
+    seen      it has an observation that its next value can be read from
+    present   it is in ``env.agents``: it is sent an action. Without an observation it waits, and repeats its last one
+    neither   it left. With a termination its last value is its reward; otherwise nothing is known about its future
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marl_pr_common.tabular.foreign import actions_of, agents_of
+from marl_pr_common.tabular.values import flag_of, mask_of, reward_of
+from marl_pr_common.tabular.views import MASK, view_of
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+IDLE = 1_000
+"""Steps in a row without an observation of anybody after which an environment counts as stuck."""
+RESET = ("observations", "infos")
+STEP = ("observations", "rewards", "terminations", "truncations", "infos")
+
+
+@dataclass
+class Moment:
+    """All possible agents after a reset or a step; every array (n_agents,) but ``masks``."""
+
+    present: Flags
+    seen: Flags
+    states: Ints
+    """State indices; 0 for agents that are not seen."""
+    masks: Flags
+    """(n_agents, n_actions): allowed actions."""
+    rewards: Floats
+    terminated: Flags
+    left: Flags
+    """Terminated or truncated in this step."""
+
+    @classmethod
+    def empty(cls, n_agents: int, n_actions: int) -> Moment:
+        """Nobody is there."""
+        flags = [np.zeros(n_agents, dtype=np.bool_) for _ in range(4)]
+        masks = np.ones((n_agents, n_actions), dtype=np.bool_)
+        return cls(flags[0], flags[1], np.zeros(n_agents, np.int64), masks, np.zeros(n_agents), flags[2], flags[3])
+
+    @property
+    def acting(self) -> Flags:
+        """The agents that choose an action now."""
+        return self.present & self.seen
+
+    def arrays(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return vars(self)
+
+
+class CheckedEnv:
+    """One environment.
+
+    :param env: a PettingZoo ParallelEnv
+    :param ordinal: whether features of plain ``Discrete`` and ``MultiDiscrete`` spaces are ordered
+    :raises ValueError: if it is no ParallelEnv, or a space is not discrete
+    """
+
+    def __init__(self, env: Any, ordinal: bool = False) -> None:
+        self.env = env
+        self.agents = agents_of(env)
+        self._name = type(env).__qualname__
+        self._index = {agent: i for i, agent in enumerate(self.agents)}
+        self.views = [view_of(env, agent, ordinal) for agent in self.agents]
+        self.n_actions, self._first = actions_of(env, self.agents)
+        self._spaces = self._given_spaces()
+        self._check_spaces()
+        self.masked = any(view.masked for view in self.views)
+        """Whether an action mask was ever given."""
+        self.last: Ints = np.zeros(len(self.agents), dtype=np.int64)
+        """The action that each agent took last."""
+        self._order: list[Any] = []
+        self._idle = 0
+
+    def reset(self, seed: int | None = None) -> Moment:
+        """Begin an episode.
+
+        :raises ValueError: if it has no agent, or anything is not what PettingZoo's API and the spaces say
+        """
+        answer = self.env.reset() if seed is None else self.env.reset(seed=seed)
+        observations, infos = self._dicts("reset", answer, RESET)
+        self._check_spaces()
+        self.last[:] = 0
+        now = self.recall(observations, infos)
+        if not self._order:
+            raise ValueError(
+                f"{self._name}.reset() left no agent in env.agents: an episode without agents never begins. Set "
+                "self.agents in reset(), for instance to list(self.possible_agents)."
+            )
+        return now
+
+    def recall(self, observations: Mapping[Any, Any], infos: Mapping[Any, Any]) -> Moment:
+        """The moment before a first step, with these observations."""
+        now = Moment.empty(len(self.agents), self.n_actions)
+        self._idle = 0
+        self._take_present(now)
+        for i in np.flatnonzero(now.present):
+            self._see(now, int(i), observations, infos, ended=False)
+        return now
+
+    def step(self, now: Moment, actions: Ints) -> Moment:
+        """Send every present agent's action: its own choice, or while it waits the last one.
+
+        :param now: what the last call returned
+        :param actions: (n_agents,) in 0 .. n_actions - 1, read for the agents that act
+        :raises ValueError: if anything is not what PettingZoo's API and the spaces say
+        """
+        np.copyto(self.last, actions, where=now.acting)
+        allowed = now.masks[np.arange(len(self.agents)), self.last]
+        self.last[~allowed] = now.masks[~allowed].argmax(axis=1)
+        joint = {agent: int(self.last[self._index[agent]]) + self._first[self._index[agent]] for agent in self._order}
+        answer = self._dicts("step", self.env.step(joint), STEP)
+        after = Moment.empty(len(self.agents), self.n_actions)
+        self._take_present(after)
+        for i in range(len(self.agents)):
+            self._take_agent(now, after, i, answer)
+        self._idle = 0 if after.seen.any() or not self._order else self._idle + 1
+        if self._idle >= IDLE:
+            raise ValueError(
+                f"{self._name} gave no observation of anybody in {IDLE} steps, and env.agents is {self._order}: nobody "
+                "can act. Give observations, or take the agents out of env.agents."
+            )
+        return after
+
+    def _take_agent(self, now: Moment, after: Moment, i: int, answer: list[Mapping[Any, Any]]) -> None:
+        observations, rewards, terminations, truncations, infos = answer
+        agent = self.agents[i]
+        reward = reward_of(agent, rewards[agent]) if agent in rewards else None
+        if not (now.present[i] or after.present[i]):
+            if reward:
+                raise ValueError(
+                    f"agent {agent!r}: the reward {reward} came after it had left. Pay it in the step in which it acts "
+                    "for the last time, or keep it in env.agents."
+                )
+            return
+        after.terminated[i] = flag_of(agent, "terminated", terminations.get(agent, False))
+        after.left[i] = flag_of(agent, "truncated", truncations.get(agent, False)) or after.terminated[i]
+        if after.left[i] and after.present[i]:
+            raise ValueError(
+                f"agent {agent!r} is terminated or truncated, but still in env.agents. Take agents that end out of it "
+                "(PettingZoo's API), or report False as long as an agent goes on."
+            )
+        if reward is None and now.acting[i] and (agent in observations or after.terminated[i]):
+            raise ValueError(
+                f"agent {agent!r} acted and has no reward. Give each agent that acts one, 0 if it is none."
+            )
+        after.rewards[i] = reward or 0.0
+        self._see(after, i, observations, infos, ended=bool(after.left[i]))
+        if not after.present[i] and agent not in terminations and agent not in truncations:
+            after.seen[i] = False  # gone without a word: whether that state has a future is not known
+
+    def _see(
+        self, after: Moment, i: int, observations: Mapping[Any, Any], infos: Mapping[Any, Any], ended: bool
+    ) -> None:
+        """Fill in the state and the mask of one agent, if it is seen."""
+        agent, view = self.agents[i], self.views[i]
+        given = agent in observations and not (ended and observations[agent] is None)
+        if not given and not after.present[i]:
+            return
+        mask = self._told_mask(agent, infos)
+        if given:
+            observation, own = view.split(observations[agent])
+            after.states[i] = view.state(observation)
+            after.seen[i] = not after.terminated[i]
+            mask = mask if own is None else own
+        if mask is None or after.terminated[i]:
+            return
+        self.masked = True
+        found = mask_of(agent, mask, self.n_actions)
+        if found.any():
+            after.masks[i] = found
+        elif given and not ended:
+            raise ValueError(
+                f"agent {agent!r}: its action_mask allows no action. Allow one, or leave out its observation while it "
+                "waits."
+            )
+        else:
+            after.seen[i] = False
+
+    def _told_mask(self, agent: Any, infos: Mapping[Any, Any]) -> Any:
+        info = infos.get(agent)
+        if info is None:
+            return None
+        if not isinstance(info, Mapping):
+            raise ValueError(f"agent {agent!r}: its info is {info!r} ({type(info).__name__}): expected a dict.")
+        return info.get(MASK)
+
+    def _take_present(self, now: Moment) -> None:
+        """Read ``env.agents``."""
+        try:
+            self._order = list(self.env.agents)
+        except (AttributeError, TypeError) as error:
+            raise ValueError(
+                f"{self._name}.agents is no list: set self.agents to the agents that take part now, in reset() and in "
+                "step()."
+            ) from error
+        for agent in self._order:
+            now.present[self._known(agent, "env.agents")] = True
+        if len(set(self._order)) != len(self._order):
+            raise ValueError(f"{self._name}.agents is {self._order}: each agent once.")
+
+    def _known(self, agent: Any, where: str) -> int:
+        try:
+            return self._index[agent]
+        except (KeyError, TypeError):
+            raise ValueError(
+                f"{where} of {self._name} holds {agent!r}, which is not in its possible_agents {list(self.agents)}."
+            ) from None
+
+    def _dicts(self, method: str, answer: Any, names: tuple[str, ...]) -> list[Mapping[Any, Any]]:
+        """The dicts that reset() or step() returned."""
+        right = isinstance(answer, tuple | list) and len(answer) == len(names)
+        if not right or not all(isinstance(part, Mapping) for part in answer):
+            kinds = (
+                [type(part).__name__ for part in answer] if isinstance(answer, tuple | list) else type(answer).__name__
+            )
+            raise ValueError(
+                f"{self._name}.{method}() returned {kinds}: expected the {len(names)} dicts ({', '.join(names)}) of "
+                "PettingZoo's API since 1.23."
+            )
+        for name, part in zip(names, answer, strict=True):
+            for agent in part if name != "infos" else ():
+                self._known(agent, name)
+        return list(answer)
+
+    def _given_spaces(self) -> list[tuple[Any, Any]]:
+        return [(self.env.observation_space(agent), self.env.action_space(agent)) for agent in self.agents]
+
+    def _check_spaces(self) -> None:
+        """Tables are as large as the spaces were at first."""
+        for agent, now, first in zip(self.agents, self._given_spaces(), self._spaces, strict=True):
+            for found, known in zip(now, first, strict=True):
+                if found is not known and found != known:
+                    raise ValueError(
+                        f"agent {agent!r}: its space was {known} and is now {found}. A space must stay the same."
+                    )
