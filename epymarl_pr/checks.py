@@ -1,28 +1,28 @@
 """Is everything there that a run needs? Asked before it starts: EPyMARL's own answer would be a stack trace, or none.
 
-Its parallel runner waits for ever for a worker that died while it built its environment.
+No environment is made for it: some can be started once per process or machine, and some keep state in their module.
+What only an environment can tell is told by the run's own (:mod:`epymarl_pr.guarded_env`).
 """
 
 from __future__ import annotations
 
 import importlib.util
-import random
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from epymarl_pr import smax, starcraft
+from epymarl_pr import options, smax, starcraft
 from epymarl_pr.errors import UsageError
 from marl_pr_common.envs.smax_maps import PREFIX
 
 INSTALL = "pip install 'marl-pr[epymarl]'"
 PACKAGES = ("sacred", "gymnasium", "pettingzoo")
 RUNNERS = ("episode", "parallel", "vectorised")
+ONE_REWARD = ("coma_learner", "qtran_learner")
+MIXERS = ("vdn", "qmix")
+"""Learners, and mixers of ``q_learner``, that learn from one reward for the team: EPyMARL's own check goes by the
+learner's name, and so does not know ours."""
 LARGEST_SEED = 2**31
 """Workers add their number to it, and NumPy's global generator takes 32 bits."""
-TRIED = ("gymma", "smaclite")
-"""Environments that are built once before the run; the others start a game of their own for it."""
 
 
 def packages() -> None:
@@ -72,21 +72,86 @@ def run_dir(config: Mapping[str, Any]) -> None:
 
 
 def environment(config: Mapping[str, Any]) -> None:
-    """Build the run's environment once and close it again.
+    """Whether the run's environment can be made, as far as its settings and the installed packages tell.
 
     :param config: the whole configuration of the run
-    :raises UsageError: if it can't be built; the message names ``env_args.key`` and says what to do
+    :raises UsageError: naming the setting and what to do
     """
     name = config.get("env")
     seed(config)
     runner(config)
+    rewards(config)
     if name == smax.NAME:
         smax.check(config)
     starcraft.check(config)
-    if name in TRIED:
-        with _generators_untouched():
-            built = build(config)
-            built.close()
+    task(config)
+
+
+def task(config: Mapping[str, Any]) -> None:
+    """Whether a task is named, by the setting that its kind of environment has.
+
+    :raises UsageError: if not
+    """
+    arguments = config.get("env_args") or {}
+    label = "key" if "key" in arguments else "map_name"
+    if arguments.get(label) is None:
+        raise UsageError(f"env_args.{label} is missing: ... with env_args.{label}=ENVIRONMENT")
+    name = str(arguments[label])
+    if name.startswith(PREFIX):
+        battle = f"--env-config={smax.NAME} with env_args.map_name={name.removeprefix(PREFIX)}"
+        raise UsageError(f"env_args.{label}={name}: in EPyMARL that is {battle}")
+
+
+def rewards(config: Mapping[str, Any]) -> None:
+    """Whether the learner takes the rewards that it is to be given.
+
+    :raises UsageError: if not
+    """
+    if config.get("common_reward", True):
+        scale = config.get("reward_scalarisation", "sum")
+        if scale not in ("sum", "mean"):
+            raise UsageError(f"reward_scalarisation: {scale} is not known: expected sum or mean.")
+        return
+    learner = options.host_learner(config.get("learner"))
+    mixed = learner == "q_learner" and config.get("mixer") in MIXERS
+    if mixed or learner in ONE_REWARD:
+        raise UsageError(
+            f"common_reward=False with --config={config.get('name')}: it learns from one reward for the team. Use "
+            "common_reward=True, or an algorithm with one reward per agent, such as iql, mappo or maddpg."
+        )
+
+
+def replay(config: Mapping[str, Any]) -> None:
+    """Whether the replay buffer can ever give a batch; EPyMARL would run to the end without a single update.
+
+    :raises UsageError: if not
+    """
+    size, batch = config.get("buffer_size"), config.get("batch_size")
+    for key, value in (("buffer_size", size), ("batch_size", batch)):
+        if type(value) is not int or value < 1:
+            raise UsageError(f"{key}={value}: expected a number of episodes >= 1.")
+    trains = not (config.get("evaluate") or config.get("save_replay"))
+    if trains and size < batch:  # type: ignore[operator]
+        raise UsageError(
+            f"buffer_size={size} with batch_size={batch}: the buffer never holds a batch, so that nothing would be "
+            f"learned. Use buffer_size={batch} or more."
+        )
+
+
+def logs(config: Mapping[str, Any]) -> None:
+    """Whether Weights & Biases can be logged to, if it is to be.
+
+    :raises UsageError: if not
+    """
+    if not config.get("use_wandb"):
+        return
+    if importlib.util.find_spec("wandb") is None:
+        raise UsageError("use_wandb=True: the package wandb is not installed: pip install wandb")
+    for key in ("wandb_team", "wandb_project"):
+        if not config.get(key):
+            raise UsageError(f"use_wandb=True without {key}: ... with {key}=NAME")
+    if config.get("wandb_mode") not in ("offline", "online"):
+        raise UsageError(f"wandb_mode={config.get('wandb_mode')}: expected offline or online.")
 
 
 def seed(config: Mapping[str, Any]) -> None:
@@ -141,57 +206,3 @@ def _simulated(config: Mapping[str, Any]) -> None:
         )
     if config.get("render"):
         raise UsageError("runner=vectorised with render=True: it draws nothing. Film the team: epymarl_pr.render.")
-
-
-def build(config: Mapping[str, Any]) -> Any:
-    """EPyMARL's own environment object.
-
-    :raises UsageError: if it can't be built
-    """
-    arguments = config.get("env_args") or {}
-    label = "key" if "key" in arguments else "map_name"
-    if arguments.get(label) is None:
-        raise UsageError(f"env_args.{label} is missing: ... with env_args.{label}=ENVIRONMENT")
-    name = str(arguments[label])
-    if name.startswith(PREFIX):
-        battle = f"--env-config={smax.NAME} with env_args.map_name={name.removeprefix(PREFIX)}"
-        raise UsageError(f"env_args.{label}={name}: in EPyMARL that is {battle}")
-    rewards = {key: config[key] for key in ("common_reward", "reward_scalarisation")}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the run will say it again
-            from envs import REGISTRY
-
-            return REGISTRY[config["env"]](**{**arguments, "seed": config.get("seed") or 0, **rewards})
-    except Exception as error:  # whatever a third party's environment raises
-        raise UsageError(_refusal(f"env_args.{label}={arguments[label]}", arguments, error)) from error
-
-
-def _refusal(what: str, arguments: Mapping[str, Any], error: Exception) -> str:
-    from gymnasium.error import NameNotFound, NamespaceNotFound, VersionNotFound
-
-    reason = str(error).strip().rstrip(".") or type(error).__name__
-    if isinstance(error, (NameNotFound, NamespaceNotFound, VersionNotFound)):
-        return (
-            f"{what}: {reason}. Ids that a package registers are written PACKAGE:ID, such as "
-            "env_args.key=lbforaging:Foraging-8x8-2p-3f-v3 or epymarl_pr:pp-3-v0; that package must be installed."
-        )
-    if isinstance(error, ModuleNotFoundError):
-        return f"{what}: {reason}. Install the package that holds this environment, or correct its name."
-    others = ", ".join(f"{key}={value}" for key, value in arguments.items() if key not in ("key", "map_name", "seed"))
-    return f"{what} can't be built with {others}: {reason}. Change that setting: ... with env_args.NAME=VALUE"
-
-
-@contextmanager
-def _generators_untouched() -> Iterator[None]:
-    """Environments may seed or use the global generators, from which sacred draws the seed of a run without one."""
-    import numpy as np
-    import torch as th
-
-    states = random.getstate(), np.random.get_state(), th.get_rng_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-        th.set_rng_state(states[2])

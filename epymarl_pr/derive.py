@@ -93,12 +93,34 @@ def environment(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict
     host_args = config.get("env_args") or {}
     added = env_args(given.get("env_args.key", host_args.get("key")))
     if not added:
-        return None
+        more = _further_arguments(given, host_args) if config.get("env") == GYMMA else {}
+        return {**config, "env_args": merged(host_args, more)} if more else None
     # the environment's own limit follows the one that the user gives, as in any other environment of EPyMARL
     limit = given.get("env_args.time_limit", added["time_limit"])
     arguments = {**host_args, **added, "max_cycles": limit}
     _known_arguments(given, arguments, str(given.get("env_args.key", host_args.get("key"))))
     return {**config, "env_args": arguments}
+
+
+def _further_arguments(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings for the environment itself, which EPyMARL's wrapper hands on to it.
+
+    :param given: what the command line sets, dotted names and values
+    :param known: settings that the file names
+    :raises UsageError: for what is a setting of the run, or a misspelt one of the wrapper
+    """
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        name = key.removeprefix("env_args.")
+        if not key.startswith("env_args.") or name.partition(".")[0] in known:
+            continue
+        if name in OF_THE_RUN:
+            raise UsageError(f"{key}={value}: that is a setting of the run: ... with {name}={value}")
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+        if close:
+            raise UsageError(f"{key}={value}: EPyMARL's gymma has no such setting. Did you mean env_args.{close[0]}?")
+        found[name] = value
+    return found
 
 
 def _known_arguments(given: Mapping[str, Any], known: Mapping[str, Any], what: str) -> None:
@@ -128,6 +150,11 @@ FLAGS: dict[str, tuple[Callable[[Checkout, str, Mapping[str, Any]], dict[str, An
     "--env-config": (environment, "envs"),
 }
 """Flag of EPyMARL's ``main.py`` -> how its configuration is derived, and the checkout's folder of such files."""
+
+
+GYMMA = "gymma"
+OF_THE_RUN = ("seed", "common_reward", "reward_scalarisation")
+"""What EPyMARL adds to an environment's arguments itself."""
 
 
 def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,9 +193,15 @@ def write(config: Mapping[str, Any], folder: Path, name: str) -> str:
     ``main.py`` joins it to its own folder with ``os.path.join``, in which an absolute path wins.
     """
     file = folder / f"{name}.yaml"
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}
-    file.write_text(yaml.safe_dump(plain, sort_keys=False))
+    file.write_text(yaml.safe_dump(_plain(config), sort_keys=False))
     return str(file.with_suffix(""))
+
+
+def _plain(value: Any) -> Any:
+    """The same with lists and dicts alone, as YAML writes them."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _unknown(flag: str, name: str, folder: Path, learners: Mapping[str, str] | tuple[()]) -> str:

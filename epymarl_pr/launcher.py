@@ -2,8 +2,9 @@
 
 find the checkout; put the stand-ins in place                (locate, compat)
 derive X_pr from the checkout's X.yaml, check the pr_* keys  (derive, options)
-build the environment once, to see whether it can be         (checks)
+look at the settings, and at what is to be loaded            (settings, checks, checkpoints)
 add the reciprocal learners to EPyMARL's registry            (register)
+have environments and workers say why they fail              (guarded_env, workers)
 run the checkout's own src/main.py
 """
 
@@ -12,16 +13,18 @@ from __future__ import annotations
 import importlib.util
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from epymarl_pr import checks, compat, derive, locate, options, run_dir, transfer
-from epymarl_pr.errors import UsageError
+from epymarl_pr import checkpoints, checks, compat, derive, locate, options, run_dir, settings, transfer
+from epymarl_pr.errors import EXIT_CODE, Ended, UsageError, exit_code
 from marl_pr_common.run_guard import end_with_parent
 
 USAGE = """\
@@ -76,7 +79,7 @@ def main(argv: Sequence[str], namespace: dict[str, Any]) -> None:
             sys.stdout.write("".join(f"{key}: {value}\n" for key, value in transfer.defaults(kind).items()))
         return
     end_with_parent()
-    with one_message("epymarl_pr"), tempfile.TemporaryDirectory(prefix="epymarl_pr_") as folder:
+    with one_message("epymarl_pr"), ended_in_order(), tempfile.TemporaryDirectory(prefix="epymarl_pr_") as folder:
         prepared = prepare(argv, Path(folder))
         run_main(prepared, namespace)
 
@@ -91,9 +94,32 @@ def one_message(program: str) -> Iterator[None]:
         yield
     except UsageError as error:
         sys.stderr.write(f"{program}: {error}\n")
-        raise SystemExit(2) from None
+        raise SystemExit(EXIT_CODE) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except SystemExit as end:
+        code = exit_code(end.__context__)  # sacred has printed the message, and exits with 1
+        if code is None:
+            raise
+        raise SystemExit(code) from None
+
+
+@contextmanager
+def ended_in_order() -> Iterator[None]:
+    """SIGTERM ends the program as an exit does: its workers end, and what is temporary is removed."""
+
+    def end(number: int, frame: object) -> None:
+        raise Ended(128 + number)
+
+    ours = threading.current_thread() is threading.main_thread()
+    ours = ours and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def enter(arguments: list[str]) -> locate.Checkout:
@@ -123,7 +149,7 @@ def prepare(argv: Sequence[str], folder: Path) -> Prepared:
     checkout = enter(arguments)
     names = {flag: take(arguments, flag) for flag in derive.FLAGS}
     checks.separator(arguments)
-    given = updates(arguments)
+    given = settings.given(arguments)
     layers = {}
     for flag, (derived, folder_name) in derive.FLAGS.items():
         name = names[flag]
@@ -133,9 +159,14 @@ def prepare(argv: Sequence[str], folder: Path) -> Prepared:
         layers[flag] = config or derive.read(checkout.src / "config" / folder_name / f"{name}.yaml")
         arguments.insert(0, f"{flag}={derive.write(config, folder, name) if config else name}")
     default = derive.read(checkout.src / "config" / "default.yaml")
-    config = derive.merged(default, layers["--env-config"], layers["--config"], given)
+    base = derive.merged(default, layers["--env-config"], layers["--config"])
+    settings.check(given, base, f"--config={names['--config']} --env-config={names['--env-config']}")
+    config = derive.merged(base, given)
     checks.full_checkpoint(config)
+    checks.replay(config)
+    checks.logs(config)
     checks.environment(config)
+    checkpoints.check(config)
     if results is None:
         return Prepared(checkout, arguments, config)
     checks.run_dir(config)
@@ -153,6 +184,7 @@ def run_main(prepared: Prepared, namespace: dict[str, Any]) -> None:
     register.learners()
     register.environments()
     register.runners()
+    register.guards(prepared.config)
     file = prepared.checkout.src / "main.py"
     sys.argv = [str(file), *prepared.arguments]
     namespace["__file__"] = str(file)
@@ -192,24 +224,6 @@ def take(arguments: list[str], flag: str) -> str | None:
             return arguments.pop(index)
         raise UsageError(f"{flag} needs a value: {flag}=VALUE.")
     return None
-
-
-def updates(arguments: Sequence[str]) -> dict[str, Any]:
-    """What stands after ``with``, read as sacred reads it: ``key=value``, and files of settings.
-
-    :return: dotted names and values
-    """
-    from sacred import arg_parser, utils
-    from sacred.config import load_config_file
-
-    if "with" not in arguments:
-        return {}
-    changes, files = arg_parser.get_config_updates(list(arguments)[list(arguments).index("with") + 1 :])  # type: ignore[no-untyped-call]
-    found: dict[str, Any] = {}
-    loaded = [load_config_file(name) for name in files if Path(name).is_file()]  # type: ignore[no-untyped-call]
-    for settings in [*loaded, changes]:
-        found.update(utils.iterate_flattened(settings))  # type: ignore[no-untyped-call]
-    return found
 
 
 def start_method(name: str | None) -> None:

@@ -97,9 +97,7 @@ def check_learner(options: Options, args: Any) -> None:
     :param args: EPyMARL's arguments, with ``learner`` and what that learner reads
     :raises UsageError: naming the key, the learner and what it takes
     """
-    learner = str(args.learner)
-    for prefix in LEARNER_PREFIXES:
-        learner = learner.removeprefix(prefix)
+    learner = host_learner(args.learner)
     on_policy = learner in ("ppo_learner", "actor_critic_learner")
     maddpg = learner == "maddpg_learner"
     allowed = ("auto", "V", "A") if on_policy else ("auto", "Q")
@@ -127,6 +125,14 @@ def check_learner(options: Options, args: Any) -> None:
             f"pr_observation_masks with {learner} ({critic}): its critic sees the state, not one agent's observation. "
             "Masks are for q_learner and the critics ac_critic, ac_critic_ns."
         )
+
+
+def host_learner(learner: object) -> str:
+    """EPyMARL's name of the learner that one of ours is made of."""
+    name = str(learner)
+    for prefix in LEARNER_PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
 
 
 def _check_own_critics(options: Options, learner: str) -> None:

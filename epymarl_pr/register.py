@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
+from typing import Any
+
 from epymarl_pr import transfer
 
 
@@ -57,3 +61,24 @@ def runners() -> None:
     from epymarl_pr.vectorised import VectorisedRunner
 
     REGISTRY["vectorised"] = VectorisedRunner
+
+
+def guards(config: Mapping[str, Any]) -> None:
+    """Have environments, workers and learners say in one message why they fail.
+
+    :param config: the whole configuration of the run
+    """
+    from envs import REGISTRY as ENVIRONMENTS
+    from learners import REGISTRY as LEARNERS
+
+    from epymarl_pr import workers
+    from epymarl_pr.guarded_env import GuardedFactory, Uses
+    from epymarl_pr.guarded_learner import guarded
+
+    listens = bool(config.get("pr_kappa")) and not config.get("pr_own_critics")
+    uses = Uses(bool(config.get("render")), listens and config.get("pr_peers") != "matrix")
+    for name, make in list(ENVIRONMENTS.items()):
+        ENVIRONMENTS[name] = GuardedFactory(getattr(make, "make", make), uses)
+    for name, learner in list(LEARNERS.items()):
+        LEARNERS[name] = functools.partial(guarded, learner)
+    workers.install()

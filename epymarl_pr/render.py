@@ -119,7 +119,6 @@ def main(argv: Sequence[str], namespace: dict[str, Any]) -> None:
         check(prepared.config)
         film = Film()
         film.install()
-        try_out(film, prepared.config)
         launcher.run_main(prepared, namespace)
         film.write(file, fps or film.fps or FPS)
     sys.stdout.write(f"{file}: {episodes} episode{'s' * (episodes > 1)}, {len(film.frames)} frames\n")
@@ -134,34 +133,12 @@ def evaluation(arguments: Sequence[str], episodes: int) -> list[str]:
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Whether there is a gymma environment and a trained team.
+    """Whether there is a gymma environment; what is saved, the launcher has looked for.
 
     :raises UsageError: if not
     """
     if config["env"] != "gymma":
         raise UsageError(f"env={config['env']} can't be filmed; gymma environments can.")
-    path = str(config["checkpoint_path"])
-    if not path:
-        raise UsageError(
-            "checkpoint_path is missing: ... with checkpoint_path=FOLDER, the one that holds saved models."
-        )
-    folder = Path(path)
-    if not folder.is_dir() or not any(item.name.isdigit() and item.is_dir() for item in folder.iterdir()):
-        raise UsageError(
-            f"checkpoint_path={path}: expected a folder with saved models in folders named by their step, such as "
-            "10050. Train with save_model=True; they are in results/models/ of the folder where the run was started."
-        )
-
-
-def try_out(film: Film, config: Mapping[str, Any]) -> None:
-    """One frame, before the run starts; the generators are seeded after it.
-
-    :raises UsageError: if the environment gives none
-    """
-    env = checks.build(config)
-    env.reset()
-    env.close()
-    film.frames.clear()
 
 
 def output(name: str | None) -> Path:

@@ -13,17 +13,14 @@ from __future__ import annotations
 import ast
 import functools
 import os
-import signal
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
 from epymarl_pr.errors import UsageError
-from marl_pr_common.run_guard import PARENT, end_with_parent
 from marl_pr_common.status import StatusReporter
 
 VARIABLE = "results_path"
@@ -75,11 +72,7 @@ class Clock:
         self._before, self.updates = (state["wall_time"], state["cpu_time"]), state["updates"]
 
     def make_runner(self, make: Any, args: Any, logger: Any) -> Any:
-        """One of EPyMARL's runners; its workers do not outlive this process."""
-        from envs import REGISTRY
-
-        if args.env in REGISTRY:
-            REGISTRY[args.env] = functools.partial(tied, REGISTRY[args.env], os.getpid())
+        """One of EPyMARL's runners."""
         runner = make(args=args, logger=logger)
         runner.run = functools.partial(self._run, runner.run, runner, logger)
         self._workers = [process.pid for process in getattr(runner, "ps", ())]
@@ -147,7 +140,7 @@ def clock() -> Clock | None:
 
 
 def install(directory: Path) -> Clock:
-    """Time every run of this process; ask for SIGTERM to end it in order, with its workers.
+    """Time every run of this process.
 
     The checkout must be on the import path, and its learners registered.
     """
@@ -159,20 +152,7 @@ def install(directory: Path) -> Clock:
         for name, make in list(registry.items()):
             registry[name] = functools.partial(wrap, make)
     _installed.append(made)
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        # an exit runs what multiprocessing has registered to end its workers, a plain SIGTERM does not
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     return made
-
-
-def tied(make: Callable[..., Any], owner: int, **arguments: Any) -> Any:
-    """An environment; in a worker of process ``owner``, on Linux, it ends with that process."""
-    if os.getpid() != owner and os.getppid() == owner:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        os.environ[PARENT] = str(owner)
-        end_with_parent()
-    return make(**arguments)
 
 
 def cpu_seconds(process: int) -> float:

@@ -1,19 +1,29 @@
 """``python -m epymarl_pr.search``: EPyMARL's ``src/search.py``, whose every run goes through this package's launcher.
 
-The grid, its order and the numbering of its combinations are upstream's. Its ``work`` runs ``python main.py``, which
-knows no ``X_pr`` and needs the checkout's own folder; that one function is exchanged.
+The grid, its order and the numbering of its combinations are upstream's. Exchanged are
+
+    work                    runs ``python main.py``, which knows no ``X_pr`` and needs the checkout's own folder
+    _compute_combinations   values with spaces are quoted, since its commands are cut at spaces
+    multiprocessing.Pool    its processes, and so their runs, end with the search
+
+A run that fails fails the search: the exit code is its own for ``single``, 1 for ``locally``.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import multiprocessing
+import os
+import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
-from types import ModuleType
+from collections.abc import Callable, Sequence
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 from epymarl_pr import launcher, locate
 from epymarl_pr.errors import UsageError
+from marl_pr_common.run_guard import PARENT, sigterm_at_parents_death
 
 USAGE = """\
 python -m epymarl_pr.search run --config=GRID.yaml [--seeds N] [--no-shuffle] locally [--cpus N]
@@ -40,9 +50,17 @@ def main(argv: Sequence[str]) -> None:
         arguments = list(argv)
         checkout = launcher.enter(arguments)  # its place reaches the runs as $EPYMARL_HOME
         search = load(checkout)
-        search.work = work  # type: ignore[attr-defined]
+        codes: list[int] = []
+        exchange(search, codes)
         try:
             search.cli.main(args=arguments, prog_name="python -m epymarl_pr.search")
+        except SystemExit as end:
+            failed = [code for code in codes if code]
+            if end.code or not failed:
+                raise
+            if len(codes) > 1:
+                sys.stderr.write(f"epymarl_pr.search: {len(failed)} of {len(codes)} runs failed.\n")
+            raise SystemExit(shell_code(failed[0]) if len(codes) == 1 else 1) from None
         except KeyError as error:
             if error.args[0] not in SECTIONS:
                 raise
@@ -66,13 +84,45 @@ def load(checkout: locate.Checkout) -> ModuleType:
     return module
 
 
+def exchange(search: ModuleType, codes: list[int]) -> None:
+    """Put this module's functions into upstream's.
+
+    :param codes: gets the exit code of every run
+    """
+    combinations: Callable[..., list[list[str]]] = search._compute_combinations
+
+    def quoted(*arguments: Any) -> list[list[str]]:
+        return [[quote(setting) for setting in found] for found in combinations(*arguments)]
+
+    def single(command: str) -> int:
+        codes.append(work(command))
+        return codes[-1]
+
+    def pool(processes: int) -> SimpleNamespace:
+        inner = multiprocessing.Pool(processes, initializer=sigterm_at_parents_death)
+
+        def run_all(_: object, commands: Sequence[str]) -> list[int]:
+            codes[:] = inner.map(work, commands, chunksize=1)
+            return codes
+
+        return SimpleNamespace(map=run_all)
+
+    search.__dict__.update(_compute_combinations=quoted, work=single, multiprocessing=SimpleNamespace(Pool=pool))
+
+
+def quote(setting: str) -> str:
+    """``key=value`` as one word of a command; flags keep their dashes in front."""
+    key, equals, value = setting.partition("=")
+    return f"{key}{equals}{shlex.quote(value)}" if equals else shlex.quote(setting)
+
+
 def work(command: str) -> int:
     """Run one combination in a process of its own; a pool of processes imports this function by its name.
 
     :param command: "python main.py" and the arguments, as ``search.py`` writes them
     :return: the exit code
     """
-    return subprocess.call(command_of(command))
+    return subprocess.call(command_of(command), env={**os.environ, PARENT: str(os.getpid())})
 
 
 def command_of(command: str) -> list[str]:
@@ -80,10 +130,15 @@ def command_of(command: str) -> list[str]:
 
     :raises UsageError: if it does not start with "python main.py"
     """
-    program, script, *arguments = command.split(" ")
+    program, script, *arguments = shlex.split(command)
     if (program, script) != ("python", "main.py"):
         raise UsageError(f"search.py of this checkout runs {command!r}, expected 'python main.py ...'.")
-    return [sys.executable, "-m", "epymarl_pr", *(argument for argument in arguments if argument)]
+    return [sys.executable, "-m", "epymarl_pr", *arguments]
+
+
+def shell_code(code: int) -> int:
+    """The exit code of a run as a shell tells it: 128 and the number of the signal that ended it."""
+    return code if code >= 0 else 128 - code
 
 
 if __name__ == "__main__":

@@ -64,12 +64,18 @@ def end_with_parent() -> None:
     parent = os.environ.pop(PARENT, "")
     if not parent or not sys.platform.startswith("linux"):
         return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    sigterm_at_parents_death()
     if os.getppid() != int(parent):  # it died before the line above
         raise OSError(
             f"The comparison that started this run (process {parent}) has ended, so the run was not begun. "
             "Give the same `marl-pr compare` command again to go on."
         )
+
+
+def sigterm_at_parents_death() -> None:
+    """On Linux, have this process interrupted when the one that made it dies; nothing elsewhere."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
 
 
 def _lock_file(directory: Path) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import multiprocessing
 import os
 import shlex
 import sys
@@ -35,7 +34,6 @@ from epymarl_pr.resume.workers import KEY, ResumableFactory, unknown
 from epymarl_pr.run_dir import clock
 from marl_pr_common import checkpoint
 from marl_pr_common.guards import all_finite
-from marl_pr_common.run_guard import PARENT
 
 FOLDER = "full"
 """Below the run's folder of models; EPyMARL looks at folders with numbers only."""
@@ -68,12 +66,9 @@ class Session:
 
             self.found = find(args)
             states = None if self.found is None else self.found.tree["environments"]
-            if multiprocessing.get_start_method() != "forkserver":  # its workers are another process's children
-                os.environ[PARENT] = str(os.getpid())
             if args.env in REGISTRY:
                 REGISTRY[args.env] = ResumableFactory(REGISTRY[args.env], args.seed, states)
         runner = self._runner = make(args=args, logger=logger)
-        os.environ.pop(PARENT, None)
         runner.run = functools.partial(self._run, runner.run, args)
         return runner
 

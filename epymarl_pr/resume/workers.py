@@ -8,7 +8,6 @@ the environment is made.
 from __future__ import annotations
 
 import multiprocessing
-import signal
 from collections.abc import Callable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
@@ -18,7 +17,6 @@ import torch as th
 
 from marl_pr_common.checkpoint import generator_state, rng_state, set_generator_state, set_rng_state
 from marl_pr_common.delegate import Delegate
-from marl_pr_common.run_guard import end_with_parent
 
 KEY = "pr_environment"
 KNOWN = ("lbforaging.", "mpe2.", "pettingzoo.", "rware.", "marl_pr_common.envs.", "epymarl_pr.")
@@ -49,11 +47,6 @@ class ResumableFactory:
         self.states = states
 
     def __call__(self, **arguments: Any) -> ResumableEnv:
-        if _in_worker():
-            # the parent decides when to end; it saves first
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            end_with_parent()
         env = self.make(**arguments)
         if self.states is not None:
             restore_environment(env, self.states[arguments["seed"] - self.seed])
@@ -62,6 +55,7 @@ class ResumableFactory:
 
 def environment_state(env: Any) -> dict[str, Any]:
     """The generators of an environment, and in a worker the global ones; with the class that they belong to."""
+    env = _bare(env)
     return {
         "class": _innermost(env),
         "generators": {path: generator_state(found) for path, found in generators(env)},
@@ -73,6 +67,7 @@ def restore_environment(env: Any, state: dict[str, Any]) -> None:
     """Put the generators of an environment that was made the same way where they were."""
     if state["global"] is not None and _in_worker():
         set_rng_state(state["global"])
+    env = _bare(env)
     here = dict(generators(env))
     for path, saved in state["generators"].items():
         if path not in here:  # made at its first use
@@ -117,6 +112,13 @@ def _make_generator(env: Any, path: str, saved: dict[str, Any]) -> np.random.Gen
 
 def _member(owner: Any, name: str) -> Any:
     return owner[name] if isinstance(owner, dict) else vars(owner)[name]
+
+
+def _bare(env: Any) -> Any:
+    """EPyMARL's environment inside this package's stand-ins, from which the paths of a checkpoint lead."""
+    while isinstance(env, Delegate):
+        env = env.wrapped
+    return env
 
 
 def _innermost(env: Any) -> str:

@@ -70,6 +70,8 @@ def _plan(task: str, given_settings: str) -> Plan:
     given |= {f"env_args.{_label(checkout, env_name)}": task.removeprefix(f"{env_name}:")}
     config = configuration(checkout, name, env_name, given)
     checks.full_checkpoint(config)
+    checks.replay(config)
+    checks.rewards(config)
     n_agents = probe.n_agents(checkout, config)
     resumable = bool(config.get("pr_full_checkpoint"))
     return Plan(

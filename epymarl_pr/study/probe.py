@@ -11,12 +11,14 @@ import functools
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from epymarl_pr import checks, compat, locate, register
-from epymarl_pr.errors import UsageError
+from epymarl_pr import checks, compat, last_words, locate, register
+from epymarl_pr.errors import UsageError, bare, exit_code
+from epymarl_pr.guarded_env import GuardedFactory, Uses
 from epymarl_pr.study import processes
 
 SECONDS = 300
@@ -35,15 +37,21 @@ def n_agents(checkout: locate.Checkout, config: Mapping[str, Any]) -> int:
 
 @functools.cache
 def _ask(root: str, config: str) -> int:
-    done = subprocess.run(
-        [sys.executable, "-m", "epymarl_pr.study.probe", root],
-        input=config,
-        env=processes.variables(),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory(prefix="epymarl_pr_") as folder:  # cells, too, run in folders of their own
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "epymarl_pr.study.probe", root],
+                input=config,
+                cwd=folder,
+                env=processes.variables(),
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            named = last_words.named(json.loads(config)["env_args"])
+            raise UsageError(f"{named}: the environment was not there after {SECONDS} s.") from None
     found = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
     if done.returncode == 0 and found:
         return int(found[-1].removeprefix(MARK))
@@ -57,14 +65,29 @@ def main(root: str) -> int:
     compat.install(Path(root) / "src")
     register.environments()
     try:
-        checks.environment({**config, "env": None} if config["env"] in checks.TRIED else config)  # built below
-        env = checks.build({**config, "seed": 0})
-    except UsageError as error:
-        sys.stderr.write(f"{error}\n")
+        checks.environment(config)
+        rewards = {key: config[key] for key in ("common_reward", "reward_scalarisation")}
+        env = _make(config["env"])(**{**config["env_args"], "seed": 0, **rewards})
+        found = env.get_env_info()["n_agents"]
+    except Exception as error:
+        if not (isinstance(error, UsageError) or exit_code(error)):
+            raise
+        sys.stderr.write(f"{bare(error)}\n")
         return 2
-    sys.stdout.write(f"{MARK}{env.get_env_info()['n_agents']}\n")
+    sys.stdout.write(f"{MARK}{found}\n")
     env.close()
     return 0
+
+
+def _make(name: str) -> Callable[..., Any]:
+    """EPyMARL's function for an environment."""
+    import envs
+
+    if name == "sc2":
+        envs.register_smac()
+    elif name == "sc2v2":
+        envs.register_smacv2()
+    return GuardedFactory(envs.REGISTRY[name], Uses())
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ def test_upstream_evaluates_our_checkpoint_to_the_same_returns(play: Play) -> No
 def test_a_mistake_found_while_workers_wait_ends_the_run(checkout: Checkout, tmp_path: Path) -> None:
     root = runs.clone(checkout, tmp_path / "epymarl")
     command = runs.command(root, "mappo_ns_pr", LBF, *WORKERS, "pr_peers=random", "pr_n_peers=5")
-    output = runs.run(command, tmp_path / "run", expect=1)
+    output = runs.run(command, tmp_path / "run", expect=2)
     assert "n_peers=5 with n_agents=2" in output.strip().splitlines()[-1]
     assert "Traceback" not in output
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import random
 import subprocess
@@ -12,23 +13,15 @@ import numpy as np
 import pytest
 import torch as th
 
-from epymarl_pr import launcher, locate
+from epymarl_pr import derive, launcher, locate
 from epymarl_pr.errors import UsageError
 from epymarl_pr.locate import Checkout
-from tests.epymarl import runs
+from tests.epymarl import odd_envs, runs
 from tests.events import HANG
 
 PP = ["env_args.key=epymarl_pr:pp-3-v0"]
 CASES: list[tuple[list[str], str]] = [
-    (["--config=mappo_pr", "--env-config=gymma", "with", "env_args.key=Foo-v0"],
-     "env_args.key=Foo-v0: Environment `Foo` doesn't exist.*PACKAGE:ID"),
-    (["--config=mappo_pr", "--env-config=gymma", "with", "env_args.key=nothere:Foo-v0"],
-     "env_args.key=nothere:Foo-v0: No module named 'nothere'.*Install the package"),
-    (["--config=mappo_pr", "--env-config=gymma", "with", "env_args.key=epymarl_pr:pp-3-v7"],
-     "env_args.key=epymarl_pr:pp-3-v7: .*v7"),
     (["--config=mappo_pr", "--env-config=gymma"], "env_args.key is missing"),
-    (["--config=mappo", "--env-config=gymma", "with", *PP, "env_args.prey=fleee"],
-     "env_args.key=epymarl_pr:pp-3-v0 can't be built with .*prey=fleee.*expected one of flee"),
     (["--config=mappo", "--env-config=gymma", "with", *PP, "env_args.speed=3"],
      "env_args.speed=3: epymarl_pr:pp-3-v0 has no such setting. It has .*env_args.prey"),
     (["--config=mappo", "--env-config=gymma", "with", *PP, "env_args.continuous_actions=True"],
@@ -43,8 +36,6 @@ CASES: list[tuple[list[str], str]] = [
      "runner=vectorized: expected one of episode, parallel, vectorised"),
     (["--config=qmix", "--env-config=gymma", "with", *PP, "batch_size_run=True"], "batch_size_run=True: expected"),
     (["--config=qmix", "--env-config=gymma", "with", *PP, "seed=-1"], "seed=-1: expected an integer"),
-    (["--config=mappo", "--env-config=gymma", "with", *PP, "env_args.pretrained_wrapper=Nobody"],
-     "can't be built with .*pretrained_wrapper=Nobody.*no attribute 'Nobody'"),
     (["--config=mappo", "--env-config=gymma", "with", *PP, "reward_scalarisation=max"], "reward_scalarisation: max"),
     (["--config=mappo", "--env-config=smaclite", "with", "env_args.map_name=2s3z"],
      "env=smaclite: the package smaclite is not installed.*pip install"),
@@ -69,6 +60,26 @@ CASES: list[tuple[list[str], str]] = [
      "batch_size_run=3 with runner=episode: .*Use runner=parallel"),
     (["--config=qmix_pr", "--env-config=gymma", "--start-method=thread", "with", *PP],
      "--start-method=thread: expected one of"),
+    (["--config=mappo", "--env-config=gymma", "with", *PP, "env_args.time_limt=5"],
+     "env_args.time_limt=5: epymarl_pr:pp-3-v0 has no such setting"),
+    (["--config=mappo", "--env-config=gymma", "with", "env_args.key=x:Y-v0", "env_args.time_limt=5"],
+     "env_args.time_limt=5: .*Did you mean env_args.time_limit"),
+    (["--config=mappo", "--env-config=gymma", "with", "env_args.key=x:Y-v0", "env_args.common_reward=False"],
+     "that is a setting of the run: ... with common_reward=False"),
+    (["--config=qmix", "--env-config=gymma", "with", *PP, "lrr=0.1"], "lrr=0.1: .* no such setting. Did you mean lr"),
+    (["--config=qmix", "--env-config=gymma", "with", *PP, "t_max=many"], "t_max=many: expected a number"),
+    (["--config=qmix", "--env-config=gymma", "with", *PP, "common_reward=false"],
+     "common_reward=false: expected True or False"),
+    *[([f"--config={name}", "--env-config=gymma", "with", *PP, "common_reward=False"],
+       f"common_reward=False with --config={name}: .*Use common_reward=True")
+      for name in ("qmix", "qmix_pr", "vdn_ns_pr")],
+    (["--config=qmix_pr", "--env-config=gymma", "with", *PP, "buffer_size=4"],
+     "buffer_size=4 with batch_size=32: .*Use buffer_size=32"),
+    (["--config=qmix_pr", "--env-config=gymma", "with", *PP, "use_wandb=True"],
+     "use_wandb=True: the package wandb is not installed" if importlib.util.find_spec("wandb") is None
+     else "use_wandb=True without wandb_team"),
+    (["--config=qmix_pr", "--env-config=gymma", "with", *PP, "evaluate=True"], "evaluate=True needs trained networks"),
+    (["--config=qmix", "--env-config=gymma", "with", *PP, "save_replay=True"], "save_replay=True needs trained"),
 ]  # fmt: skip
 
 
@@ -84,43 +95,83 @@ def test_one_message(checkout: Checkout, tmp_path: Path, arguments: list[str], m
         launcher.prepare([f"--epymarl-dir={checkout.root}", *arguments], tmp_path)
 
 
-def test_a_prey_that_is_not_there(checkout: Checkout, tmp_path: Path) -> None:
-    runs.clone(checkout, tmp_path / "epymarl")
-    (tmp_path / "epymarl" / "src" / "envs" / "pretrained" / "prey_params.pt").unlink()
-    command = ["--config=mappo_pr", "--env-config=gymma", "with", *PP, "env_args.prey=pretrained"]
-    with pytest.raises(UsageError, match=r"can't be built with .*prey=pretrained.*prey_params\.pt"):
-        launcher.prepare([f"--epymarl-dir={tmp_path / 'epymarl'}", *command], tmp_path)
-
-
 def test_settings_of_a_file_are_checked_too(checkout: Checkout, tmp_path: Path) -> None:
-    (tmp_path / "own.yaml").write_text("env_args: {key: epymarl_pr:pp-3-v0, prey: tame}\npr_rho: 2\n")
+    (tmp_path / "own.yaml").write_text("env_args: {key: epymarl_pr:pp-3-v0, prey: random}\nbuffer_size: 2\npr_rho: 2\n")
     command = [f"--epymarl-dir={checkout.root}", "--config=qmix_pr", "--env-config=gymma", "with"]
-    with pytest.raises(UsageError, match="prey=tame"):
+    with pytest.raises(UsageError, match="buffer_size=2 with batch_size=32"):
         launcher.prepare([*command, str(tmp_path / "own.yaml")], tmp_path)
-    prepared = launcher.prepare([*command, str(tmp_path / "own.yaml"), "env_args.prey=random"], tmp_path)
+    prepared = launcher.prepare([*command, str(tmp_path / "own.yaml"), "batch_size=1"], tmp_path)
     assert prepared.config["pr_rho"] == 2
     assert prepared.config["env_args"]["prey"] == "random"
 
 
-def test_the_environment_that_is_tried_leaves_the_generators_alone(checkout: Checkout, tmp_path: Path) -> None:
-    (tmp_path / "greedy_env.py").write_text(
-        "import random, gymnasium, numpy as np, torch as th\n"
-        "from epymarl_pr.environments import TeamEnv\n"
-        "class Greedy(TeamEnv):\n"
-        "    def seed(self, seed=None):\n"
-        "        np.random.seed(3); random.seed(3); th.manual_seed(3)\n"
-        "gymnasium.register('Greedy-v0', entry_point=Greedy, kwargs={'name': 'PredatorPrey-3'},\n"
-        "                   disable_env_checker=True, order_enforce=False)\n"
-    )
-    sys.path.insert(0, str(tmp_path))
+def test_no_environment_is_made_and_no_generator_moved(
+    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(odd_envs.Plain, "made", 0)
     before = random.getstate(), np.random.get_state()[1].tobytes(), th.get_rng_state().numpy().tobytes()
-    try:
-        command = ["--config=qmix", "--env-config=gymma", "with", "env_args.key=greedy_env:Greedy-v0"]
-        launcher.prepare([f"--epymarl-dir={checkout.root}", *command], tmp_path)
-        assert "greedy_env" in sys.modules
-    finally:
-        sys.path.remove(str(tmp_path))
+    command = ["--config=qmix_pr", "--env-config=gymma", "with", "env_args.key=tests.epymarl.odd_envs:Plain-v0"]
+    launcher.prepare([f"--epymarl-dir={checkout.root}", *command], tmp_path)
+    assert odd_envs.Plain.made == 0
     assert (random.getstate(), np.random.get_state()[1].tobytes(), th.get_rng_state().numpy().tobytes()) == before
+
+
+def test_further_settings_reach_the_environment(checkout: Checkout, tmp_path: Path) -> None:
+    """Sacred refuses what no file names, so that the file of the run names them."""
+    given = ["env_args.key=pz-mpe-simple-tag-v3", "env_args.num_good=2", "env_args.shape.wide=[1, 2]"]
+    command = ["--config=qmix", "--env-config=gymma", "with", *given]
+    prepared = launcher.prepare([f"--epymarl-dir={checkout.root}", *command], tmp_path)
+    (file,) = [argument.partition("=")[2] for argument in prepared.arguments if argument.startswith("--env-config")]
+    written = derive.read(Path(f"{file}.yaml"))["env_args"]
+    assert {"num_good": 2, "shape": {"wide": [1, 2]}, "time_limit": 100}.items() <= written.items()
+
+
+def saved(folder: Path, *files: str) -> Path:
+    """A folder of saved models of one step."""
+    (folder / "models" / "120").mkdir(parents=True)
+    for name in files:
+        (folder / "models" / "120" / name).touch()
+    return folder / "models"
+
+
+@pytest.mark.parametrize("mode", [[], ["evaluate=True"]])
+@pytest.mark.parametrize(
+    "algorithm, files, settings, message",
+    [
+        ("qmix_pr", [], ["checkpoint_path={0}/nowhere"], "nowhere: expected a folder with saved models"),
+        ("qmix_pr", [], ["checkpoint_path={0}"], "expected a folder with saved models"),
+        ("qmix_pr", [], ["checkpoint_path={0}/models/120"], "models load_step=120"),
+        ("qmix_pr", ["agent.th", "opt.th"], ["checkpoint_path={0}/models"], "120 holds no mixer.th"),
+        ("mappo", ["agent.th"], ["checkpoint_path={0}/models"], "120 holds no critic.th, agent_opt.th"),
+        ("qmix_pr", [], ["checkpoint_path={0}/models", "load_step=last"], "load_step=last: expected a number"),
+        ("qmix_pr", [], ["checkpoint_path={0}/models", "load_step=-1"], "load_step=-1: expected the step"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_that_is_not_there(
+    checkout: Checkout, tmp_path: Path, algorithm: str, files: list[str], settings: list[str], message: str,
+    mode: list[str],
+) -> None:  # fmt: skip
+    saved(tmp_path, *(files or ["agent.th"]))
+    given = [setting.format(tmp_path) for setting in settings]
+    command = [f"--config={algorithm}", "--env-config=gymma", "with", *PP, *mode, *given]
+    with pytest.raises(UsageError, match=message):
+        launcher.prepare([f"--epymarl-dir={checkout.root}", *command], tmp_path)
+
+
+def test_the_nearest_step_is_told(checkout: Checkout, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = saved(tmp_path, "agent.th", "opt.th", "mixer.th")
+    command = ["--config=qmix", "--env-config=gymma", "with", *PP, f"checkpoint_path={path}", "load_step=100"]
+    launcher.prepare([f"--epymarl-dir={checkout.root}", *command], tmp_path)
+    assert "load_step=100: nothing was saved then; EPyMARL takes the nearest, 120" in capsys.readouterr().err
+
+
+def test_a_number_that_yaml_reads_as_text(checkout: Checkout, tmp_path: Path) -> None:
+    root = runs.clone(checkout, tmp_path / "epymarl")
+    file = root / "src" / "config" / "algs" / "qmix.yaml"
+    file.write_text(f"{file.read_text()}\nlr: 5e-4\n")
+    for name in ("qmix", "qmix_pr"):
+        with pytest.raises(UsageError, match=r"lr: 5e-4 in a YAML file is text.*5\.0e-4"):
+            launcher.prepare([f"--epymarl-dir={root}", f"--config={name}", "--env-config=gymma", "with", *PP], tmp_path)
 
 
 def test_another_commit_is_a_warning_not_an_end(

@@ -92,7 +92,11 @@ def test_without_the_package_that_writes_it(
 
 
 def test_it_evaluates_in_one_environment(base: list[str], tmp_path: Path) -> None:
-    prepared = launcher.prepare(render.evaluation([*base, "runner=parallel", "test_nepisode=50"], 3), tmp_path)
+    (tmp_path / "30").mkdir()
+    for name in ("agent.th", "opt.th", "mixer.th"):
+        (tmp_path / "30" / name).touch()
+    given = [*base, "runner=parallel", "test_nepisode=50", f"checkpoint_path={tmp_path}"]
+    prepared = launcher.prepare(render.evaluation(given, 3), tmp_path)
     found = {key: prepared.config[key] for key in ("evaluate", "runner", "batch_size_run", "test_nepisode")}
     assert found == {"evaluate": True, "runner": "episode", "batch_size_run": 1, "test_nepisode": 3}
 

@@ -165,7 +165,7 @@ def test_nothing_to_resume_from(checkout: Checkout, tmp_path: Path, given: str) 
     models = tmp_path / "empty"
     checkpoint.save(models / "full", {"a": 1}, step=25, kind="epymarl_pr")
     settings = given.format(folder=tmp_path / "empty" / "25", models=models).split()
-    printed = runs.run(runs.command(root, "qmix_pr", LBF, *FULL, *settings), tmp_path / "run", expect=1)
+    printed = runs.run(runs.command(root, "qmix_pr", LBF, *FULL, *settings), tmp_path / "run", expect=2)
     assert "Traceback" not in printed
     assert "epymarl_pr: " in printed
     assert str(tmp_path / "empty") in printed
@@ -208,7 +208,7 @@ def test_other_settings_are_told(checkout: Checkout, tmp_path: Path) -> None:
         "lr=0.01": "a run cannot go on with another setting: lr was 0.0005 and is now 0.01",
         "env_args.key=lbforaging:Foraging-6x6-2p-1f-v3": "key was",
     }.items():
-        refused = runs.run([*again, setting], tmp_path / setting.partition("=")[0], expect=1)
+        refused = runs.run([*again, setting], tmp_path / setting.partition("=")[0], expect=2)
         assert "Traceback" not in refused
         assert text in refused
         assert "Resume" in refused

@@ -1,0 +1,59 @@
+"""Whether EPyMARL can act in an environment, by its spaces and sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+WANTED = "EPyMARL wants n_agents, and action_space and observation_space as a Tuple with one space for each agent"
+
+
+def unfit(env: Any) -> str:
+    """Why EPyMARL's gymma can't act in an environment as its spaces say; "" if it can, or wraps it otherwise.
+
+    :param env: EPyMARL's ``GymmaWrapper``, whole or half made
+    """
+    from gymnasium.spaces import Discrete
+
+    inner = getattr(env, "_env", None)
+    if type(env).__name__ not in ("GymmaWrapper", "Filmed") or inner is None:
+        return ""
+    name = type(inner.unwrapped).__name__
+    if not hasattr(inner.unwrapped, "n_agents"):
+        return f"{name} has no attribute n_agents. {WANTED}."
+    found = {}
+    for kind in ("action_space", "observation_space"):
+        space = getattr(inner, kind, None)
+        try:
+            found[kind] = list(space)  # type: ignore[arg-type]
+        except TypeError:
+            return f"{kind} of {name} is {space}. {WANTED}."
+        if len(found[kind]) != inner.unwrapped.n_agents:
+            return f"{kind} of {name} has {len(found[kind])} spaces, n_agents is {inner.unwrapped.n_agents}. {WANTED}."
+    for agent, space in enumerate(found["action_space"]):
+        if not isinstance(space, Discrete):
+            return f"agent {agent} of {name} has the action space {space}: EPyMARL has Discrete actions only."
+        if space.start != 0:
+            return (
+                f"agent {agent} of {name} has the action space {space}, which starts at {space.start}: EPyMARL sends "
+                f"0 to {space.n - 1}. Let it start at 0, and add {space.start} in step()."
+            )
+    return ""
+
+
+def sizes_that_disagree(env: Any) -> str:
+    """What a freshly reset environment gives that is not of the size that it said; "" if all is.
+
+    :param env: one of EPyMARL's ``MultiAgentEnv``
+    """
+    observations, state = env.get_obs(), np.asarray(env.get_state())
+    if len(observations) != env.n_agents:
+        return f"reset() gave {len(observations)} observations for {env.n_agents} agents."
+    size = env.get_state_size()
+    if isinstance(size, (int, np.integer)) and state.size != size:
+        return (
+            f"the state has {state.size} entries, get_state_size() says {size}. (EPyMARL's gymma puts the observations "
+            "together, and takes its size from state_size where an environment has that attribute: leave it out.)"
+        )
+    return ""
