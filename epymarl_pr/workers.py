@@ -49,20 +49,20 @@ class Watched(Delegate):
         try:
             self.wrapped.send(message)
         except OSError as error:
-            raise refused(self._end()) from error
+            raise _over(self._end()) from error
 
     def recv(self) -> Any:
         """:raises SacredError: if the worker has ended, or is ending, with its last words"""
         if self.process is not None and not self.wrapped.poll():
             connection.wait([self.wrapped, self.process.sentinel])
             if not self.wrapped.poll():
-                raise refused(self._end())
+                raise _over(self._end())
         try:
             answer = self.wrapped.recv()
         except (EOFError, OSError) as error:
-            raise refused(self._end()) from error
+            raise _over(self._end()) from error
         if isinstance(answer, LastWords):
-            raise refused(answer.text)
+            raise _over(answer.text)
         return answer
 
     def _end(self) -> str:
@@ -125,6 +125,14 @@ def work(remote: Any, make: Any, what: str) -> None:
         with suppress(OSError):
             remote.send(LastWords(text))
         raise SystemExit(1) from None
+
+
+def _over(text: str) -> Exception:
+    """The end of a run: its other workers end too, since sacred waits for whoever can write to its output."""
+    for pipe in _pipes:
+        if pipe.process is not None and pipe.process.is_alive():
+            pipe.process.terminate()
+    return refused(text)
 
 
 def _signal_name(number: int) -> str:

@@ -140,10 +140,15 @@ def test_a_mistake_found_while_workers_wait_ends_the_run(checkout: Checkout, tmp
     assert "Traceback" not in output
 
 
-def test_ctrl_c_ends_a_run_and_leaves_nothing_behind(checkout: Checkout, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "number, code, settings", [(signal.SIGINT, 130, []), (signal.SIGTERM, 143, ["runner=parallel", "batch_size_run=2"])]
+)
+def test_a_signal_ends_a_run_and_leaves_nothing_behind(
+    checkout: Checkout, tmp_path: Path, number: int, code: int, settings: list[str]
+) -> None:
     root = runs.clone(checkout, tmp_path / "epymarl")
     (tmp_path / "tmp").mkdir()
-    command = runs.command(root, "qmix_pr", LBF, "t_max=1000000")
+    command = runs.command(root, "qmix_pr", LBF, "t_max=1000000", *settings)
     with (tmp_path / "log.txt").open("w") as log:
         process = subprocess.Popen(
             command, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True,
@@ -154,7 +159,12 @@ def test_ctrl_c_ends_a_run_and_leaves_nothing_behind(checkout: Checkout, tmp_pat
         said = (tmp_path / "log.txt").read_text
         wait_for(lambda: "Beginning training" in said(), process, said)
         assert list((tmp_path / "tmp").glob("epymarl_pr_*"))
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(HANG) == 130
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does
+        else:
+            process.send_signal(number)
+        assert process.wait(HANG) == code
+        with pytest.raises(ProcessLookupError):
+            os.killpg(process.pid, 0)  # no worker is left
     assert not list((tmp_path / "tmp").glob("epymarl_pr_*"))
     assert "Traceback" not in (tmp_path / "log.txt").read_text()

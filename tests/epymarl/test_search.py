@@ -92,6 +92,28 @@ def test_the_command_of_upstream_becomes_ours() -> None:
         search.command_of("julia main.jl")
 
 
+def test_values_with_spaces_stay_whole() -> None:
+    settings = ["--config=iql_pr", "env_args.key=a b", "pr_peer_matrix=[[0, 1], [1, 0]]", "label=it's"]
+    command = "python main.py " + " ".join(map(search.quote, settings))
+    assert search.command_of(command)[3:] == settings
+    assert all(search.quote(setting).startswith("--") == setting.startswith("--") for setting in settings)
+
+
+@pytest.mark.parametrize("how, code", [(["single", "0"], 2), (["locally", "--cpus=2"], 1)])
+def test_a_run_that_fails_fails_the_search(grid: Path, how: list[str], code: int) -> None:
+    wrong = {"grid-search": {"--config": ["iql_pr"], "t_max": ["many", "few"]}, "grid-search-groups": {"e": []}}
+    wrong["grid-search-groups"]["e"] = GRID["grid-search-groups"]["env0"]
+    (grid / "grid.yaml").write_text(yaml.safe_dump(wrong))
+    printed = searched(grid, f"--config={grid / 'grid.yaml'}", "--seeds=1", "--no-shuffle", *how, expect=code)
+    assert "epymarl_pr: t_max=many: expected a number" in printed
+    assert ("2 of 2 runs failed" in printed) == (how[0] == "locally")
+    assert "Traceback" not in printed
+
+
+def test_a_run_that_a_signal_ended_has_the_shells_code() -> None:
+    assert [search.shell_code(code) for code in (0, 2, -15)] == [0, 2, 143]
+
+
 def test_without_click(checkout: Checkout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "click", None)
     monkeypatch.setenv(locate.ENVIRONMENT_VARIABLE, os.environ.get(locate.ENVIRONMENT_VARIABLE, "unused"))
