@@ -8,8 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sb3_pr.callbacks import AgentEvalCallback, evaluate_agents
+    from sb3_pr.callbacks import AgentEvalCallback
     from sb3_pr.ddpg import DDPGPR
+    from sb3_pr.evaluation import evaluate_agents
     from sb3_pr.resume import CheckpointCallback, load_checkpoint, save_checkpoint
     from sb3_pr.td3 import TD3PR
 
@@ -28,7 +29,7 @@ _HOMES = {
     "CheckpointCallback": "sb3_pr.resume",
     "DDPGPR": "sb3_pr.ddpg",
     "TD3PR": "sb3_pr.td3",
-    "evaluate_agents": "sb3_pr.callbacks",
+    "evaluate_agents": "sb3_pr.evaluation",
     "load_checkpoint": "sb3_pr.resume",
     "save_checkpoint": "sb3_pr.resume",
 }

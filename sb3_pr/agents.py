@@ -19,19 +19,20 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from marl_pr_common.config import ReciprocityConfig, from_mapping
 from marl_pr_common.reciprocity import Reciprocity
-from sb3_pr import checks, ensemble, finite
+from sb3_pr import checks, ensemble, finite, returns
+from sb3_pr.evaluation import refuse_training_env
 from sb3_pr.extraction import lone_agent
 from sb3_pr.fast import fast_matmul
 from sb3_pr.guards import Watch
-from sb3_pr.logs import best_agent, record_episodes, record_reciprocity
+from sb3_pr.logs import record_episodes, record_reciprocity
 from sb3_pr.persistence import Persistence
 from sb3_pr.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
-from sb3_pr.reciprocal import ActorObjective, ReciprocalTarget, snapshot_of
+from sb3_pr.reciprocal import ActorObjective, CountsUpdates, ReciprocalTarget, snapshot_of
 from sb3_pr.resume.model import continue_learning
-from sb3_pr.vec_env import check_action_space, is_parallel_env, make_columns, parallel_to_vec_env
+from sb3_pr.vec_env import check_action_space, make_columns, own_action_spaces, with_agents_as_columns
 
 
-class MultiAgent(Persistence):
+class MultiAgent(CountsUpdates, Persistence):
     """Mixin in front of ``TD3`` or ``DDPG``; see :class:`sb3_pr.TD3PR` for the parameters."""
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -45,6 +46,10 @@ class MultiAgent(Persistence):
     policy: MlpPolicy
     guards: bool = True  # models saved before there were guards have no value of their own
     own_critics: bool = False  # likewise
+    own_action_spaces: Any = None
+    """Each agent's own bounds, where agents of a PettingZoo environment have different ones."""
+    _running_episodes: Any = ()
+    _count_returns = False
 
     def __init__(
         self,
@@ -83,8 +88,7 @@ class MultiAgent(Persistence):
     @staticmethod
     def _wrap_env(env: Any, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
         """SB3's hook, used by the constructor, ``set_env`` and ``load``: takes PettingZoo environments too."""
-        if is_parallel_env(env):
-            env = parallel_to_vec_env(env)
+        env = with_agents_as_columns(env)
         check_action_space(env.action_space)
         return TD3._wrap_env(env, verbose, monitor_wrapper)
 
@@ -101,6 +105,8 @@ class MultiAgent(Persistence):
         self.policy_kwargs = given
         if self.n_agents > 1:
             self._take_columns()
+            self.own_action_spaces = own_action_spaces(self.env) or self.own_action_spaces
+        returns.tell_policy(self)
         self.watch = Watch(self.n_agents, self.guards)
 
     def _policy_kwargs(self) -> dict[str, Any]:
@@ -127,9 +133,7 @@ class MultiAgent(Persistence):
         self._setup_reciprocity()
         self.peer_critics = snapshot_of(self.critic_target) if self.pr.sync_interval > 1 else None
         kind = ensemble.OwnCriticsTarget if self.own_critics else ReciprocalTarget
-        target = kind(
-            self.critic_target, self.reciprocity, self.observation_space, lambda: self._n_updates, self.peer_critics
-        )
+        target = kind(self.critic_target, self.reciprocity, self.observation_space, self._n_updates, self.peer_critics)
         self.critic_target = target  # type: ignore[assignment]
         self.critic = ActorObjective(self.critic, target)  # type: ignore[assignment]
 
@@ -145,6 +149,7 @@ class MultiAgent(Persistence):
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """SB3's update, of all agents at once; ``batch_size`` is per agent."""
+        self.watch.attach(self)
         with fast_matmul(self.fast and self.n_agents > 1):
             super().train(gradient_steps, batch_size)
         values = record_reciprocity(self.logger, self.reciprocity) if self.n_agents > 1 else None
@@ -162,6 +167,8 @@ class MultiAgent(Persistence):
         if self.guards:
             finite.transition(self, buffer_action, new_obs, reward, dones, infos)
             self.watch.alarm.see(reward)
+        if self.n_agents > 1:
+            returns.see_step(self, reward, dones, infos)
         super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
 
     def _setup_learn(
@@ -172,9 +179,10 @@ class MultiAgent(Persistence):
         tb_log_name: str = "run",
         progress_bar: bool = False,
     ) -> Any:
+        new_episodes = reset_num_timesteps or self._last_obs is None
         result = super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
-        if not self._agent_episodes or reset_num_timesteps:
-            self._agent_episodes = [deque(maxlen=self._stats_window_size) for _ in range(self.n_agents)]
+        returns.begin(self, new_episodes, reset_num_timesteps)
+        refuse_training_env(self, result[1])
         self.watch.attach(self)
         if self.guards:
             finite.first_observation(self)
@@ -182,11 +190,10 @@ class MultiAgent(Persistence):
         return result
 
     def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
+        infos = returns.only_present(infos)
         super()._update_info_buffer(infos, dones)
         if self.n_agents > 1:
-            for agent, info in enumerate(infos):
-                if "episode" in info:
-                    self._agent_episodes[agent].append(info["episode"])
+            returns.see_infos(self, infos)
 
     def dump_logs(self) -> None:
         """SB3's logs (means over agents), and the same for each agent."""
@@ -215,19 +222,17 @@ class MultiAgent(Persistence):
 
         By default the one with the best mean return over its last episodes (``stats_window_size``).
         """
-        if self._leader is not None:
-            return self._leader
-        return best_agent(self._agent_episodes)
+        return returns.leader(self)
 
     @leader.setter
     def leader(self, agent: int | None) -> None:
         checks.leader(agent, self.n_agents)
         self._leader = agent
+        returns.tell_policy(self)
 
     def predict(self, observation: Any, *args: Any, **kwargs: Any) -> Any:
         """SB3's ``predict``. ``n_agents`` rows are one row per agent; any other number is answered by ``leader``."""
-        if self.n_agents > 1:
-            self.policy.leader = self.leader
+        returns.tell_policy(self)
         return super().predict(observation, *args, **kwargs)
 
     def agent(self, index: int) -> TD3:

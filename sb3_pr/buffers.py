@@ -2,7 +2,8 @@
 
 An SB3 buffer already keeps one column per env. ``agent_major`` changes what one sample is: ``batch_size`` rows *per
 agent*, drawn from that agent's column, block after block. Each block is drawn by the buffer's own ``sample`` on a view
-of one column, so n-step returns, ``Dict`` observations, HER and the memory-optimised layout stay SB3's.
+of one column, so n-step returns, ``Dict`` observations, HER and the memory-optimised layout stay SB3's; what a user's
+``sample`` writes into the buffer is kept (:mod:`sb3_pr.views`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import functools
 from typing import Any
 
 import numpy as np
-import torch as th
+from stable_baselines3.common import buffers
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
+
+from sb3_pr import views
+from sb3_pr.returns import nothing_to_learn
 
 
 class AgentMajor(ReplayBuffer):
@@ -21,34 +25,76 @@ class AgentMajor(ReplayBuffer):
 
     shared_replay: bool = False
     """Every agent draws from all columns instead of its own: the control of METHOD, sharing data without PR."""
+    present: np.ndarray | None = None
+    """(buffer_size, n_envs) booleans: rows that are a transition of the agent's. None while all are."""
 
-    def sample(self, batch_size: int, env: VecNormalize | None = None) -> Any:
+    def add(self, obs: Any, next_obs: Any, action: Any, reward: Any, done: Any, infos: list[dict[str, Any]]) -> None:
+        """SB3's or the user's, which also remembers who was not there.
+
+        :raises ValueError: if an agent was not there, and the buffer's class draws rows in a way of its own
+        """
+        missing = nothing_to_learn(infos)
+        if missing is not None and self.present is None:
+            self._require_known_draws(missing)
+            self.present = np.ones((self.buffer_size, self.n_envs), dtype=bool, order="F")
+        if self.present is not None:
+            self.present[self.pos] = True if missing is None else ~missing
+        super().add(obs, next_obs, action, reward, done, infos)
+
+    def sample(self, batch_size: int, env: VecNormalize | None = None, **options: Any) -> Any:
         """``batch_size`` rows per agent, agent-major: row block i belongs to agent i.
 
         :param env: the VecNormalize that scales observations and rewards, as in SB3
+        :param options: of a user's own ``sample``
         :return: SB3's sample tuple with n_envs * batch_size rows
         """
-        if self.shared_replay:
-            draws = [super(AgentMajor, self).sample(batch_size, env) for _ in range(self.n_envs)]
+        agents = range(self.n_envs)
+        if self.present is not None:
+            parts = [self.column(agent) for agent in agents]
         else:
-            draws = [self.column(agent).sample(batch_size, env) for agent in range(self.n_envs)]
-        return type(draws[0])(*(_concatenate(field) for field in zip(*draws, strict=True)))
+            parts = [views.view(self, self.upstream_class(), None if self.shared_replay else i) for i in agents]
+        before = [dict(vars(part)) for part in parts]
+        if self.present is None:
+            draws = [part.sample(batch_size, env, **options) for part in parts]
+        else:
+            whose = [list(agents) if self.shared_replay else [agent] for agent in agents]
+            draws = [self._draw(parts, some, batch_size, env) for some in whose]
+        views.keep(self, parts, before, batch_size)
+        return views.concatenated(draws)
 
     def column(self, agent: int) -> ReplayBuffer:
         """Agent's column as an upstream buffer with one env; it shares memory with this one."""
-        view: ReplayBuffer = object.__new__(self.upstream_class())
-        view.__dict__.update({name: self._column(value, agent) for name, value in self.__dict__.items()})
-        view.n_envs = 1
-        return view
+        return views.view(self, self.upstream_class(), agent)
 
-    def _column(self, value: Any, agent: int) -> Any:
-        if isinstance(value, dict):
-            return {key: self._column(item, agent) for key, item in value.items()}
-        if isinstance(value, np.ndarray) and value.shape[:2] == (self.buffer_size, self.n_envs):
-            return value[:, agent : agent + 1]
-        if isinstance(value, np.ndarray) and value.shape == (self.n_envs,):  # HER: the running episode's start
-            return value[agent : agent + 1]
-        return value
+    def _draw(self, parts: list[ReplayBuffer], agents: list[int], batch_size: int, env: VecNormalize | None) -> Any:
+        """Rows of some agents, each as likely as the others, of those in which they were there."""
+        rows = [self._rows(agent) for agent in agents]
+        ends = np.cumsum([len(of_one) for of_one in rows])
+        if ends[-1] == 0:
+            raise ValueError(
+                f"the agent of column {agents[0]} has not acted in any of the {self.size()} steps in the replay "
+                "buffer, so there is nothing that it could learn from. Raise learning_starts or buffer_size."
+            )
+        drawn = np.random.randint(0, ends[-1], size=batch_size)  # noqa: NPY002  the generator that SB3 draws rows from
+        chosen, whose = np.concatenate(rows)[drawn], np.searchsorted(ends, drawn, side="right")
+        blocks = [parts[agents[one]]._get_samples(chosen[whose == one], env) for one in np.unique(whose)]
+        return views.concatenated(blocks)
+
+    def _rows(self, agent: int) -> np.ndarray:
+        """Those of an agent among the rows that SB3's ``sample`` draws from."""
+        assert self.present is not None
+        rows = np.flatnonzero(self.present[: self.size(), agent])
+        return rows[rows != self.pos] if self.optimize_memory_usage and self.full else rows
+
+    def _require_known_draws(self, missing: np.ndarray) -> None:
+        kind = self.upstream_class()
+        if kind.sample.__module__ != buffers.__name__:
+            raise ValueError(
+                f"the agent of column {int(missing.argmax())} took no part in a step: it ended before the other agents "
+                f"did. {kind.__name__} draws its rows in a way of its own, so rows in which an agent was not "
+                "there cannot be left out. Use one of Stable-Baselines3's ReplayBuffer, DictReplayBuffer and "
+                "NStepReplayBuffer, or a class that inherits their sample(); or end all agents' episodes together."
+            )
 
     @classmethod
     def upstream_class(cls) -> type[ReplayBuffer]:
@@ -71,7 +117,11 @@ def agent_major(buffer_class: type[ReplayBuffer]) -> type[AgentMajor]:
 
 
 def as_agent_major(buffer: ReplayBuffer, shared_replay: bool) -> AgentMajor:
-    """Turn an upstream buffer, fresh or loaded, into an agent-major one, in place: its arrays are the same."""
+    """Turn an upstream buffer, fresh or loaded, into an agent-major one, in place: its arrays are the same.
+
+    :raises ValueError: if the buffer keeps something that cannot be told apart by agents
+    """
+    views.require_columns(buffer)
     buffer.__class__ = agent_major(type(buffer))
     assert isinstance(buffer, AgentMajor)
     buffer.shared_replay = shared_replay
@@ -81,10 +131,3 @@ def as_agent_major(buffer: ReplayBuffer, shared_replay: bool) -> AgentMajor:
 def _empty(buffer_class: type[ReplayBuffer]) -> AgentMajor:
     cls = agent_major(buffer_class)
     return cls.__new__(cls)
-
-
-def _concatenate(blocks: tuple[Any, ...]) -> Any:
-    """One field of N samples: tensors, dictionaries of tensors, or None."""
-    if isinstance(blocks[0], dict):
-        return {key: th.cat([block[key] for block in blocks]) for key in blocks[0]}
-    return th.cat(blocks) if isinstance(blocks[0], th.Tensor) else blocks[0]

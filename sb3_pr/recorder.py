@@ -16,9 +16,8 @@ from marl_pr_common.display import Display
 from marl_pr_common.guards import NonFiniteError
 from marl_pr_common.runs import TEAM, Clock, ResultsWriter
 from marl_pr_common.status import StatusReporter
-from sb3_pr.callbacks import evaluate_agents
+from sb3_pr.evaluation import evaluate_agents, evaluate_team
 from sb3_pr.guards import broken_agents
-from sb3_pr.teams import evaluate_team
 from sb3_pr.train_config import EVALUATION_SEED, TrainConfig
 
 logger = logging.getLogger("marl_pr")

@@ -6,10 +6,7 @@ in a copy of the task. So the team acts together in evaluation too.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from sb3_pr.train_config import TrainConfig
 
@@ -65,23 +62,3 @@ def check_team(config: TrainConfig) -> None:
     columns.close()
     if config.n_agents != found:
         raise ValueError(f"n_agents={config.n_agents}, but {config.env} has {found} agents. Set n_agents={found}.")
-
-
-def evaluate_team(model: Any, venv: VecEnv, n_episodes: int, seed: int | None = None) -> list[NDArray[np.float64]]:
-    """Undiscounted returns of every agent in episodes in which all act together, without exploration noise.
-
-    :param model: TD3PR or DDPGPR with one agent per column
-    :param seed: of the first episode; the others go on from there
-    :return: one array (n_episodes,) per agent
-    """
-    venv.seed(seed)
-    observations = venv.reset()
-    returns = np.zeros((n_episodes, venv.num_envs))
-    for episode in returns:
-        over = False
-        while not over:
-            actions, _ = model.predict(observations, deterministic=True)
-            observations, rewards, dones, _ = venv.step(actions)
-            episode += rewards
-            over = bool(np.all(dones))
-    return list(returns.T)

@@ -10,9 +10,9 @@ from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 
-
-class UnsupportedActionSpace(AssertionError, ValueError):
-    """The algorithms need continuous actions. An AssertionError, as SB3 raises here, that says what to do."""
+from sb3_pr.padding import UnsupportedActionSpace
+from sb3_pr.parallel import TeamVecEnv
+from sb3_pr.parallel import parallel_to_vec_env as parallel_to_vec_env
 
 
 def make_columns(env: Any, n_agents: Any) -> Any:
@@ -29,16 +29,15 @@ def make_columns(env: Any, n_agents: Any) -> Any:
         return None
     if isinstance(env, str) and (n_agents or 1) == 1:
         return env  # SB3 makes it
-    if not isinstance(env, (str, gym.Env, VecEnv)) and not is_parallel_env(env) and callable(env):
-        made = env()
-        if not is_parallel_env(made):
+    if is_factory(env):
+        made = with_agents_as_columns(env())
+        if not isinstance(made, VecEnv):
             made.close()
             return make_vec_env(env, n_envs=int(n_agents or 1))
         env = made
     if isinstance(env, str):
         return make_vec_env(env, n_envs=int(n_agents or 1))
-    if is_parallel_env(env):
-        env = parallel_to_vec_env(env)
+    env = with_agents_as_columns(env)
     columns = env.num_envs if isinstance(env, VecEnv) else 1
     if n_agents is not None and columns != n_agents:
         raise ValueError(
@@ -57,21 +56,52 @@ def check_action_space(space: spaces.Space[Any]) -> None:
         )
 
 
-def is_parallel_env(env: Any) -> bool:
-    """Whether ``env`` is a PettingZoo ParallelEnv (without importing PettingZoo)."""
-    return any(cls.__module__.startswith("pettingzoo.") and cls.__name__ == "ParallelEnv" for cls in type(env).__mro__)
+def with_agents_as_columns(env: Any) -> Any:
+    """A PettingZoo ParallelEnv as a VecEnv; what SB3 takes by itself as it is.
 
-
-def parallel_to_vec_env(env: Any) -> VecEnv:
-    """A PettingZoo ParallelEnv as a VecEnv with one column per agent; see :mod:`sb3_pr.parallel`.
-
-    :raises ImportError: without SuperSuit; says what to install
+    :raises ValueError: for a multi-agent environment of another kind; says how to convert it
     """
-    check_action_space(env.action_space(env.possible_agents[0]))
-    try:
-        from sb3_pr import parallel
-    except ImportError as error:
-        raise ImportError(
-            f"PettingZoo environments need SuperSuit and PettingZoo ({error}): pip install 'marl-pr[mpe]'"
-        ) from error
-    return parallel.parallel_to_vec_env(env)
+    if is_parallel_env(env):
+        return parallel_to_vec_env(env)
+    if not isinstance(env, (gym.Env, VecEnv)) and hasattr(env, "agent_iter") and hasattr(env, "last"):
+        raise ValueError(
+            f"{type(env).__name__} is a PettingZoo AECEnv, whose agents act in turn; here they act at once. Pass the "
+            "module's parallel_env(...), or pettingzoo.utils.conversions.aec_to_parallel(env)."
+        )
+    if isinstance(env, gym.vector.VectorEnv) or type(env).__module__.startswith("supersuit.vector.markov"):
+        raise ValueError(
+            f"{type(env).__name__} is a vector environment of gymnasium, not of Stable-Baselines3. Pass the PettingZoo "
+            "ParallelEnv itself, an id or a function with n_agents, or a Stable-Baselines3 VecEnv (make_vec_env)."
+        )
+    return env
+
+
+def is_factory(env: Any) -> bool:
+    """Whether ``env`` is a function that makes an environment."""
+    return callable(env) and not isinstance(env, (str, gym.Env, VecEnv)) and not is_parallel_env(env)
+
+
+def is_parallel_env(env: Any) -> bool:
+    """Whether ``env`` is a PettingZoo ParallelEnv (without importing PettingZoo), or has all that makes one."""
+    if any(cls.__module__.startswith("pettingzoo.") and cls.__name__ == "ParallelEnv" for cls in type(env).__mro__):
+        return True
+    parts = ("possible_agents", "observation_space", "action_space", "reset", "step")
+    foreign = isinstance(env, (gym.Env, VecEnv, gym.vector.VectorEnv, type)) or hasattr(env, "agent_iter")
+    return not foreign and all(hasattr(env, part) for part in parts) and callable(env.action_space)
+
+
+def is_team(env: Any) -> bool:
+    """Whether the columns of a VecEnv are agents of one world, not copies of a task: ours, or SuperSuit's."""
+    while isinstance(env, VecEnv):
+        if isinstance(env, TeamVecEnv) or type(env).__module__.startswith("supersuit."):
+            return True
+        env = getattr(env, "venv", None)
+    return False
+
+
+def own_action_spaces(env: VecEnv | None) -> list[spaces.Box] | None:
+    """The action space of each agent of a PettingZoo environment, where they differ from the VecEnv's."""
+    inmost = None if env is None else env.unwrapped
+    if not isinstance(inmost, TeamVecEnv) or all(own == inmost.action_space for own in inmost.own_action_spaces):
+        return None
+    return inmost.own_action_spaces

@@ -22,6 +22,7 @@ from sb3_pr import checks
 from sb3_pr.resume.logs import restore_logger
 from sb3_pr.resume.replay import replay_state, restore_replay
 from sb3_pr.resume.vec_env import restore_vec_env, vec_env_state
+from sb3_pr.returns import tell_policy
 
 COUNTERS = ("num_timesteps", "_total_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining")
 ROLLOUT = ("_last_obs", "_last_original_obs", "_last_episode_starts")
@@ -158,6 +159,7 @@ def _group_state(model: Any) -> dict[str, Any]:
     reciprocity = getattr(model, "reciprocity", None)
     return {
         "episodes": [list(played) for played in model._agent_episodes],
+        "running": list(model._running_episodes),
         "leader": model._leader,
         "kappa": model.kappa,
         "reciprocity": None if reciprocity is None else reciprocity.state_dict(),
@@ -167,7 +169,9 @@ def _group_state(model: Any) -> dict[str, Any]:
 
 def _restore_group(model: Any, state: dict[str, Any]) -> None:
     model._agent_episodes = [deque(played, maxlen=model._stats_window_size) for played in state["episodes"]]
+    model._running_episodes = state.get("running", ())
     model._leader = state["leader"]
+    tell_policy(model)
     if state["kappa"] != model.kappa:  # annealed
         model.pr = checks.replace(model.pr, {"kappa": state["kappa"]})
         if model.n_agents > 1:

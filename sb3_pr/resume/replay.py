@@ -50,6 +50,8 @@ def restore_replay(buffer: ReplayBuffer, state: dict[str, Any]) -> None:
             f"the replay buffer has {buffer.buffer_size} rows, the checkpoint's had {state['values']['buffer_size']}. "
             "Construct the model with the same buffer_size and n_agents."
         )
+    if "present" in state["arrays"] and getattr(buffer, "present", None) is None:  # made when first somebody is absent
+        buffer.present = np.ones((buffer.buffer_size, buffer.n_envs), dtype=bool)  # type: ignore[attr-defined]
     for name, saved in state["arrays"].items():
         _fill(getattr(buffer, name, None), saved, name)
     for name, value in state["values"].items():

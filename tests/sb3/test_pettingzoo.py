@@ -53,55 +53,6 @@ def test_a_seed_repeats_the_episode(seed):
     np.testing.assert_array_equal(venv.reset(), first)
 
 
-class Leaving(ParallelEnv):
-    """Agent 0 finishes at step 2, agent 1 at step 4 or, with ``cut``, runs into the time limit there."""
-
-    metadata = {"name": "leaving_v0"}  # noqa: RUF012
-    possible_agents = ["a", "b"]  # noqa: RUF012
-    render_mode = None
-
-    def __init__(self, cut):
-        self.cut = cut
-
-    def observation_space(self, agent):
-        return spaces.Box(-10, 10, (2,))
-
-    def action_space(self, agent):
-        return spaces.Box(-1, 1, (1,))
-
-    def reset(self, seed=None, options=None):
-        self.agents, self.steps = ["a", "b"], 0
-        return {agent: np.ones(2, dtype=np.float32) for agent in self.agents}, {agent: {} for agent in self.agents}
-
-    def step(self, actions):
-        assert set(actions) == set(self.agents)
-        self.steps += 1
-        alive = list(self.agents)
-        ended = {a: (a == "a" and self.steps == 2) or (a == "b" and self.steps == 4 and not self.cut) for a in alive}
-        cut = dict.fromkeys(alive, self.steps == 4 and self.cut)
-        self.agents = [a for a in alive if not ended[a] and not cut[a]]
-        observations = {a: np.full(2, self.steps, dtype=np.float32) for a in alive}
-        return observations, dict.fromkeys(alive, 1.0), ended, cut, {a: {} for a in alive}
-
-
-@pytest.mark.parametrize("cut", [False, True])
-def test_an_agent_that_leaves_early_sees_zeros_until_the_others_finish(cut):
-    venv = parallel_to_vec_env(Leaving(cut))
-    venv.reset()
-    rewards, dones, infos = [], [], []
-    for step in range(4):
-        observations, reward, done, info = venv.step(np.zeros((2, 1), dtype=np.float32))
-        if step == 2:
-            np.testing.assert_array_equal(observations, [[0, 0], [3, 3]])
-        rewards.append(reward.tolist())
-        dones.append(done.tolist())
-        infos.append(info)
-    assert rewards == [[1, 1], [1, 1], [0, 1], [0, 1]]
-    assert dones == [[False, False]] * 3 + [[True, True]]
-    assert [info["TimeLimit.truncated"] for info in infos[-1]] == [False, cut]
-    assert [info["episode"]["r"] for info in infos[-1]] == [2, 4]
-
-
 def test_discrete_actions_are_refused_with_the_way_out():
     with pytest.raises(AssertionError, match="continuous_actions=True"):
         TD3PR("MlpPolicy", simple_spread_v3.parallel_env(continuous_actions=False))

@@ -1,0 +1,160 @@
+"""Returns of every agent: each alone on its own copy of a task, or all together where they share one world."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    VecEnv,
+    VecEnvWrapper,
+    VecMonitor,
+    VecNormalize,
+    unwrap_vec_normalize,
+)
+
+from sb3_pr.extraction import lone_policy
+from sb3_pr.parallel import ABSENT, TeamVecEnv
+from sb3_pr.vec_env import is_factory, is_team, with_agents_as_columns
+
+
+def evaluate_agents(
+    model: OffPolicyAlgorithm,
+    env: Any,
+    n_eval_episodes: int = 10,
+    deterministic: bool = True,
+    seed: int | None = None,
+) -> list[np.ndarray]:
+    """Undiscounted returns of every agent, on the same episodes if ``seed`` is given.
+
+    In a PettingZoo environment all act together, each in its own role; elsewhere each agent is alone in ``env``.
+
+    :param model: TD3PR, DDPGPR, or any upstream model, which counts as one agent
+    :param env: a gymnasium env or a VecEnv of the kind that one agent acts in; or a PettingZoo ParallelEnv, a VecEnv of
+        one (the model's own included: it is copied, so that training goes on undisturbed); or a function that makes one
+    :param seed: resets ``env`` before each agent's episodes
+    :return: one array (n_eval_episodes,) per agent
+    :raises ValueError: if the environment has another number of agents, or is the model's own and cannot be copied
+    """
+    env = made(env)
+    if is_team(env):
+        return evaluate_team(model, of_its_own(model, env), n_eval_episodes, seed, deterministic)
+    venv = env if isinstance(env, VecEnv) else DummyVecEnv([lambda: Monitor(env)])
+    returns = []
+    for policy in agent_policies(model):
+        if seed is not None:
+            venv.seed(seed)
+        rewards, _ = evaluate_policy(
+            policy, venv, n_eval_episodes, deterministic=deterministic, return_episode_rewards=True, warn=False
+        )
+        returns.append(np.asarray(rewards, dtype=np.float64))
+    return returns
+
+
+def agent_policies(model: OffPolicyAlgorithm) -> list[BasePolicy]:
+    """A policy for each agent; the model's own if it is one agent."""
+    n_agents = getattr(model, "n_agents", 1)
+    return [model.policy] if n_agents == 1 else [lone_policy(model, agent) for agent in range(n_agents)]
+
+
+def evaluate_team(
+    model: Any, venv: VecEnv, n_episodes: int, seed: int | None = None, deterministic: bool = True
+) -> list[NDArray[np.float64]]:
+    """Undiscounted returns of every agent in episodes in which all act together.
+
+    :param model: TD3PR or DDPGPR with one agent per column
+    :param seed: of the first episode; the others go on from there
+    :return: one array (n_episodes,) per agent
+    """
+    if seed is not None:
+        venv.seed(seed)
+    scaled = unwrap_vec_normalize(venv)
+    observations: Any = venv.reset()
+    returns: list[list[float]] = [[] for _ in range(venv.num_envs)]
+    running, counted = np.zeros(venv.num_envs), np.zeros(venv.num_envs, dtype=bool)
+    while min(map(len, returns)) < n_episodes:
+        actions, _ = model.predict(observations, deterministic=deterministic)
+        observations, rewards, dones, infos = venv.step(actions)
+        running += rewards if scaled is None else scaled.get_original_reward()
+        for agent in np.flatnonzero(dones):
+            if not (counted[agent] and infos[agent].get(ABSENT)):  # who ended before the others waits, and ends again
+                returns[agent].append(float(running[agent]))
+        counted = ~np.all(dones) & (counted | dones)
+        running[dones] = 0.0
+    return [np.array(found[:n_episodes]) for found in returns]
+
+
+def made(env: Any) -> Any:
+    """What was passed as an environment to evaluate in, made if it is a function, with agents as columns."""
+    return with_agents_as_columns(env() if is_factory(env) else env)
+
+
+def of_its_own(model: Any, venv: VecEnv) -> VecEnv:
+    """A team's VecEnv as the model may be evaluated in: not the one that it is trained in, and normalised as that one.
+
+    :raises ValueError: see :func:`evaluate_agents`
+    """
+    n_agents = getattr(model, "n_agents", 1)
+    if n_agents not in (1, venv.num_envs):
+        raise ValueError(f"the model has {n_agents} agents, but the environment has {venv.num_envs}.")
+    if _same_world(venv, model.get_env()):
+        return _copied(venv)
+    normalized = model.get_vec_normalize_env()
+    if normalized is not None and unwrap_vec_normalize(venv) is None:
+        return _still(normalized, venv)
+    return venv
+
+
+def refuse_training_env(model: Any, callback: BaseCallback) -> None:
+    """:raises ValueError: if SB3's EvalCallback would play in the world that the agents are trained in"""
+    for child in (*getattr(callback, "callbacks", ()), getattr(callback, "callback", None)):
+        if isinstance(child, BaseCallback):
+            refuse_training_env(model, child)
+    if isinstance(callback, EvalCallback) and is_team(callback.eval_env) and _same_world(callback.eval_env, model.env):
+        raise ValueError(
+            f"{type(callback).__name__} would evaluate where the agents are trained, in the middle of "
+            "their episodes. Use sb3_pr.AgentEvalCallback, which takes a PettingZoo environment, or copies this one."
+        )
+
+
+def _same_world(one: VecEnv, other: VecEnv | None) -> bool:
+    if other is None:
+        return False
+    worlds = [env.env if isinstance(env, TeamVecEnv) else env for env in (one.unwrapped, other.unwrapped)]
+    return worlds[0] is worlds[1]
+
+
+def _copied(venv: VecEnv) -> VecEnv:
+    """The wrappers again around a copy of the environment; VecNormalize stands still, monitors write no file."""
+    if isinstance(venv, VecNormalize):
+        return _still(venv, _copied(venv.venv))
+    if isinstance(venv, VecMonitor):
+        return type(venv)(_copied(venv.venv), info_keywords=venv.info_keywords)
+    try:
+        if not isinstance(venv, VecEnvWrapper):
+            return copy.deepcopy(venv)
+        inner, clone = _copied(venv.venv), object.__new__(type(venv))  # its __getattr__ forbids copy.deepcopy
+        own = {name: value for name, value in vars(venv).items() if name not in ("venv", "class_attributes")}
+        clone.__dict__.update(copy.deepcopy(own), venv=inner, class_attributes=venv.class_attributes)
+        return clone
+    except (TypeError, AttributeError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(
+            f"the model's own environment cannot be copied ({error}), and evaluating in it would break off the agents' "
+            "episodes. Pass another one: a ParallelEnv, or a function that makes it."
+        ) from error
+
+
+def _still(normalized: VecNormalize, venv: VecEnv) -> VecNormalize:
+    """VecNormalize with the statistics of now around another VecEnv: it learns nothing and leaves rewards alone."""
+    still = copy.deepcopy(normalized)
+    still.set_venv(venv)
+    still.training = still.norm_reward = False
+    return still
