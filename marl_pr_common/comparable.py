@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from marl_pr_common.runs import check_columns, check_once
+from marl_pr_common.stats.curves import team_size
 from marl_pr_common.stats.limits import MIN_SEEDS_FOR_INTERVAL
 
 STEPS = ("env_steps_per_agent", "total_env_steps")
@@ -145,6 +146,8 @@ def _versions(rows: pd.DataFrame) -> Iterator[str]:
 def _differences(task: str, rows: pd.DataFrame) -> Iterator[str]:
     """What arms differ in on one task, each as a phrase."""
     arms = {str(arm): part for arm, part in rows.groupby("arm", sort=False)}
+    for arm, part in arms.items():
+        yield from _unlike(f"{arm} on {task}", part)
     for column in ("engine", "evaluation"):
         found = {arm: sorted(set(part[column].unique()) - {""}) for arm, part in arms.items()}
         if len({value for values in found.values() for value in values}) > 1:
@@ -162,6 +165,17 @@ def _differences(task: str, rows: pd.DataFrame) -> Iterator[str]:
             for arm, part in arms.items()
         )
         yield f"steps of the evaluations on {task} (per agent), of which none are common: {points}"
+
+
+def _unlike(what: str, rows: pd.DataFrame) -> Iterator[str]:
+    """What must be equal in all runs of one arm: its number of agents; and each seed comes once."""
+    named = rows.drop_duplicates(["run", "seed"])
+    for seed in named.loc[named["seed"].duplicated(), "seed"].unique():
+        names = ", ".join(sorted(named.loc[named["seed"] == seed, "run"]))
+        yield f"seed {seed} of {what} comes twice: runs {names}"
+    sizes = {str(run): team_size(part) for run, part in rows.groupby("run", sort=False)}
+    if len(set(sizes.values())) > 1:
+        yield f"number of agents of {what}: {', '.join(f'{run} has {size}' for run, size in sizes.items())}"
 
 
 def _points(rows: pd.DataFrame, steps: str) -> npt.NDArray[np.int64]:

@@ -25,6 +25,7 @@ from marl_pr_common.files import read_json, write_json, write_text
 from marl_pr_common.plots import learning_curves, save_figure
 from marl_pr_common.provenance import as_plain, differences
 from marl_pr_common.readers import read_all
+from marl_pr_common.readers.given import Given
 from marl_pr_common.run_guard import in_use
 from marl_pr_common.runs import INCOMPLETE, RESULTS, read_results, write_results
 from marl_pr_common.summary import summarise
@@ -119,15 +120,17 @@ def report(
     notes: Sequence[str] = (),
     metric: str = "eval/return",
     exclude: Sequence[str] = (),
+    given: Given | None = None,
 ) -> None:
     """Write figure and summary of the results in ``paths``, foreign ones included, into ``out``.
 
     :param exclude: names of runs to leave out; the summary says so
+    :param given: see :func:`marl_pr_common.readers.read_all`
     :raises FileNotFoundError: if there are no results
     :raises NotComparableError: if arms differ in budget, version of the task, engine or evaluation
     """
     skipped: list[str] = []
-    checked = comparable(read_all(paths, skipped), metric, exclude)
+    checked = comparable(read_all(paths, skipped, given), metric, exclude)
     results, labels = checked.results, arm_labels(checked.results, metric)
     rng = np.random.default_rng
     out.mkdir(parents=True, exist_ok=True)

@@ -149,7 +149,7 @@ def read_results(paths: Sequence[Path], skipped: list[str] | None = None) -> pd.
     :raises ValueError: if a file has another schema or is damaged, or the same run comes twice
     """
     named = {file.resolve() for file in (results_file(Path(path)) for path in paths) if file is not None}
-    files = list(dict.fromkeys(file.resolve() for path in paths for file in _results_files(Path(path))))
+    files = list(dict.fromkeys(file.resolve() for path in paths for file in results_files(Path(path))))
     if not files:
         raise FileNotFoundError("No results to read: give at least one run directory.")
 
@@ -210,7 +210,11 @@ def results_file(path: Path) -> Path | None:
     return path / RESULTS if (path / RESULTS).is_file() else None
 
 
-def _results_files(path: Path) -> list[Path]:
+def results_files(path: Path) -> list[Path]:
+    """The tables that ``path`` is, holds, or has below it.
+
+    :raises FileNotFoundError: if there is none
+    """
     if (own := results_file(path)) is not None:
         return [own]
     if not path.is_dir():

@@ -9,6 +9,7 @@ from tyro.conf import Positional
 
 from marl_pr_common.compare import report
 from marl_pr_common.display import Display
+from marl_pr_common.readers.given import parse
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,12 @@ class Command:
     """What is drawn and compared."""
     exclude: tuple[str, ...] = ()
     """Names of runs to leave out, for instance diverged ones. The summary names them."""
+    given: tuple[str, ...] = ()
+    """What files and names do not say, or say wrongly: FOLDER:arm=td3,task=Hopper-v5,seed=3,n_agents=3, for every run
+    in and below the folder."""
 
     def run(self) -> int:
         """Draw; exit code 0."""
-        report(self.runs, self.out, metric=self.metric, exclude=self.exclude)
+        report(self.runs, self.out, metric=self.metric, exclude=self.exclude, given=parse(self.given))
         Display().result(self.out)
         return 0

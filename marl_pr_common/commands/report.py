@@ -9,6 +9,7 @@ from tyro.conf import Positional
 
 from marl_pr_common.display import Display
 from marl_pr_common.readers import read_all
+from marl_pr_common.readers.given import parse
 from marl_pr_common.report import context_of, write_report
 
 
@@ -35,11 +36,14 @@ class Command:
     """What is drawn and compared."""
     exclude: tuple[str, ...] = ()
     """Names of runs to leave out, for instance diverged ones. The report names them."""
+    given: tuple[str, ...] = ()
+    """What files and names do not say, or say wrongly: FOLDER:arm=td3,task=Hopper-v5,seed=3,n_agents=3, for every run
+    in and below the folder."""
 
     def run(self) -> int:
         """Write; exit code 0."""
         skipped: list[str] = []
-        results = read_all(self.runs, skipped)
+        results = read_all(self.runs, skipped, parse(self.given))
         tasks = results["task"].unique()
         thresholds = {} if self.threshold is None else dict.fromkeys(map(str, tasks), self.threshold)
         found = context_of(self.runs, self.title)

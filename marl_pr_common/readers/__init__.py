@@ -3,6 +3,8 @@
 from marl_pr_common import readers
 results = readers.read("logs/td3/Pendulum-v1_1")                   # the kind is detected
 results = readers.read("log", arm="td3", task="Hopper-v5", seed=3)  # what its files do not say
+
+Two settings, algorithms or tasks never become one arm by themselves: see :mod:`marl_pr_common.readers.apart`.
 """
 
 from __future__ import annotations
@@ -13,12 +15,17 @@ from typing import Any
 
 import pandas as pd
 
+from marl_pr_common.files import read_json
 from marl_pr_common.provenance import RUN
 from marl_pr_common.readers import epymarl, sb3
+from marl_pr_common.readers.apart import Source, require_apart
+from marl_pr_common.readers.folders import family
+from marl_pr_common.readers.given import Given, of
 from marl_pr_common.readers.rows import IDENTITY
-from marl_pr_common.runs import INCOMPLETE, RESULTS, check_once, read_results, results_file
+from marl_pr_common.readers.sb3 import UntoldError
+from marl_pr_common.runs import INCOMPLETE, RESULTS, check_once, read_results, results_file, results_files
 
-__all__ = ["read", "read_all"]
+__all__ = ["UntoldError", "read", "read_all"]
 
 
 def read(path: Path | str, **given: Any) -> pd.DataFrame:
@@ -29,7 +36,8 @@ def read(path: Path | str, **given: Any) -> pd.DataFrame:
         files say, and ``n_agents``
     :raises FileNotFoundError: if there is no such path
     :raises TypeError: if a name in ``given`` is unknown
-    :raises ValueError: if it is of neither kind, is damaged, or does not say what it is a run of
+    :raises UntoldError: if it does not say what it is a run of
+    :raises ValueError: if it is of neither kind or is damaged
     """
     path = Path(path)
     _check(given)
@@ -39,6 +47,8 @@ def read(path: Path | str, **given: Any) -> pd.DataFrame:
         if kind.is_run(path):
             try:
                 return kind.read(path, **given)
+            except UntoldError:
+                raise
             except _DAMAGED as error:
                 raise ValueError(_said(path, kind.WRITER, error)) from error
     raise ValueError(
@@ -68,15 +78,18 @@ def _said(path: Path, writer: str, error: Exception) -> str:
     return f"{path}: damaged ({what}). Expected files as {writer} writes them; mend this run or leave it out."
 
 
-def read_all(paths: Sequence[Path], notes: list[str] | None = None) -> pd.DataFrame:
+def read_all(paths: Sequence[Path], notes: list[str] | None = None, given: Given | None = None) -> pd.DataFrame:
     """Runs of this package and foreign ones below ``paths`` in one table.
 
     A folder with a ``results.parquet`` of its own counts as that. Elsewhere every run below is read.
 
     :param notes: if given, files found below a folder that can't be read are left out, and said so here
+    :param given: folder -> what to take instead of what is found in and below it, as in :func:`read`
     :raises FileNotFoundError: if a path does not exist or holds no run
-    :raises ValueError: if a file named itself cannot be read, or a run comes twice
+    :raises UntoldError: if a run does not say what it is of; it is never left out
+    :raises ValueError: if a file named itself cannot be read, a run comes twice, or an arm's runs are of several things
     """
+    given = given or {}
     own: list[Path] = []
     foreign: list[tuple[Path, bool]] = []
     for path in map(Path, paths):
@@ -91,20 +104,66 @@ def read_all(paths: Sequence[Path], notes: list[str] | None = None) -> pd.DataFr
         foreign += [(found, False) for found in below]
         if not below or any(path.rglob(RESULTS)):
             own.append(path)
-    tables = [read_results(own, notes)] if own else []
+    tables, sources = _read_own(own, notes, given)
     for path, named in dict.fromkeys(foreign):
+        said = of(path, given)
         try:
-            options = {"notes": notes} if epymarl.is_run(path) else {}
-            tables.append(read(path, **options))
+            tables.append(read(path, **said, **({"notes": notes} if epymarl.is_run(path) else {})))
+        except UntoldError:
+            raise
         except ValueError as error:
             if named or notes is None:
                 raise
             notes.append(f"Left out: {error}")
+        else:
+            sources.append(_source(path, tables[-1], "arm" in said))
     if not tables:
         raise ValueError(f"No run could be read. {' '.join(notes or [])}")
     results = pd.concat(tables, ignore_index=True)
+    require_apart(list({source.path.resolve(): source for source in sources}.values()))
     check_once(results)
     return results
+
+
+def _source(path: Path, table: pd.DataFrame, said: bool) -> Source:
+    """A foreign run, for :func:`require_apart`."""
+    first = table.iloc[0]
+    learnt = epymarl.settings(path) if epymarl.is_run(path) else sb3.settings(path)
+    return Source(path, first["run"], first["arm"], first["task"], int(first["seed"]), learnt, family(path), said)
+
+
+def _read_own(paths: list[Path], notes: list[str] | None, given: Given) -> tuple[list[pd.DataFrame], list[Source]]:
+    """Tables of this package, and its runs that have a ``run.json``."""
+    if not paths:
+        return [], []
+    if not given:
+        results = read_results(paths, notes)
+        return [results], [source for path in paths for source in _own_sources(path, results, said=False)]
+    tables, sources = [], []
+    for file in dict.fromkeys(file.resolve() for path in paths for file in results_files(path)):
+        said = of(file, given)
+        table = read_results([file], notes).assign(**{name: said[name] for name in IDENTITY if name in said})
+        tables.append(table)
+        sources += _own_sources(file.parent, table, "arm" in said)
+    return tables, sources
+
+
+def _own_sources(path: Path, results: pd.DataFrame, said: bool) -> Iterator[Source]:
+    folder = path if path.is_dir() else path.parent
+    runs = results.drop_duplicates(["run", "arm", "task"]).set_index("run")[["arm", "task", "seed"]]
+    for file in sorted(folder.rglob(RUN)):
+        if INCOMPLETE in str(file.relative_to(folder)):
+            continue
+        try:
+            described = read_json(file)
+        except ValueError:
+            continue  # the report says so
+        name, config = described.get("run"), described.get("config")
+        if name not in runs.index or not isinstance(config, dict):
+            continue
+        for _, row in runs.loc[[name]].iterrows():
+            if row["task"] == config.get("env", row["task"]):
+                yield Source(file.parent, str(name), row["arm"], row["task"], int(row["seed"]), config, "", said)
 
 
 def _foreign(path: Path) -> bool:

@@ -63,6 +63,11 @@ def read(path: Path, n_agents: int | None = None, notes: list[str] | None = None
     return rows(identity, curves, 1 if n_agents is None else n_agents, str(path))
 
 
+def settings(path: Path) -> dict[str, Any]:
+    """How the run learnt: all of its configuration."""
+    return read_json(path / "config.json")
+
+
 def _series(path: Path, run: dict[str, Any]) -> dict[str, Curve]:
     """Everything that was logged, by EPyMARL's name."""
     if (path / "metrics.json").is_file() and (metrics := read_json(path / "metrics.json")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,3 +94,26 @@ def overridden(identity: RunIdentity, given: dict[str, Any]) -> RunIdentity:
     """``identity`` with what the user says instead; the name of the run follows unless it is given."""
     changed = replace(identity, **{key: value for key, value in given.items() if key in IDENTITY})
     return changed if "run" in given else replace(changed, run=f"{changed.arm}-{changed.task}-seed{changed.seed}")
+
+
+def numeric(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> pd.DataFrame:
+    """The table with these columns as numbers.
+
+    :raises ValueError: naming the column that holds something else
+    """
+    for column in columns:
+        try:
+            table[column] = pd.to_numeric(table[column])
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path}: column {column} holds what is no number ({error}). Mend the line or leave this run out."
+            ) from error
+    return table
+
+
+def read_csv(path: Path, **options: Any) -> pd.DataFrame:
+    """:raises ValueError: if it is no CSV file"""
+    try:
+        return pd.read_csv(path, **options)
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise ValueError(f"{path} is not a readable CSV file ({error}).") from error

@@ -4,13 +4,14 @@
     progress.csv      of the csv logger          train/..., rollout/return, and eval/return if there is no npz
     *monitor.csv      of Monitor                 rollout/episode_return, with exploration
 
-These files do not say which algorithm, task and seed they are of. A monitor file names the task; the rest is read from
-folder names: ``td3/Pendulum-v1_3`` (as rl_zoo3 has it), ``td3/Pendulum-v1/seed3``, ``td3-Pendulum-v1-seed3``.
+These files do not say which algorithm, task and seed they are of. A monitor file and rl_zoo3's ``args.yml`` name the
+task; the rest is read from the names of folders (:mod:`marl_pr_common.readers.folders`). The number of agents stands in
+``progress.csv`` of a ``TD3PR`` or in the model saved beside it; upstream's algorithms are one agent, whatever number of
+environments they have.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 import zlib
@@ -20,15 +21,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from marl_pr_common.readers.rows import Curve, overridden, rows, whole_steps
-from marl_pr_common.runs import RunIdentity
+from marl_pr_common.readers import beside, monitors
+from marl_pr_common.readers.folders import named
+from marl_pr_common.readers.rows import Curve, numeric, overridden, read_csv, rows, whole_steps
+from marl_pr_common.runs import TEAM, RunIdentity
 
 WRITER = "Stable-Baselines3"
-NPZ, PROGRESS, MONITOR = "evaluations.npz", "progress.csv", "*monitor.csv"
-_SEED = re.compile(r"[-_.]?seed[-_=]?(\d+)", re.IGNORECASE)
-_ENDING = re.compile(r"[-_](\d+)$")
-_TASK = re.compile(r"[A-Za-z0-9_]*[A-Za-z0-9]-v\d+(?=$|[-_.])")
-_STEPS = "time/total_timesteps"
+NPZ, PROGRESS, MONITOR = "evaluations.npz", "progress.csv", monitors.PATTERN
+_STEPS, _PER_AGENT = "time/total_timesteps", "time/timesteps_per_agent"
+_GROUP = re.compile(r"(td3|ddpg)_?(pr|independent|shared_replay|own_critics)", re.IGNORECASE)
+"""Arms of this package, which are several agents."""
+_OF_AGENT = re.compile(r"(train|rollout|eval)/agent_(\d+)/(.+)")
+_RENAMED = {"rollout/ep_rew_mean": "rollout/return", "eval/mean_reward": "eval/return"}
+
+
+class UntoldError(ValueError):
+    """Files and folder names do not say what a run is."""
 
 
 def is_run(path: Path) -> bool:
@@ -38,30 +46,72 @@ def is_run(path: Path) -> bool:
     return path.is_dir() and (_npz(path) is not None or (path / PROGRESS).is_file() or any(path.glob(MONITOR)))
 
 
-def read(path: Path, n_agents: int = 1, **given: Any) -> pd.DataFrame:
+def read(path: Path, n_agents: int | None = None, **given: Any) -> pd.DataFrame:
     """The results of one run.
 
     :param path: the folder of a run, or one of its files
-    :param n_agents: learners whose environments are the columns of one VecEnv; Stable-Baselines3 counts the steps of
-        all columns, so those of each are a part of them
+    :param n_agents: learners whose environments are the columns of one VecEnv, to take instead of what is found;
+        Stable-Baselines3 counts the steps of all columns, so those of each are a part of them
     :param given: columns of ``RunIdentity`` to take instead of what is found: arm, task, seed, engine, evaluation, run
-    :raises ValueError: if a file is damaged, or arm, task or seed are neither given nor found
+    :raises UntoldError: if arm, task, seed or the number of agents are neither given nor found
+    :raises ValueError: if a file is damaged
     """
     folder = path if path.is_dir() else path.parent
     npz = _npz(path) if path.is_dir() else (path if path.name == NPZ else None)
     progress = path / PROGRESS if path.is_dir() else path
-    monitors = sorted(path.glob(MONITOR)) if path.is_dir() else [path] * path.name.endswith("monitor.csv")
-    curves, evaluation, env_id = [], "", None
+    files = monitors.training(path) if path.is_dir() else [path] * path.name.endswith("monitor.csv")
+    env_id = monitors.env_id(files)
+    found = _identity(folder, env_id, given) | {"engine": beside.engine(folder), "evaluation": ""}
+    n_agents = _agents(folder, str(found["arm"])) if n_agents is None else n_agents
+    curves = []
     if npz is not None:
-        curve, evaluation = _evaluations(npz, n_agents)
+        curve, found["evaluation"] = _evaluations(npz, n_agents)
         curves.append(curve)
     if progress.name == PROGRESS and progress.is_file():
         curves += _progress(progress, n_agents, with_returns=npz is None)
-    if monitors:
-        curve, env_id = _monitors(monitors, n_agents)
-        curves.append(curve)
-    found = _identity(folder, env_id, given) | {"engine": _engine(folder), "evaluation": evaluation}
+    if files:
+        curves.append(monitors.returns(files, n_agents))
     return rows(overridden(RunIdentity(run="", **(found | _known(given))), given), curves, n_agents, str(path))
+
+
+def settings(path: Path) -> dict[str, Any]:
+    """How the run learnt, as far as rl_zoo3 or a saved model beside it say; empty if neither is there."""
+    folder = path if path.is_dir() else path.parent
+    return beside.hyperparameters(folder) or beside.model(folder)
+
+
+def _agents(folder: Path, arm: str) -> int:
+    """The number of agents that the files tell.
+
+    :raises UntoldError: if they do not tell it of an arm of this package
+    """
+    told = set()
+    if (logged := _agents_logged(folder / PROGRESS)) is not None:
+        told.add(logged)
+    if saved := beside.model(folder):
+        told.add(int(saved.get("n_agents", 1)))
+    if len(told) > 1:
+        raise ValueError(
+            f"{folder}: {PROGRESS} and the saved model tell different numbers of agents ({sorted(told)}): they are of "
+            "two runs. Give each its own folder."
+        )
+    if not told and _GROUP.search(arm):
+        raise UntoldError(ask(folder, ["n_agents"]))
+    return told.pop() if told else 1
+
+
+def _agents_logged(progress: Path) -> int | None:
+    if not progress.is_file():
+        return None
+    table = read_csv(progress)
+    if not {_STEPS, _PER_AGENT} <= set(table.columns):
+        return 1  # upstream's
+    total, each = (pd.to_numeric(table[name], errors="coerce") for name in (_STEPS, _PER_AGENT))
+    begun = (each > 0) & total.notna()
+    ratios = sorted((total[begun] / each[begun]).round().astype(int).unique().tolist())
+    if len(ratios) > 1:
+        raise ValueError(f"{progress} is of {ratios} agents: runs were logged into one file. Give each its own.")
+    return int(ratios[0]) if ratios else None
 
 
 def _known(given: dict[str, Any]) -> dict[str, Any]:
@@ -95,108 +145,74 @@ def _evaluations(path: Path, n_agents: int) -> tuple[Curve, str]:
 
 
 def _progress(path: Path, n_agents: int, with_returns: bool) -> list[Curve]:
-    table = _csv(path)
+    table = read_csv(path)
     if _STEPS not in table.columns:
         raise ValueError(f"{path} has no column {_STEPS}: it is not a progress.csv of Stable-Baselines3.")
+    table = table[table[_STEPS].astype(str) != _STEPS]  # the header again, where a run was gone on with
     table = table.dropna(subset=[_STEPS])
-    names = {"rollout/ep_rew_mean": "rollout/return"}
-    if with_returns:
-        names["eval/mean_reward"] = "eval/return"
-    names |= {name: name for name in table.columns if name.startswith("train/") and name != "train/n_updates"}
     curves = []
-    for column, metric in names.items():
-        if column in table.columns and pd.api.types.is_numeric_dtype(table[column]):
-            part = table.dropna(subset=[column])
-            curves.append(
-                Curve(
-                    metric,
-                    whole_steps(part[_STEPS], f"{path}: {_STEPS}") // n_agents,
-                    part[column].to_numpy(dtype=np.float64),
-                    wall_time=_column(part, "time/time_elapsed"),
-                    updates=_whole(_column(part, "train/n_updates")),
-                )
+    for column in table.columns:
+        metric, agent = _metric(str(column))
+        if metric is None or (metric == "eval/return" and agent == TEAM and not with_returns):
+            continue
+        part = table.dropna(subset=[column])
+        values = pd.to_numeric(part[column], errors="coerce")
+        if values.isna().all():
+            continue  # text
+        part = numeric(part.copy(), (column,), path)
+        curves.append(
+            Curve(
+                metric,
+                whole_steps(part[_STEPS], f"{path}: {_STEPS}") // n_agents,
+                part[column].to_numpy(dtype=np.float64),
+                agent,
+                wall_time=_column(part, "time/time_elapsed"),
+                updates=_whole(_column(part, "train/n_updates")),
             )
+        )
     return curves
 
 
+def _metric(column: str) -> tuple[str | None, int]:
+    """Metric and agent of a column; no metric where the schema has no name for it."""
+    agent = TEAM
+    if match := _OF_AGENT.fullmatch(column):
+        agent, column = int(match[2]), f"{match[1]}/{match[3]}"
+    if column in _RENAMED:
+        return _RENAMED[column], agent
+    return (column if column.startswith("train/") and column != "train/n_updates" else None), agent
+
+
 def _column(table: pd.DataFrame, name: str) -> Any:
-    return table[name].to_numpy(dtype=np.float64) if name in table.columns else None
+    return pd.to_numeric(table[name], errors="coerce").to_numpy(np.float64) if name in table.columns else None
 
 
 def _whole(values: Any) -> Any:
     return None if values is None else np.nan_to_num(values, nan=-1).astype(np.int64)
 
 
-def _monitors(paths: list[Path], n_agents: int) -> tuple[Curve, str | None]:
-    """Returns of training episodes, in the order in which they ended, over the steps of all environments."""
-    tables, env_ids = [], set()
-    for path in paths:
-        first = path.open(encoding="utf-8", errors="replace").readline()
-        try:
-            env_ids.add(json.loads(first.lstrip("#")).get("env_id"))
-        except (ValueError, AttributeError) as error:
-            raise ValueError(
-                f"{path} does not begin with Monitor's line of JSON: it is another's, or damaged."
-            ) from error
-        table = _csv(path, skiprows=1)
-        if not {"r", "l", "t"} <= set(table.columns):
-            raise ValueError(f"{path} has the columns {list(table.columns)}; Monitor writes r, l and t.")
-        table = table.dropna(subset=["r", "l", "t"])
-        whole_steps(table["l"], f"{path}: lengths of episodes (l)")
-        tables.append(_numeric(table, ("r", "l", "t"), path))
-    episodes = pd.concat(tables).sort_values("t", kind="stable")
-    steps = episodes["l"].cumsum().to_numpy(dtype=np.int64) // n_agents
-    times = episodes["t"].to_numpy(dtype=np.float64)
-    curve = Curve("rollout/episode_return", steps, episodes["r"].to_numpy(dtype=np.float64), wall_time=times)
-    known = {env_id for env_id in env_ids if env_id and env_id != "None"}
-    return curve, known.pop() if len(known) == 1 else None
-
-
-def _numeric(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> pd.DataFrame:
-    for column in columns:
-        try:
-            table[column] = pd.to_numeric(table[column])
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{path}: column {column} holds what is no number ({error}). Mend the line or leave this run out."
-            ) from error
-    return table
-
-
-def _csv(path: Path, **options: Any) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, **options)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise ValueError(f"{path} is not a readable CSV file ({error}).") from error
-
-
 def _identity(folder: Path, env_id: str | None, given: dict[str, Any]) -> dict[str, Any]:
-    """Arm, task and seed from the names of the last three folders, the innermost first."""
-    parts = list(reversed(folder.resolve().parts[-3:]))
-    seed = next((int(match[1]) for part in parts if (match := _SEED.search(part))), None)
-    if seed is None and (match := _ENDING.search(parts[0])):
-        seed = int(match[1])
-    task = env_id or next((match[0] for part in parts if (match := _TASK.search(part))), None)
-    # what is left of the names when task and seed are taken out
-    rest = (_ENDING.sub("", _TASK.sub("", _SEED.sub("", part))).strip("-_. ") for part in parts)
-    found = {"arm": next((name for name in rest if re.search("[A-Za-z]", name)), None), "task": task, "seed": seed}
+    """Arm, task and seed, from rl_zoo3's arguments where they are there, else from names."""
+    zoo = beside.arguments(folder)
+    names = named(folder, env_id or zoo.get("env"))
+    seed = zoo.get("seed")
+    found = {
+        "arm": zoo.get("algo") or names.arm,
+        "task": names.task,
+        # -1 asks rl_zoo3 for a random one
+        "seed": seed if isinstance(seed, int) and seed >= 0 else names.seed,
+    }
     found |= {key: value for key, value in given.items() if key in found}
     if missing := [key for key, value in found.items() if value is None]:
-        raise ValueError(
-            f"{folder}: {' and '.join(missing)} of this run cannot be told from its files or folder names. Name the "
-            "folder like td3/Pendulum-v1/seed0, or give them: marl_pr_common.readers.read(path, "
-            f"{', '.join(f'{key}=...' for key in missing)})."
-        )
+        raise UntoldError(ask(folder, missing))
     return found
 
 
-def _engine(folder: Path) -> str:
-    """Stable-Baselines3 with the version that a saved model beside the logs names."""
-    for path in sorted(folder.glob("*.zip")):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                version = archive.read("_stable_baselines3_version").decode().strip()
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-            continue
-        return f"stable-baselines3 {version}"
-    return "stable-baselines3, version unknown"
+def ask(folder: Path, missing: list[str]) -> str:
+    """The message that asks for what cannot be told."""
+    wanted = ", ".join(f"{key}=..." for key in missing)
+    return (
+        f"{folder}: {' and '.join(missing)} of this run cannot be told from its files or folder names. Say it with "
+        f"--given '{folder}:{wanted.replace(', ', ',')}', in Python marl_pr_common.readers.read(path, {wanted}); or "
+        "name the folder like td3/Pendulum-v1/seed0."
+    )
