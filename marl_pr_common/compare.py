@@ -86,7 +86,7 @@ def compare(config: CompareConfig, out: Path, display: Display | None = None, be
     wanted = _cells(config.train, config.arms, config.seeds, out)
     require_comparison_or_unused(out, beside)
     if not all(is_complete(cell.directory) for cell in wanted):
-        from sb3_pr.training import check_task  # slow to import
+        from sb3_pr.tasks import check_task  # slow to import
 
         check_task(config.train.env)
     out.mkdir(parents=True, exist_ok=True)

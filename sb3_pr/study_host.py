@@ -67,6 +67,6 @@ def _can_resume(directory: Path, plan: Plan) -> bool:
 
 @functools.lru_cache
 def _check_task(task: str) -> None:
-    from sb3_pr.training import check_task  # slow to import
+    from sb3_pr.tasks import check_task  # slow to import
 
     check_task(task)

@@ -139,7 +139,8 @@ def _read_own(paths: list[Path], notes: list[str] | None, given: Given) -> tuple
     if not given:
         results = read_results(paths, notes)
         return [results], [source for path in paths for source in _own_sources(path, results, said=False)]
-    tables, sources = [], []
+    tables: list[pd.DataFrame] = []
+    sources: list[Source] = []
     for file in dict.fromkeys(file.resolve() for path in paths for file in results_files(path)):
         said = of(file, given)
         table = read_results([file], notes).assign(**{name: said[name] for name in IDENTITY if name in said})

@@ -10,9 +10,9 @@ from typing import Any
 _OF_A_RUN = (
     "seed pr_seed n_timesteps timesteps_per_agent t_max total_timesteps env env_args.key env_args.seed "
     "env_args.map_name device threads use_cuda checkpoint_every final_checkpoint checkpoint_path load_step "
-    "unique_token name label local_results_path save_model save_model_interval save_replay use_tensorboard use_wandb wandb_team "
-    "wandb_project wandb_mode wandb_save_model log_interval learner_log_interval runner_log_interval test_interval "
-    "evaluate render buffer_cpu_only hypergroup algo task pr_version arm"
+    "unique_token name label local_results_path save_model save_model_interval save_replay use_tensorboard use_wandb "
+    "wandb_team wandb_project wandb_mode wandb_save_model log_interval learner_log_interval runner_log_interval "
+    "test_interval evaluate render buffer_cpu_only hypergroup algo task pr_version arm"
 )
 _DIFFERING = frozenset(_OF_A_RUN.split())
 """Settings in which runs of one arm may differ: they say where and how long, or are told apart elsewhere."""
@@ -80,9 +80,9 @@ def _require_once(arm: str, task: str, runs: Sequence[Source]) -> None:
         other = seen.setdefault(run.seed, run)
         if other is not run:
             raise ValueError(
-                f"{other.path} and {run.path} are both seed {run.seed} of arm {arm} on {task}. Give each run once, or "
-                f"say what the other is: --given '{run.path}:seed=...' or '{run.path}:arm=...'. A run that was gone on "
-                "with in a second folder has to be one file."
+                f"{other.path} and {run.path} are both seed {run.seed} of arm {arm} on {task}: the same rows twice. Give "
+                f"each run once, or say what the other is: --given '{run.path}:seed=...' or '{run.path}:arm=...'. A run "
+                "that was gone on with in a second folder has to be one file."
             )
 
 
