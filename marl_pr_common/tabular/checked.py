@@ -2,65 +2,26 @@
 
 Every path that steps an environment of others goes through ``CheckedEnv``; learners see arrays over all possible
 agents, and only values that index their tables.
-
-What an agent is after a step:
-    seen      it has an observation that its next value can be read from
-    present   it is in ``env.agents``: it is sent an action. Without an observation it waits, and repeats its last one
-    neither   it left. With a termination its last value is its reward; otherwise nothing is known about its future
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marl_pr_common.tabular.foreign import actions_of, agents_of
+from marl_pr_common.tabular.moment import Moment
 from marl_pr_common.tabular.values import flag_of, mask_of, reward_of
 from marl_pr_common.tabular.views import MASK, view_of
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 IDLE = 1_000
 """Steps in a row without an observation of anybody after which an environment counts as stuck."""
 RESET = ("observations", "infos")
 STEP = ("observations", "rewards", "terminations", "truncations", "infos")
-
-
-@dataclass
-class Moment:
-    """All possible agents after a reset or a step; every array (n_agents,) but ``masks``."""
-
-    present: Flags
-    seen: Flags
-    states: Ints
-    """State indices; 0 for agents that are not seen."""
-    masks: Flags
-    """(n_agents, n_actions): allowed actions."""
-    rewards: Floats
-    terminated: Flags
-    left: Flags
-    """Terminated or truncated in this step."""
-
-    @classmethod
-    def empty(cls, n_agents: int, n_actions: int) -> Moment:
-        """Nobody is there."""
-        flags = [np.zeros(n_agents, dtype=np.bool_) for _ in range(4)]
-        masks = np.ones((n_agents, n_actions), dtype=np.bool_)
-        return cls(flags[0], flags[1], np.zeros(n_agents, np.int64), masks, np.zeros(n_agents), flags[2], flags[3])
-
-    @property
-    def acting(self) -> Flags:
-        """The agents that choose an action now."""
-        return self.present & self.seen
-
-    def arrays(self) -> dict[str, Any]:
-        """For a checkpoint."""
-        return vars(self)
 
 
 class CheckedEnv:
@@ -120,15 +81,23 @@ class CheckedEnv:
         :param actions: (n_agents,) in 0 .. n_actions - 1, read for the agents that act
         :raises ValueError: if anything is not what PettingZoo's API and the spaces say
         """
-        np.copyto(self.last, actions, where=now.acting)
+        acting = now.acting
+        np.copyto(self.last, actions, where=acting)
         allowed = now.masks[np.arange(len(self.agents)), self.last]
         self.last[~allowed] = now.masks[~allowed].argmax(axis=1)
         joint = {agent: int(self.last[self._index[agent]]) + self._first[self._index[agent]] for agent in self._order}
         answer = self._dicts("step", self.env.step(joint), STEP)
         after = Moment.empty(len(self.agents), self.n_actions)
         self._take_present(after)
-        for i in range(len(self.agents)):
-            self._take_agent(now, after, i, answer)
+        part = (now.present | after.present).tolist()
+        for i, agent in enumerate(self.agents):
+            if part[i]:
+                self._take_agent(bool(acting[i]), after, i, answer)
+            elif agent in answer[1] and (reward := reward_of(agent, answer[1][agent])):
+                raise ValueError(
+                    f"agent {agent!r}: the reward {reward} came after it had left. Pay it in the step in which it acts "
+                    "for the last time, or keep it in env.agents."
+                )
         self._idle = 0 if after.seen.any() or not self._order else self._idle + 1
         if self._idle >= IDLE:
             raise ValueError(
@@ -137,31 +106,25 @@ class CheckedEnv:
             )
         return after
 
-    def _take_agent(self, now: Moment, after: Moment, i: int, answer: list[Mapping[Any, Any]]) -> None:
+    def _take_agent(self, acted: bool, after: Moment, i: int, answer: list[Mapping[Any, Any]]) -> None:
         observations, rewards, terminations, truncations, infos = answer
         agent = self.agents[i]
         reward = reward_of(agent, rewards[agent]) if agent in rewards else None
-        if not (now.present[i] or after.present[i]):
-            if reward:
-                raise ValueError(
-                    f"agent {agent!r}: the reward {reward} came after it had left. Pay it in the step in which it acts "
-                    "for the last time, or keep it in env.agents."
-                )
-            return
-        after.terminated[i] = flag_of(agent, "terminated", terminations.get(agent, False))
-        after.left[i] = flag_of(agent, "truncated", truncations.get(agent, False)) or after.terminated[i]
-        if after.left[i] and after.present[i]:
+        over = flag_of(agent, "terminated", terminations.get(agent, False))
+        ended = flag_of(agent, "truncated", truncations.get(agent, False)) or over
+        after.terminated[i], after.left[i], present = over, ended, bool(after.present[i])
+        if ended and present:
             raise ValueError(
                 f"agent {agent!r} is terminated or truncated, but still in env.agents. Take agents that end out of it "
                 "(PettingZoo's API), or report False as long as an agent goes on."
             )
-        if reward is None and now.acting[i] and (agent in observations or after.terminated[i]):
+        if reward is None and acted and (agent in observations or over):
             raise ValueError(
                 f"agent {agent!r} acted and has no reward. Give each agent that acts one, 0 if it is none."
             )
         after.rewards[i] = reward or 0.0
-        self._see(after, i, observations, infos, ended=bool(after.left[i]))
-        if not after.present[i] and agent not in terminations and agent not in truncations:
+        self._see(after, i, observations, infos, ended)
+        if not present and agent not in terminations and agent not in truncations:
             after.seen[i] = False  # gone without a word: whether that state has a future is not known
 
     def _see(

@@ -65,7 +65,7 @@ class Inputs:
             self._array("uniforms", uniforms, np.float64),
         )
         self._check("state", asked.states, self._zeros, self._nothing, asked.masks, asked.active)
-        return asked._replace(states=np.where(asked.active, asked.states, 0))
+        return asked
 
     def transition(
         self,
@@ -78,7 +78,7 @@ class Inputs:
         masks: Any,
         discounts: Any,
     ) -> tuple[Ints, Ints, Floats, Ints, Flags, Flags, Flags, Floats]:
-        """Arguments of an update; entries of agents that take no part, and next states after the end, become 0.
+        """Arguments of an update.
 
         :raises ValueError: for other shapes and types, states and actions outside their table, a reward that is not
             finite, or a mask that allows nothing
@@ -86,12 +86,9 @@ class Inputs:
         s, a = self._array("states", states, np.int64), self._array("actions", actions, np.int64)
         r, following = self._array("rewards", rewards, np.float64), self._array("next_states", next_states, np.int64)
         ended, on, allowed = self._array("terminated", terminated, np.bool_), self._active(active), self._masks(masks)
-        future = on & ~ended
         self._check("state", s, a, r, self.everything, on)
-        self._check("next state", following, self._zeros, self._nothing, allowed, future)
-        after = np.where(future, following, 0)
-        factors = self._array("discounts", discounts, np.float64)
-        return np.where(on, s, 0), np.where(on, a, 0), r, after, ended, on, allowed, factors
+        self._check("next state", following, self._zeros, self._nothing, allowed, on & ~ended)
+        return s, a, r, following, ended, on, allowed, self._array("discounts", discounts, np.float64)
 
     def _active(self, active: Any) -> Flags:
         return np.ones(self.shape, dtype=np.bool_) if active is None else self._array("active", active, np.bool_)
@@ -100,7 +97,9 @@ class Inputs:
         return self.everything if masks is None else self._array("masks", masks, np.bool_, (self.n_actions,))
 
     def _array(self, name: str, value: Any, dtype: type, more: tuple[int, ...] = ()) -> NDArray[Any]:
-        array, shape = np.asarray(value), (*self.shape, *more)
+        array, shape = np.asarray(value), self.shape + more
+        if array.dtype == dtype and array.shape == shape and array.flags.c_contiguous:
+            return array
         if array.shape != shape or array.dtype.kind not in KINDS[dtype]:
             raise ValueError(
                 f"{name} is {array.dtype} of shape {array.shape}: expected {dtype.__name__} of shape {shape}, "

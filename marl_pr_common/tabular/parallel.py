@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from marl_pr_common.checkpoint.environments import env_state, restore_env
 from marl_pr_common.checkpoint.rng import generator_state
-from marl_pr_common.tabular.checked import CheckedEnv, Moment
+from marl_pr_common.tabular.checked import CheckedEnv
 from marl_pr_common.tabular.config import TabularConfig, check_count
 from marl_pr_common.tabular.foreign import make_two
 from marl_pr_common.tabular.learner import TabularPR
+from marl_pr_common.tabular.moment import Moment
 from marl_pr_common.tabular.pending import Pending
 from marl_pr_common.tabular.resume import Evaluation, copy_arrays, restore_generators, resumable
 
@@ -72,10 +73,10 @@ class ParallelTrainer:
         """
         learner, pending = self.learner, self._pending
         for _ in range(steps):
-            now = self._now
+            now, acting = self._now, self._now.acting
             actions = self._act(now, self.epsilon, self._rng)
             after = self._checked.step(now, actions)
-            pending.begin(now.acting, now.states, actions)
+            pending.begin(acting, now.states, actions)
             whole = pending.collect(after, learner.rules.gamma)
             if self._checked.masked:
                 learner.expect_masks()
@@ -83,7 +84,7 @@ class ParallelTrainer:
                 pending.states[None], pending.actions[None], pending.rewards[None], after.states[None],
                 after.terminated[None], whole[None], after.masks[None], pending.discounts[None],
             )  # fmt: skip
-            self.total_steps += int(now.acting.sum())
+            self.total_steps += int(acting.sum())
             self._now = after
             if not after.present.any():
                 pending.drop()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marl_pr_common.tabular.checked import Moment
+from marl_pr_common.tabular.moment import Moment
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

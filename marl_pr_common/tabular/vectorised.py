@@ -120,7 +120,7 @@ def act(
 ) -> Ints:  # fmt: skip
     """Epsilon-greedy actions, (B, N), among those that ``masks``, (B, N, A) or (B, N, 0), allow; 0 for agents that are
     not active."""
-    values = allowed_values(q_hat(tables, links, rules, states, step), masks)
+    values = allowed_values(q_hat(tables, links, rules, np.where(active, states, 0), step), masks)
     n_actions = values.shape[-1]
     best = values == values.max(axis=-1, keepdims=True)
     ties = best.sum(axis=-1)
@@ -140,8 +140,9 @@ def allowed_values(values: Floats, masks: Flags) -> Floats:
 def update(tables: Tables, frozen: Tables, links: Links, rules: Rules, transition: Transition, step: int) -> None:
     """One synchronous update of all active agents of all seeds (eq. 5, or eq. 1 with bootstrap on Q_hat)."""
     states, actions, rewards, next_states, terminated, active, masks, discounts = transition
+    states, actions = np.where(active, states, 0), np.where(active, actions, 0)
     b = np.arange(states.shape[0])[:, None]
-    following = q_hat(tables, links, rules, np.where(active, next_states, 0), step)
+    following = q_hat(tables, links, rules, np.where(active & ~terminated, next_states, 0), step)
     bootstrap = allowed_values(following, masks).max(axis=-1)
     target = rewards + discounts * np.where(terminated, 0.0, bootstrap)
     star = np.zeros_like(target)

@@ -56,20 +56,16 @@ class View:
             raise self._wrong(observation) from error
 
     def _numbers(self, observation: Any) -> list[Any]:
-        if type(observation) is int:
-            array = None
-            found: list[Any] = [observation]
-        else:
-            try:
-                array = np.asarray(observation)
-            except (TypeError, ValueError, RuntimeError) as error:  # ragged; a tensor of another device
-                raise self._wrong(observation) from error
-            if array.dtype.kind not in "iubf":
-                raise self._wrong(observation)
-            found = array.ravel().tolist()
-        right = array is None or self.shape is None or _squeezed(array.shape) == _squeezed(self.shape)
-        if len(found) != len(self.features) or not right:
+        if type(observation) is int and len(self.features) == 1:
+            return [observation]
+        try:
+            array = np.asarray(observation)
+        except (TypeError, ValueError, RuntimeError) as error:  # ragged; a tensor of another device
+            raise self._wrong(observation) from error
+        right = self.shape is None or array.shape == self.shape or _squeezed(array.shape) == _squeezed(self.shape)
+        if array.dtype.kind not in "iubf" or array.size != len(self.features) or not right:
             raise self._wrong(observation)
+        found: list[Any] = array.ravel().tolist()
         return found
 
     def _wrong(self, observation: Any) -> ValueError:
