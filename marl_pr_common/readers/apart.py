@@ -80,9 +80,9 @@ def _require_once(arm: str, task: str, runs: Sequence[Source]) -> None:
         other = seen.setdefault(run.seed, run)
         if other is not run:
             raise ValueError(
-                f"{other.path} and {run.path} are both seed {run.seed} of arm {arm} on {task}: the same rows twice. Give "
-                f"each run once, or say what the other is: --given '{run.path}:seed=...' or '{run.path}:arm=...'. A run "
-                "that was gone on with in a second folder has to be one file."
+                f"{other.path} and {run.path} are both seed {run.seed} of arm {arm} on {task}: the same rows twice. "
+                f"Give each run once, or say what the other is: --given '{run.path}:seed=...' or "
+                f"'{run.path}:arm=...'. A run that was gone on with in a second folder has to be one file."
             )
 
 
