@@ -63,6 +63,7 @@ class TeamVecEnv(VecEnv):
         observations, infos = found
         self._over = [False] * self.num_envs
         self._cut = [False] * self.num_envs
+        self._last = [padding.zeros(self.observation_space)] * self.num_envs
         self._known = [agent in observations for agent in self.names]
         self.reset_infos = [dict(infos.get(agent) or {}) for agent in self.names]
         result: VecEnvObs = padding.stacked([self._seen(column, observations) for column in range(self.num_envs)])
@@ -119,7 +120,7 @@ class TeamVecEnv(VecEnv):
             self._warn_of_leaving(agent)
         self._over[column], self._cut[column] = terminated or truncated, truncated and not terminated
         if self._over[column]:
-            info["terminal_observation"] = row
+            self._last[column] = info["terminal_observation"] = row
         known, self._known[column] = self._known[column], agent in observations
         if not known or not (self._known[column] or terminated):
             info[NO_TRANSITION] = True
@@ -129,7 +130,7 @@ class TeamVecEnv(VecEnv):
         for column, info in enumerate(infos):
             if not dones[column]:
                 dones[column] = True
-                info["TimeLimit.truncated"] = self._cut[column]
+                info |= {"TimeLimit.truncated": self._cut[column], "terminal_observation": self._last[column]}
 
     def _seen(self, column: int, observations: dict[str, Any]) -> Any:
         agent, there = self.names[column], self.names[column] in observations

@@ -20,7 +20,7 @@ CONTINUOUS = ("CooperativeNavigation-", "PredatorPrey-")
 def team_env(name: str, seed: int | None = None) -> VecEnv:
     """The environment with continuous actions as a VecEnv, one column per agent.
 
-    :raises ImportError: without PettingZoo, SuperSuit or mpe2; says what to install
+    :raises ImportError: without PettingZoo or mpe2; says what to install
     :raises ValueError: if it cannot be made
     """
     from marl_pr_common.envs import make

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import gymnasium as gym
@@ -72,6 +73,12 @@ def with_agents_as_columns(env: Any) -> Any:
         raise ValueError(
             f"{type(env).__name__} is a vector environment of gymnasium, not of Stable-Baselines3. Pass the PettingZoo "
             "ParallelEnv itself, an id or a function with n_agents, or a Stable-Baselines3 VecEnv (make_vec_env)."
+        )
+    if is_team(env) and not isinstance(env.unwrapped, TeamVecEnv):
+        warnings.warn(
+            "SuperSuit's VecEnv does not say which ends are time limits, so Stable-Baselines3 takes them all for "
+            "terminal. Pass the PettingZoo ParallelEnv itself.",
+            stacklevel=3,
         )
     return env
 

@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-from gymnasium import spaces
 
 pytest.importorskip("supersuit", reason="needs the extra mpe: pip install 'marl-pr[mpe]'")
 from mpe2 import simple_spread_v3, simple_tag_v3
-from pettingzoo import ParallelEnv
 
 from sb3_pr import DDPGPR, TD3PR
 from sb3_pr.vec_env import parallel_to_vec_env

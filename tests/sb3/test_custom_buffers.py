@@ -1,0 +1,119 @@
+"""What a user's own replay buffer keeps is kept, as with several envs in Stable-Baselines3."""
+
+import pickle
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch as th
+from stable_baselines3 import TD3
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.env_util import make_vec_env
+
+from sb3_pr import TD3PR
+
+SETTINGS = {"policy_kwargs": {"net_arch": [8]}, "learning_starts": 60, "seed": 0, "batch_size": 16}
+
+
+class Batch(NamedTuple):
+    observations: th.Tensor
+    actions: th.Tensor
+    next_observations: th.Tensor
+    dones: th.Tensor
+    rewards: th.Tensor
+    discounts: th.Tensor | None
+    weights: np.ndarray
+
+
+class Prioritised(ReplayBuffer):
+    """Draws by priorities per row and env, anneals beta, remembers what it drew."""
+
+    beta, draws, added = 0.4, 0, 0
+    rows = columns = None
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.priorities = np.zeros((self.buffer_size, self.n_envs))
+        self.counts = {"sample": 0}
+        self.rng = np.random.default_rng(0)
+
+    def add(self, obs, next_obs, action, reward, done, infos):
+        self.priorities[self.pos] = 1.0
+        self.added += 1
+        super().add(obs, next_obs, action, reward, done, infos)
+
+    def sample(self, batch_size, env=None):
+        self.draws += 1
+        self.counts["sample"] += 1
+        self.beta = min(1.0, self.beta + 0.01)
+        weights = self.priorities[: self.size()]
+        pairs = self.rng.choice(weights.size, size=batch_size, p=weights.ravel() / weights.sum())
+        self.rows, self.columns = np.divmod(pairs, self.n_envs)
+        return self._get_samples(self.rows, env)
+
+    def _get_samples(self, batch_inds, env=None):
+        where = (batch_inds, self.columns)
+        arrays = (self.observations, self.actions, self.next_observations, self.dones, self.rewards)
+        parts = [self.to_torch(array[where].reshape(len(batch_inds), -1)) for array in arrays]
+        return Batch(*parts, None, self.priorities[where])
+
+    def update_priorities(self, priorities):
+        self.priorities[self.rows, self.columns] = priorities
+
+
+@pytest.mark.parametrize("algorithm, n", [(TD3, 3), (TD3PR, 1), (TD3PR, 3)])
+def test_one_update_is_one_sample(algorithm, n):
+    model = algorithm("MlpPolicy", make_vec_env("Pendulum-v1", n), replay_buffer_class=Prioritised, **SETTINGS)
+    model.learn(60 * n + 60)
+    buffer = model.replay_buffer
+    assert isinstance(buffer, Prioritised)
+    assert buffer.draws == model._n_updates > 5
+    assert buffer.beta == pytest.approx(min(1.0, 0.4 + 0.01 * buffer.draws))
+    assert buffer.added == model.num_timesteps // n
+    assert buffer.counts["sample"] >= buffer.draws
+
+
+def test_rows_that_were_drawn_can_be_reweighted_from_outside():
+    model = TD3PR("MlpPolicy", "Pendulum-v1", n_agents=3, replay_buffer_class=Prioritised, **SETTINGS).learn(150)
+    buffer = model.replay_buffer
+    batch = buffer.sample(16)
+    assert batch.weights.shape == (48,)
+    assert buffer.columns.tolist() == np.repeat([0, 1, 2], 16).tolist()
+    drawn = buffer.observations[buffer.rows, buffer.columns]
+    np.testing.assert_array_equal(batch.observations.numpy(), drawn)
+    before = buffer.priorities.copy()
+    buffer.update_priorities(np.arange(48) + 2.0)
+    assert (buffer.priorities != before).any(axis=0).all()
+    assert buffer.priorities[buffer.rows[-1], 2] == 49
+    copied = pickle.loads(pickle.dumps(buffer))
+    assert isinstance(copied, Prioritised)
+    assert (copied.beta, copied.draws) == (buffer.beta, buffer.draws)
+    np.testing.assert_array_equal(copied.priorities, buffer.priorities)
+
+
+@pytest.mark.parametrize("shared_replay", [False, True])
+def test_what_is_assigned_anew_is_whole_again(shared_replay):
+    class Fading(ReplayBuffer):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.age = np.zeros((self.buffer_size, self.n_envs))
+
+        def sample(self, batch_size, env=None):
+            self.age = self.age + 1
+            return super().sample(batch_size, env)
+
+    options = {"replay_buffer_class": Fading, "shared_replay": shared_replay, "buffer_size": 300}
+    model = TD3PR("MlpPolicy", "Pendulum-v1", n_agents=3, **options, **SETTINGS).learn(150)
+    assert model.replay_buffer.age.shape == (100, 3)
+    assert (model.replay_buffer.age == model._n_updates).all()
+
+
+def test_an_array_whose_entries_have_no_owner_is_refused():
+    class Flat(ReplayBuffer):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.priorities = np.zeros(self.buffer_size * self.n_envs)
+
+    with pytest.raises(ValueError, match=r"Flat.priorities has 300 entries.*\(buffer_size, n_envs\) = \(100, 3\)"):
+        TD3PR("MlpPolicy", "Pendulum-v1", n_agents=3, replay_buffer_class=Flat, buffer_size=300)
+    TD3PR("MlpPolicy", "Pendulum-v1", replay_buffer_class=Flat, buffer_size=300)
