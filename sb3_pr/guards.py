@@ -7,6 +7,7 @@ after the updates: losses must be finite; mean |Q| is held against r_max / (1 - 
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 from collections.abc import Iterator
@@ -39,27 +40,34 @@ class Watch:
         """Agents that stand still because their networks are not finite."""
         self._calls = 0
         self._values: list[th.Tensor] = []
-        self._policy: Any = None
+        self._watched: list[Any] = [None]
+        self._model: Any = None
         self._handles: list[Any] = []
 
     def attach(self, model: Any) -> None:
         """Watch the model's present networks; a second call for the same ones does nothing."""
-        if not self.enabled or model.policy is self._policy:
+        policy = model.policy
+        watched = [policy, policy.actor.optimizer, policy.critic.optimizer]
+        if not self.enabled or all(one is other for one, other in zip(watched, self._watched, strict=False)):
             return
         for handle in self._handles:
             handle.remove()
-        policy = self._policy = model.policy
-        self._handles = []
+        self._watched, self._model, self._handles = watched, model, []
         for name in ("actor", "critic"):
-            network = getattr(policy, name)
-            parameters = list(network.named_parameters(prefix=name))
-
-            def check(optimizer: Any, *_: Any, parameters: Any = parameters) -> None:
-                self._check_gradients(parameters, model)
-
-            self._handles.append(network.optimizer.register_step_pre_hook(check))
+            check = functools.partial(self._before_step, name)
+            self._handles.append(getattr(policy, name).optimizer.register_step_pre_hook(check))
         if self.n_agents == 1:  # a group's values are known from reciprocity's statistics
             self._handles.append(policy.critic_target.register_forward_hook(self._see_values))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the networks: a copy watches none until it is attached."""
+        return {**self.__dict__, "_watched": [None], "_model": None}
+
+    def _before_step(self, network: str, optimizer: Any, *_: Any) -> None:
+        """A hook of actor's and critic's optimisers."""
+        if self._model is not None:
+            parameters = getattr(self._model.policy, network).named_parameters(prefix=network)
+            self._check_gradients(list(parameters), self._model)
 
     def after_updates(self, model: Any, own_values: np.ndarray | None = None) -> None:
         """Losses and values of the updates that were just made.

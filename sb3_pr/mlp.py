@@ -2,7 +2,8 @@
 
 The same arithmetic as its layers one by one (tests compare them), with less around the matrix products: bias and ReLU
 in place, no product with a single output column (a matrix-vector product is several times faster), and, where only the
-input's gradient is wanted, none for the weights.
+input's gradient is wanted, none for the weights. Before each use it is looked at whether the layers one by one would
+do anything else: other layers, hooks, tracing.
 """
 
 from __future__ import annotations
@@ -13,32 +14,68 @@ from typing import Any
 
 import torch as th
 from torch import nn
+from torch.jit import is_tracing  # type: ignore[attr-defined]
+from torch.nn.modules.module import _has_any_global_hook
+
+from sb3_pr.layers import StackedLinear
 
 
 class StackedMLP(nn.Sequential):
-    """``StackedLinear`` layers with ReLU between them and optionally Tanh at the end; names as in SB3's Sequential.
+    """Stacked layers one after the other: SB3's Sequential by names and slices, fused where it is a perceptron.
 
-    gradient_scale: factor on the gradient at the output, see :class:`sb3_pr.stacking.ScaleGradient`
     frozen: whether only the input receives a gradient
     """
 
-    gradient_scale: float = 1.0
     frozen: bool = False
 
-    def __init__(self, layers: Sequence[nn.Module], linear: Sequence[nn.Module]):
-        super().__init__(*layers)
-        self._names = [name for name, layer in self.named_children() if layer in linear]
-        self._squash = isinstance(layers[-1], nn.Tanh)
-
-    def forward(self, x: th.Tensor) -> th.Tensor:
+    def forward(self, input: th.Tensor) -> th.Tensor:
         """(n_agents * batch, in_features) -> (n_agents * batch, out_features)."""
-        layers: list[Any] = [self._modules[name] for name in self._names]
-        weights: list[Any] = [layer.weight for layer in layers]
+        layers = self._perceptron()
+        if layers is None or _somebody_looks_on():
+            return super().forward(input)  # type: ignore[no-any-return,no-untyped-call]
+        weights = [layer.weight for layer in layers]
         biases: list[Any] = [layer.bias for layer in layers]
-        if self.frozen:
+        if self.frozen and not any(_has_hooks(parameter) for parameter in (*weights, *biases)):
             weights = [weight.detach() for weight in weights]
             biases = [bias.detach() for bias in biases]
-        return _MLP.apply(x, self.gradient_scale, self._squash, *weights, *biases)  # type: ignore[no-any-return,no-untyped-call]
+        squash = 2 * len(layers) == len(self._modules)
+        return _MLP.apply(input, squash, *weights, *biases)  # type: ignore[no-any-return,no-untyped-call]
+
+    def _perceptron(self) -> list[StackedLinear] | None:
+        """The linear layers, if the layers are StackedLinear, ReLU, StackedLinear, ..., and at most a Tanh at the end,
+        nothing hangs on them, and every linear layer has a bias."""
+        layers: list[Any] = list(self._modules.values())
+        linear = layers[::2]
+        for index, layer in enumerate(layers):
+            kind = type(layer)
+            if index % 2 == 0:
+                fits = kind is StackedLinear and layer._parameters["bias"] is not None
+            else:
+                fits = kind is nn.ReLU or (kind is nn.Tanh and index == len(layers) - 1)
+            if (
+                not fits
+                or layer._forward_hooks
+                or layer._forward_pre_hooks
+                or layer._backward_hooks
+                or layer._backward_pre_hooks
+                or "forward" in layer.__dict__
+            ):
+                return None
+        # a ReLU at the end, as in the slice mlp[:-1], is not what the fused pass computes
+        return linear if linear and (len(layers) % 2 == 1 or type(layers[-1]) is nn.Tanh) else None
+
+    def insert(self, index: int, module: nn.Module) -> StackedMLP:
+        """As in ``nn.Sequential``; what may not stand here is refused before the others are moved."""
+        if hasattr(self._modules, "fitting"):
+            module = self._modules.fitting(str(index), module)
+        super().insert(index, module)
+        return self
+
+    def __delitem__(self, idx: slice | int) -> None:
+        guarded = self._modules
+        super().__delitem__(idx)
+        if hasattr(guarded, "with_items"):
+            self.__dict__["_modules"] = guarded.with_items(self._modules)
 
 
 @contextmanager
@@ -58,11 +95,11 @@ class _MLP(th.autograd.Function):
     """x -> tanh?(... relu(x W_1 + b_1) ... W_L + b_L), W_l (n_agents, in, out), b_l (n_agents, out)."""
 
     @staticmethod
-    def forward(ctx: Any, x: th.Tensor, gradient_scale: float, squash: bool, *parameters: th.Tensor) -> th.Tensor:
+    def forward(ctx: Any, x: th.Tensor, squash: bool, *parameters: th.Tensor) -> th.Tensor:
         n_layers = len(parameters) // 2
         weights, biases = parameters[:n_layers], parameters[n_layers:]
         n_agents = len(weights[0])
-        activations = [x.view(n_agents, -1, x.shape[-1])]
+        activations = [x.reshape(n_agents, -1, x.shape[-1])]
         for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
             out = _product(activations[-1], weight).add_(bias.unsqueeze(1))
             if index < n_layers - 1:
@@ -70,30 +107,52 @@ class _MLP(th.autograd.Function):
             elif squash:
                 out.tanh_()
             activations.append(out)
-        ctx.save_for_backward(*activations, *weights)
-        ctx.n_layers, ctx.gradient_scale, ctx.squash = n_layers, gradient_scale, squash
-        return activations[-1].view(len(x), -1)
+        ctx.save_for_backward(x, *activations[1:], *parameters)
+        ctx.n_layers, ctx.squash = n_layers, squash
+        return activations[-1].view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *grads: th.Tensor) -> tuple[Any, ...]:
-        activations, weights = ctx.saved_tensors[: ctx.n_layers + 1], ctx.saved_tensors[ctx.n_layers + 1 :]
-        input_needs, weights_need = ctx.needs_input_grad[0], ctx.needs_input_grad[3]
-        delta = grads[0].reshape(activations[-1].shape) * ctx.gradient_scale
+        n = ctx.n_layers
+        x, activations, parameters = ctx.saved_tensors[0], ctx.saved_tensors[1 : n + 1], ctx.saved_tensors[n + 1 :]
+        needed = ctx.needs_input_grad
+        if th.is_grad_enabled():  # with create_graph=True the gradient is differentiated again: a gradient penalty, say
+            return _differentiable(x, ctx.squash, parameters, grads[0], needed)
+        weights_need, biases_need = needed[2 : n + 2], needed[n + 2 :]
+        activations = [x.reshape(len(parameters[0]), -1, x.shape[-1]), *activations]
+        delta = grads[0].reshape(activations[-1].shape)
         if ctx.squash:
             delta = delta * (1 - activations[-1].square())
-        weight_grads: list[th.Tensor | None] = [None] * ctx.n_layers
-        bias_grads: list[th.Tensor | None] = [None] * ctx.n_layers
-        for index in reversed(range(ctx.n_layers)):
-            if weights_need:
-                weight_grads[index] = _product(activations[index].transpose(1, 2), delta)
-                bias_grads[index] = delta.sum(1)
-            if index > 0 or input_needs:
-                backwards = weights[index].transpose(1, 2)
-                delta = delta * backwards if delta.shape[2] == 1 else th.bmm(delta, backwards)
+        found: list[th.Tensor | None] = [None] * (2 * n)
+        for index in reversed(range(n)):
+            if weights_need[index]:
+                found[index] = _product(activations[index].transpose(1, 2), delta)
+            if biases_need[index]:
+                found[n + index] = delta.sum(1)
+            if not (needed[0] or any(weights_need[:index]) or any(biases_need[:index])):
+                return None, None, *found
+            backwards = parameters[index].transpose(1, 2)
+            delta = delta * backwards if delta.shape[2] == 1 else th.bmm(delta, backwards)
             if index > 0:  # ReLU's derivative, in place
                 th.ops.aten.threshold_backward.grad_input(delta, activations[index], 0, grad_input=delta)
-        input_grad = delta.reshape(-1, delta.shape[-1]) if input_needs else None
-        return input_grad, None, None, *weight_grads, *bias_grads
+        return delta.view(x.shape), None, *found
+
+
+def _differentiable(
+    x: th.Tensor, squash: bool, parameters: Sequence[th.Tensor], grad: th.Tensor, needed: Sequence[bool]
+) -> tuple[Any, ...]:
+    """The gradients as functions of everything that they depend on: by autograd, layer by layer."""
+    n_layers = len(parameters) // 2
+    out = x.reshape(len(parameters[0]), -1, x.shape[-1])
+    for index in range(n_layers):
+        out = th.baddbmm(parameters[n_layers + index].unsqueeze(1), out, parameters[index])
+        if index < n_layers - 1:
+            out = out.relu()
+    out = (out.tanh() if squash else out).view(*x.shape[:-1], -1)
+    inputs = (x, None, *parameters)
+    wanted = [tensor for tensor, need in zip(inputs, needed, strict=True) if need and tensor is not None]
+    found = iter(th.autograd.grad(out, wanted, grad, create_graph=True))
+    return tuple(next(found) if need else None for need in needed)
 
 
 def _product(left: th.Tensor, right: th.Tensor) -> th.Tensor:
@@ -101,3 +160,18 @@ def _product(left: th.Tensor, right: th.Tensor) -> th.Tensor:
     if right.shape[2] > 1 or left.device.type != "cpu":
         return th.bmm(left, right)
     return th.stack([th.mv(matrix, column[:, 0]) for matrix, column in zip(left, right, strict=True)]).unsqueeze(2)
+
+
+def _somebody_looks_on() -> bool:
+    """Whether hooks of all modules, a tracer, a compiler, a functional transform or autocast want to see each layer."""
+    return bool(
+        th.compiler.is_compiling()
+        or is_tracing()  # type: ignore[no-untyped-call]
+        or _has_any_global_hook()  # type: ignore[no-untyped-call]
+        or th._C._are_functorch_transforms_active()
+        or th._C._is_any_autocast_enabled()
+    )
+
+
+def _has_hooks(parameter: Any) -> bool:
+    return bool(parameter._backward_hooks or parameter._post_accumulate_grad_hooks)

@@ -15,6 +15,7 @@ from stable_baselines3 import TD3
 from sb3_pr import checks
 from sb3_pr.buffers import as_agent_major
 from sb3_pr.fast import store_float32
+from sb3_pr.joining import group_of
 from sb3_pr.pickles import UntrustedFileError, handed, read_pickle, read_zip
 
 
@@ -24,6 +25,23 @@ class Persistence(TD3):
     n_agents: int
     shared_replay: bool
     fast: bool
+
+    @classmethod
+    def from_agents(cls, agents: Any, env: Any = None, n_agents: int | None = None, **options: Any) -> Any:
+        """A group of upstream models that goes on where they are; the inverse of ``model.agent(i)``.
+
+        Networks, targets and optimisers are the agents', bit for bit, and so are their hyperparameters;
+        ``buffer_size`` and ``learning_starts`` are n_agents times theirs, ``num_timesteps`` is their sum. The group's
+        replay buffer is empty, whatever is in theirs; PR's own state and episode statistics begin anew, and hooks on
+        the agents' networks stay behind. Go on with ``learn(..., reset_num_timesteps=False)``.
+
+        :param agents: upstream models of one architecture and with equal settings, or one
+        :param env: as for the constructor; None if the group is not to learn yet, see ``set_env``
+        :param n_agents: copies of one model; None: as many agents as models
+        :param options: PR's options (``kappa``, ...), and parameters of SB3 that replace the agents'
+        :raises ValueError: for no models, models of another class, or models that differ in what a group shares
+        """
+        return group_of(cls, agents, env, n_agents, options)
 
     @classmethod
     def load(cls, path: Any, env: Any = None, *args: Any, trust: bool = False, **kwargs: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -9,13 +11,16 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy, ContinuousCritic
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, FlattenExtractor, NatureCNN
-from stable_baselines3.common.type_aliases import PyTorchObs
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.td3 import policies as upstream
 from stable_baselines3.td3.policies import Actor, TD3Policy
 
 from sb3_pr.observations import rows
-from sb3_pr.stacking import scale_gradient, stack
+from sb3_pr.optimizers import ELEMENTWISE, AgentOptimizers, fused_adam
+from sb3_pr.stacking import agent_parameters, stack
+from sb3_pr.surgery import serving
 
+NETWORKS = ("actor", "actor_target", "critic", "critic_target")
 NetworkT = TypeVar("NetworkT", Actor, ContinuousCritic)
 
 
@@ -57,24 +62,47 @@ class MlpPolicy(TD3Policy):
     leader: int = 0
     """The agent that answers for observations that do not come one per agent."""
 
-    def __init__(self, *args: Any, n_agents: int = 1, observation_masks: Any = None, **kwargs: Any):
+    def __init__(self, *args: Any, n_agents: int = 1, observation_masks: Any = None, leader: int = 0, **kwargs: Any):
         self.n_agents = n_agents
+        self.leader = leader
         self.observation_masks = observation_masks
-        if n_agents > 1 and kwargs.get("optimizer_class", th.optim.Adam) is th.optim.Adam:
-            # the same update in one kernel; the stacked tensors are large enough for it to matter
-            kwargs["optimizer_kwargs"] = {"fused": True, **(kwargs.get("optimizer_kwargs") or {})}
+        if n_agents > 1:
+            optimizer_class = kwargs.get("optimizer_class", th.optim.Adam)
+            kwargs["optimizer_kwargs"] = fused_adam(optimizer_class, kwargs.get("optimizer_kwargs") or {})
         super().__init__(*args, **kwargs)
+        self._built = True
+        for name in NETWORKS:  # a derived class may have built them without us
+            setattr(self, name, getattr(self, name))
 
-    def make_actor(self, features_extractor: BaseFeaturesExtractor | None = None) -> Actor:
-        return self._masked(stack([TD3Policy.make_actor(self, features_extractor) for _ in range(self.n_agents)]))
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in NETWORKS and self.__dict__.get("_built") and self.n_agents > 1:
+            value = serving(value, self.n_agents, name)
+        super().__setattr__(name, value)
 
-    def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> ContinuousCritic:
-        critics = [TD3Policy.make_critic(self, features_extractor) for _ in range(self.n_agents)]
-        critic = self._masked(stack(critics))
-        if self.n_agents > 1:
-            for q_network in critic.q_networks:
-                scale_gradient(q_network, self.n_agents)
-        return critic
+    def _build(self, lr_schedule: Schedule) -> None:
+        """SB3's, with the networks that ``make_actor`` and ``make_critic`` make, a derived class's own too, made once
+        per agent and stacked, and with an optimiser for each agent if one could make the agents meet."""
+        optimizer_class = self.optimizer_class
+        making = {name: functools.partial(self._make, getattr(self, name)) for name in ("make_actor", "make_critic")}
+        self.__dict__.update(making)
+        if self.n_agents > 1 and optimizer_class not in ELEMENTWISE:
+            self.optimizer_class = functools.partial(self._agent_optimizers, optimizer_class)  # type: ignore[assignment]
+        try:
+            super()._build(lr_schedule)
+        finally:
+            self.optimizer_class = optimizer_class
+            for name in making:
+                del self.__dict__[name]
+
+    def _make(self, make: Callable[..., NetworkT], features_extractor: BaseFeaturesExtractor | None = None) -> NetworkT:
+        return self._masked(stack([make(features_extractor) for _ in range(self.n_agents)]))
+
+    def _agent_optimizers(self, kind: type[th.optim.Optimizer], parameters: Any, **options: Any) -> AgentOptimizers:
+        wholes = list(parameters)
+        networks = [getattr(self, name) for name in ("actor", "critic") if name in self._modules]
+        network = next(one for one in networks if next(one.parameters()) is wholes[0])
+        make = functools.partial(kind, **options)
+        return AgentOptimizers(make, [agent_parameters(network, i) for i in range(self.n_agents)], wholes)
 
     def _masked(self, network: NetworkT) -> NetworkT:
         if self.observation_masks is not None and not isinstance(network.features_extractor, MaskedExtractor):
@@ -97,6 +125,7 @@ class MlpPolicy(TD3Policy):
             **super()._get_constructor_parameters(),
             "n_agents": self.n_agents,
             "observation_masks": self.observation_masks,
+            "leader": self.leader,
         }
 
 

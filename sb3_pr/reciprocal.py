@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch as th
 from gymnasium import spaces
@@ -20,22 +19,43 @@ from sb3_pr.mlp import frozen
 from sb3_pr.observations import VectorPart, gather_rows
 
 
-class ReciprocalTarget(Delegate):
+class CriticDelegate(Delegate):
+    """A stand-in for SB3's critic: what is set on it, a layer or the optimiser, is set on the critic."""
+
+    own: ClassVar[tuple[str, ...]] = ("wrapped",)
+    """Attributes that it keeps itself."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.own:
+            super().__setattr__(name, value)
+        else:
+            setattr(self.wrapped, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self.wrapped, name)
+
+    def __repr__(self) -> str:
+        return repr(self.wrapped)
+
+
+class ReciprocalTarget(CriticDelegate):
     """``critic_target`` with reciprocity: Z* of eq. 12 instead of the agent's own target value.
 
     :param critic: SB3's stacked target critic, agent-major
     :param reciprocity: adjacency, peers and mixture
     :param space: the observation space
-    :param n_updates: gradient steps so far, for ``sync_interval``
+    :param n_updates: gradient steps so far, for ``sync_interval``; the model keeps it up to date
     :param snapshot: the peers' networks when ``sync_interval`` > 1; None reads the live target network
     """
+
+    own = ("wrapped", "reciprocity", "vectors", "n_updates", "snapshot")
 
     def __init__(
         self,
         critic: ContinuousCritic,
         reciprocity: Reciprocity,
         space: spaces.Space[Any],
-        n_updates: Callable[[], int],
+        n_updates: int = 0,
         snapshot: ContinuousCritic | None = None,
     ):
         super().__init__(critic)
@@ -70,18 +90,36 @@ class ReciprocalTarget(Delegate):
     def _synchronise(self) -> None:
         """Algorithm 2, line 3: renew what the agents know of their peers, every ``sync_interval`` gradient steps."""
         interval = self.reciprocity.config.sync_interval
-        if (self.n_updates() - 1) % interval == 0:
+        if (self.n_updates - 1) % interval == 0:
             self.reciprocity.redraw_peers()
             if self.snapshot is not None:
                 self.snapshot.load_state_dict(self.wrapped.state_dict())
 
 
-class ActorObjective(Delegate):
+class CountsUpdates:
+    """Mixin of a model: SB3's count of gradient steps, of which the target is told; it does not look at the model."""
+
+    @property
+    def _n_updates(self) -> int:
+        count: int = self.__dict__["_n_updates"]
+        return count
+
+    @_n_updates.setter
+    def _n_updates(self, count: int) -> None:
+        self.__dict__["_n_updates"] = count
+        target = self.__dict__.get("critic_target")
+        if isinstance(target, ReciprocalTarget):
+            target.n_updates = count
+
+
+class ActorObjective(CriticDelegate):
     """``critic`` whose ``q1_forward``, the actor's objective, gives gradients to the actor alone.
 
     SB3 discards the critic's gradients of this pass; here they are not computed. With ``in_actor=True`` the objective
     is the reciprocal value: its gradient reaches the actor through its own critic and the peers' target critics.
     """
+
+    own = ("wrapped", "target")
 
     def __init__(self, critic: ContinuousCritic, target: ReciprocalTarget):
         super().__init__(critic)

@@ -9,8 +9,9 @@ from stable_baselines3.common import policies as sb3_policies
 from torch import nn
 
 from sb3_pr.extraction import lone_policy
+from sb3_pr.layers import PerAgent, StackedLinear
 from sb3_pr.mlp import StackedMLP, frozen
-from sb3_pr.stacking import PerAgent, ScaleGradient, StackedLinear, agent_state_dict, agent_tensors, stack
+from sb3_pr.stacking import agent_state_dict, agent_tensors, stack
 from tests.sb3.tools import ALGORITHMS, double
 
 N, BATCH = 3, 5
@@ -57,20 +58,24 @@ def test_the_fused_pass_passes_gradcheck():
     assert th.autograd.gradcheck(stacked, (x,))
 
 
-def test_the_gradient_scale_acts_on_every_parameter_and_the_input():
-    stacked = stack(perceptrons(False))
-    x = th.randn(N * BATCH, 6, dtype=th.float64, requires_grad=True)
-    stacked(x).sum().backward()
-    plain = [tensor.grad.clone() for tensor in (x, *stacked.parameters())]
-    for tensor in (x, *stacked.parameters()):
-        tensor.grad = None
-    stacked.gradient_scale = 3.0
-    stacked(x).sum().backward()
-    for tensor, grad in zip((x, *stacked.parameters()), plain, strict=True):
-        th.testing.assert_close(tensor.grad, 3 * grad)
-    y = th.ones(2, requires_grad=True)
-    ScaleGradient(3.0)(y).sum().backward()
-    assert y.grad.tolist() == [3.0, 3.0]
+@pytest.mark.parametrize("forward", ["forward", "q1_forward"])
+def test_the_mean_over_all_rows_gives_each_agent_the_gradient_of_its_own_mean(forward):
+    model = ALGORITHMS[0]("MlpPolicy", "Pendulum-v1", n_agents=N, policy_kwargs={"net_arch": [8]}, seed=0)
+    obs, actions = th.randn(N * BATCH, 3), th.randn(N * BATCH, 1, requires_grad=True)
+
+    def gradients(critic, obs, actions):
+        values = getattr(critic, forward)(obs, actions)
+        (values if forward == "q1_forward" else values[0]).mean().backward()
+        return actions.grad, critic.qf0
+
+    of_actions, _ = gradients(model.policy.critic, obs, actions)
+    for i in range(N):
+        rows = slice(i * BATCH, (i + 1) * BATCH)
+        own, lone = gradients(lone_policy(model, i).critic, obs[rows], actions[rows].detach().requires_grad_())
+        th.testing.assert_close(of_actions[rows], own)
+        mine = {name: part(tensor.grad) for name, tensor, part in agent_tensors(model.policy.critic.qf0, i)}
+        for name, parameter in lone.named_parameters():
+            th.testing.assert_close(mine[name], parameter.grad)
 
 
 def test_frozen_networks_pass_gradients_to_their_input_only():
