@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from marl_pr_common.envs.spaces import ObsSpace
 from marl_pr_common.tabular.foreign import actions_of, agents_of
 from marl_pr_common.tabular.moment import Moment
 from marl_pr_common.tabular.values import flag_of, mask_of, reward_of
@@ -47,6 +48,21 @@ class CheckedEnv:
         """The action that each agent took last."""
         self._order: list[Any] = []
         self._idle = 0
+
+    def shared_spaces(self) -> list[ObsSpace]:
+        """What each agent sees of one global state.
+
+        :raises ValueError: if agents have other features, so that their states can't be compared
+        """
+        first = self.views[0]
+        for view in self.views:
+            if view.space.sizes != first.space.sizes:
+                raise ValueError(
+                    f"{first.agent} observes {first.described} and {view.agent} {view.described}: peers compare "
+                    "states, so they need views of the same features. Give all agents the same space, or the "
+                    "environment a method obs_space(agent) that returns ObsSpace(sizes of all features, keep=those it sees)."
+                )
+        return [view.space for view in self.views]
 
     def reset(self, seed: int | None = None) -> Moment:
         """Begin an episode.

@@ -21,7 +21,7 @@ from marl_pr_common.tabular.pending import Pending
 from marl_pr_common.tabular.resume import Evaluation, copy_arrays, restore_generators, resumable
 
 Ints = NDArray[np.int64]
-EVAL_MAX_STEPS = 10_000
+EVAL_MAX_STEPS = 1_000
 
 
 class ParallelTrainer:
@@ -52,11 +52,13 @@ class ParallelTrainer:
         if not 0.0 <= epsilon < 1.0:
             raise ValueError(f"epsilon={epsilon}: expected a probability in [0, 1).")
         check_count("eval_max_steps", eval_max_steps)
+        if not isinstance(seed, int | np.integer) or seed < 0:
+            raise ValueError(f"seed={seed!r}: expected an integer >= 0.")
         self.env, test_env = make_two(make_env)
         self._checked, self._tests = CheckedEnv(self.env, ordinal), CheckedEnv(test_env, ordinal)
         _check_twins(self._checked, self._tests)
         config = config or TabularConfig()
-        spaces = [view.space for view in self._checked.views]
+        spaces = self._checked.shared_spaces()
         self.learner = TabularPR(config.reciprocity(spaces, graph), self._checked.n_actions, config, gamma)
         self.epsilon, self.eval_max_steps = epsilon, eval_max_steps
         self.total_steps = 0

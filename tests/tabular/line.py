@@ -78,3 +78,17 @@ class Still(Line):
 def train(env: Any, config: TabularConfig | None = None, steps: int = 200, **options: Any) -> Any:
     """The learner after some steps."""
     return train_parallel(env, config or iql(), steps, steps, 2, **options)[0]
+
+
+def changed(**parts: Any) -> type[Line]:
+    """``Line`` with attributes and methods exchanged."""
+    return type("Changed", (Line,), parts)
+
+
+def with_spaces(seen: Any = None, moves: Any = None) -> type[Line]:
+    def init(self: Line) -> None:
+        Line.__init__(self)
+        self.seen = self.seen if seen is None else dict.fromkeys("ab", seen)
+        self.moves = self.moves if moves is None else dict.fromkeys("ab", moves)
+
+    return changed(__init__=init)

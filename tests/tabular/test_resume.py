@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from marl_pr_common import checkpoint
+from marl_pr_common.checkpoint.environments import NotSaveable
 from marl_pr_common.envs import digital_mdp, grid_spec, make
 from marl_pr_common.envs.spaces import ObsSpace
 from marl_pr_common.tabular import (
@@ -18,6 +19,7 @@ from marl_pr_common.tabular import (
     train_parallel,
 )
 from tests.resume.tools import assert_equal, done, hashes, kill, run, script
+from tests.tabular.line import Line
 
 SCRIPT = """
 import sys
@@ -81,6 +83,36 @@ def test_killed_and_called_again_is_the_same_training(tmp_path):
     assert checkpoint.load(tmp_path / "killed").manifest.step < 4_000
     done(run(script(SCRIPT, tmp_path / "killed")))
     assert_equal(hashes(tmp_path / "whole"), hashes(tmp_path / "killed"))
+
+
+def test_states_from_before_agents_could_wait_load(tmp_path):
+    """They hold the observations of all agents, and no transition is under way."""
+    whole, again = parallel("Navigation-3", None), parallel("Navigation-3", None)
+    whole.train(30)
+    state = whole.state_dict()
+    del state["agents"], state["learner"]["tried"]
+    state["observations"] = whole.env._observe(whole.env.agents)
+    checkpoint.save(tmp_path, state, step=30)
+    again.load_state_dict(checkpoint.load(tmp_path).tree)
+    for trainer in (whole, again):
+        trainer.train(100)
+    assert np.array_equal(whole.learner.q, again.learner.q)
+
+
+def test_what_cannot_be_saved_is_refused_before_the_first_step(tmp_path):
+    class Lasting(Line):
+        steps = 0
+
+        def step(self, actions):
+            Lasting.steps += 1
+            return super().step(actions)
+
+    with pytest.raises(NotSaveable, match=r"Lasting is not known.*state_dict"):
+        train_parallel(Lasting, checkpoints=tmp_path)
+    Lasting.state_dict, Lasting.load_state_dict = lambda self: {"simulator": object()}, lambda self, state: None
+    with pytest.raises(TypeError, match="simulator"):
+        train_parallel(Lasting, checkpoints=tmp_path)
+    assert Lasting.steps == 0
 
 
 def test_another_trainer_is_refused(tmp_path):
