@@ -82,7 +82,8 @@ def evaluate_team(
     running, counted = np.zeros(venv.num_envs), np.zeros(venv.num_envs, dtype=bool)
     while min(map(len, returns)) < n_episodes:
         actions, _ = model.predict(observations, deterministic=deterministic)
-        observations, rewards, dones, infos = venv.step(actions)
+        observations, rewards, ended, infos = venv.step(actions)
+        dones = ended.astype(bool)  # SuperSuit's are 0 and 1
         running += rewards if scaled is None else scaled.get_original_reward()
         for agent in np.flatnonzero(dones):
             if not (counted[agent] and infos[agent].get(ABSENT)):  # who ended before the others waits, and ends again
@@ -142,8 +143,9 @@ def _copied(venv: VecEnv) -> VecEnv:
         if not isinstance(venv, VecEnvWrapper):
             return copy.deepcopy(venv)
         inner, clone = _copied(venv.venv), object.__new__(type(venv))  # its __getattr__ forbids copy.deepcopy
+        shared = {name: value for name, value in vars(venv).items() if name == "class_attributes"}
         own = {name: value for name, value in vars(venv).items() if name not in ("venv", "class_attributes")}
-        clone.__dict__.update(copy.deepcopy(own), venv=inner, class_attributes=venv.class_attributes)
+        clone.__dict__.update(copy.deepcopy(own), venv=inner, **shared)
         return clone
     except (TypeError, AttributeError, NotImplementedError, RuntimeError) as error:
         raise ValueError(

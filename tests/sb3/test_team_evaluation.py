@@ -79,3 +79,31 @@ def test_another_number_of_agents_is_refused():
 
     with pytest.raises(ValueError, match="the model has 2 agents, but the environment has 3"):
         evaluate_agents(in_roles(parallel_to_vec_env), Three({**ENDS, "c": (2, "end")}))
+
+
+def test_vec_envs_of_supersuit_are_teams_too():
+    supersuit = pytest.importorskip("supersuit", reason="needs the extra mpe: pip install 'marl-pr[mpe]'")
+
+    class Fixed(Roles):
+        metadata, render_mode = {}, None
+
+        def __init__(self):
+            super().__init__()
+            self.ends = dict.fromkeys("ab", (5, "limit"))
+
+        def step(self, actions):
+            *result, _ = super().step(actions)
+            return *result, {agent: {} for agent in actions}  # SuperSuit writes into them
+
+    def wrap(env):
+        markov = supersuit.pettingzoo_env_to_vec_env_v1(env)
+        return supersuit.concat_vec_envs_v1(markov, 1, base_class="stable_baselines3")
+
+    model = TD3PR("MlpPolicy", Fixed(), **SETTINGS)
+    with pytest.warns(UserWarning, match="SuperSuit's VecEnv does not say which ends are time limits"):
+        callback = AgentEvalCallback(wrap(Fixed()), eval_freq=10, n_eval_episodes=2, verbose=0)
+    model.learn(20, callback=callback)
+    returns = evaluate_agents(model, Fixed(), 2)
+    assert np.array_equal(callback.agent_returns, [returns])
+    with pytest.warns(UserWarning, match="SuperSuit"):
+        assert np.array_equal(evaluate_agents(model, wrap(Fixed()), 2), returns)
