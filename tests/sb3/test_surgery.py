@@ -10,8 +10,7 @@ from stable_baselines3.common.logger import configure
 from torch import nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
-from sb3_pr import TD3PR, policies
-from sb3_pr.mlp import StackedMLP
+from sb3_pr import TD3PR
 from sb3_pr.stacking import stack
 from sb3_pr.surgery import SurgeryError
 from tests.sb3.tools import double, fill, tensors
@@ -206,68 +205,3 @@ def test_what_is_set_on_the_critic_is_set_on_the_network():
     assert type(model.policy.critic.qf0[1]) is nn.ELU
     assert type(model.policy.critic.optimizer) is th.optim.SGD
     assert type(model.learn(150).agent(1).critic.optimizer) is th.optim.SGD
-
-
-def test_a_second_derivative_is_that_of_the_layers():
-    """A gradient penalty, say; the fused pass's own backward would miss what its activations depend on."""
-    network, x = group().critic.qf0, th.randn(6, 4, requires_grad=True)
-    assert type(network) is StackedMLP
-
-    def gradients():
-        (slope,) = th.autograd.grad(network(x).sum(), x, create_graph=True)
-        penalty = ((slope.norm(2, 1) - 1) ** 2).sum()
-        return th.autograd.grad(penalty, [layer.weight for layer in network[::2]])
-
-    fused = gradients()
-    network[0].register_forward_hook(lambda *_: None)
-    for got, expected in zip(fused, gradients(), strict=True):
-        th.testing.assert_close(got, expected)
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_tracing_functional_calls_and_autocast_see_plain_layers(tmp_path):
-    network, x = group().actor.mu, th.randn(6, 3)
-    th.jit.trace(network, x).save(tmp_path / "traced.pt")
-    th.testing.assert_close(th.jit.load(tmp_path / "traced.pt")(x), network(x))
-    parameters = dict(network.named_parameters())
-    found = th.func.grad(lambda given: th.func.functional_call(network, given, x).sum())(parameters)
-    network(x).sum().backward()
-    for name, parameter in network.named_parameters():
-        th.testing.assert_close(found[name], parameter.grad)
-    with th.autocast("cpu", th.bfloat16):
-        assert network(x).dtype == th.bfloat16
-
-
-class ScaledActor(policies.Actor):
-    def forward(self, obs):
-        return 0.5 * super().forward(obs)
-
-
-class OwnNetworks(policies.MlpPolicy):
-    """What Stable-Baselines3's documentation tells users to override."""
-
-    def make_actor(self, features_extractor=None):
-        return ScaledActor(**self._update_features_extractor(self.actor_kwargs, features_extractor)).to(self.device)
-
-    def make_critic(self, features_extractor=None):
-        critic = super().make_critic(features_extractor)
-        critic.qf0[0] = weight_norm(critic.qf0[0])
-        critic.qf0[2].requires_grad_(False)
-        return critic
-
-
-@pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_networks_that_a_policy_class_makes_are_made_for_every_agent():
-    options = {"learning_starts": 10, "batch_size": 8, "buffer_size": 300, "policy_kwargs": {"net_arch": [8, 8]}}
-    model = TD3PR(OwnNetworks, "Pendulum-v1", n_agents=N, seed=0, **options)
-    still = model.policy.critic.qf0[2].weight.clone()
-    before = copy.deepcopy(model.policy.state_dict())
-    model.learn(90)
-    after = model.policy.state_dict()
-    assert th.equal(after["critic.qf0.2.weight"], still)
-    for i in range(N):
-        assert not th.equal(after[f"actor.agents.{i}.mu.0.weight"], before[f"actor.agents.{i}.mu.0.weight"])
-        assert not th.equal(after[f"critic.qf0.0.agents.{i}.weight_g"], before[f"critic.qf0.0.agents.{i}.weight_g"])
-    obs = np.random.default_rng(0).normal(size=(N, 3)).astype(np.float32)
-    for i, action in enumerate(model.predict(obs)[0]):
-        np.testing.assert_allclose(model.agent(i).predict(obs[i])[0], action, atol=1e-6)
