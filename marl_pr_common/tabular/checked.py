@@ -60,7 +60,7 @@ class CheckedEnv:
                 raise ValueError(
                     f"{first.agent} observes {first.described} and {view.agent} {view.described}: peers compare "
                     "states, so they need views of the same features. Give all agents the same space, or the "
-                    "environment a method obs_space(agent) that returns ObsSpace(sizes of all features, keep=those it sees)."
+                    "environment a method obs_space(agent) that returns ObsSpace(sizes, keep=what it sees)."
                 )
         return [view.space for view in self.views]
 
