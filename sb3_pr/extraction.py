@@ -54,7 +54,7 @@ def lone_agent(model: Any, index: int) -> TD3:
         options["n_steps"] = 1  # SB3 has n-step returns of Dict observations with HER only, which needs its env
     options["policy_kwargs"] = model.network_kwargs
     if isinstance(model.action_noise, VectorizedActionNoise):
-        options["action_noise"] = model.action_noise.noises[index]
+        options["action_noise"] = copy.deepcopy(model.action_noise.noises[index])
     lone: TD3 = model.upstream(_policy_class(model), None, **options, _init_setup_model=False)
     lone.observation_space, lone.action_space, lone.n_envs = model.observation_space, _action_space(model, index), 1
     with generators_kept(model):
