@@ -14,6 +14,7 @@ from typing import Any
 
 import torch as th
 from torch import nn
+from torch.autograd import forward_ad
 from torch.jit import is_tracing  # type: ignore[attr-defined]
 from torch.nn.modules.module import _has_any_global_hook
 
@@ -163,13 +164,14 @@ def _product(left: th.Tensor, right: th.Tensor) -> th.Tensor:
 
 
 def _somebody_looks_on() -> bool:
-    """Whether hooks of all modules, a tracer, a compiler, a functional transform or autocast want to see each layer."""
+    """Whether hooks of all modules, a tracer, a compiler, another way to differentiate or autocast want every layer."""
     return bool(
         th.compiler.is_compiling()
         or is_tracing()  # type: ignore[no-untyped-call]
         or _has_any_global_hook()  # type: ignore[no-untyped-call]
         or th._C._are_functorch_transforms_active()
         or th._C._is_any_autocast_enabled()
+        or forward_ad._current_level >= 0
     )
 
 

@@ -10,6 +10,7 @@ from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.envs import FakeImageEnv
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch.autograd import forward_ad
 from torch.nn.utils import weight_norm
 
 from sb3_pr import DDPGPR, TD3PR, policies
@@ -43,6 +44,8 @@ def test_tracing_functional_calls_and_autocast_see_plain_layers(tmp_path):
     network(x).sum().backward()
     for name, parameter in network.named_parameters():
         th.testing.assert_close(found[name], parameter.grad)
+    with forward_ad.dual_level():
+        assert forward_ad.unpack_dual(network(forward_ad.make_dual(x, x))).tangent.shape == (6, 1)
     with th.autocast("cpu", th.bfloat16):
         assert network(x).dtype == th.bfloat16
 
