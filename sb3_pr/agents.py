@@ -17,9 +17,9 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import MaybeCallback, RolloutReturn
 from stable_baselines3.common.vec_env import VecEnv
 
-from marl_pr_common.config import ReciprocityConfig, from_mapping
-from marl_pr_common.guards import require_finite
-from marl_pr_common.reciprocity import Reciprocity
+from marl_pr_common.config import from_mapping
+from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
+from marl_pr_common.reciprocity.guards import require_finite
 from sb3_pr import checks, ensemble
 from sb3_pr.extraction import lone_agent
 from sb3_pr.fast import fast_matmul

@@ -20,7 +20,7 @@ from epymarl_pr.learners.critics import ReciprocalCritic
 from epymarl_pr.learners.reciprocal import ReciprocalLearner
 from epymarl_pr.learners.shadow import EpisodeBatch
 from epymarl_pr.learners.units import Units
-from marl_pr_common import adjacency
+from marl_pr_common.reciprocity import adjacency
 
 
 class _OnPolicy(ReciprocalLearner):

@@ -34,7 +34,7 @@ from epymarl_pr.resume.state import (
 from epymarl_pr.resume.workers import KEY, ResumableFactory, unknown
 from epymarl_pr.run_dir import clock
 from marl_pr_common import checkpoint
-from marl_pr_common.guards import all_finite
+from marl_pr_common.reciprocity.guards import all_finite
 from marl_pr_common.run_guard import PARENT
 
 FOLDER = "full"

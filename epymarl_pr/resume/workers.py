@@ -17,7 +17,7 @@ import numpy as np
 import torch as th
 
 from marl_pr_common.checkpoint import generator_state, rng_state, set_generator_state, set_rng_state
-from marl_pr_common.delegate import Delegate
+from marl_pr_common.reciprocity.stand_in import Delegate
 from marl_pr_common.run_guard import end_with_parent
 
 KEY = "pr_environment"

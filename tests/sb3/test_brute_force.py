@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch as th
 
-from marl_pr_common import adjacency
+from marl_pr_common.reciprocity import adjacency
 from sb3_pr import DDPGPR, TD3PR
-from tests.common import brute_force
+from tests.reciprocity import brute_force
 from tests.sb3.tools import SMALL, double, lone_critics
 
 N, BATCH = 4, 12

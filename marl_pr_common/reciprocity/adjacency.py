@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import torch as th
 
-from marl_pr_common.config import ReciprocityConfig
-from marl_pr_common.moments import RunningMoments
-from marl_pr_common.target import adjacency_weights
+from marl_pr_common.reciprocity.config import ReciprocityConfig
+from marl_pr_common.reciprocity.mixture import adjacency_weights
+from marl_pr_common.reciprocity.moments import RunningMoments
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch as th
 
-from marl_pr_common.config import ReciprocityConfig, Weights
+from marl_pr_common.reciprocity.config import ReciprocityConfig, Weights
 
 Array = TypeVar("Array", np.ndarray, th.Tensor)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from marl_pr_common import ReciprocityConfig, peers
+from marl_pr_common.reciprocity import ReciprocityConfig, peers
 
 RNG = np.random.default_rng(0)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch as th
 
-from marl_pr_common.target import peer_statistics
+from marl_pr_common.reciprocity.mixture import peer_statistics
 
 LOGGER = logging.getLogger("marl_pr")
 RECORD_EVERY = 10
@@ -34,7 +34,7 @@ class PeerStatistics:
     def record(
         self, own: th.Tensor, values: th.Tensor, peer_weights: th.Tensor, adjacent_weights: th.Tensor, peers: th.Tensor
     ) -> None:
-        """Count one batch; the arguments of :func:`marl_pr_common.target.peer_statistics`.
+        """Count one batch; the arguments of :func:`marl_pr_common.reciprocity.mixture.peer_statistics`.
 
         :param peers: the agent that each value comes from, (n_agents, n_peers, n_adjacent, batch) or what expands to it
         """

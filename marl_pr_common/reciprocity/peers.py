@@ -6,7 +6,7 @@ import numpy as np
 import torch as th
 from numpy.typing import ArrayLike, NDArray
 
-from marl_pr_common.config import Normalize, ReciprocityConfig
+from marl_pr_common.reciprocity.config import Normalize, ReciprocityConfig
 
 Matrix = NDArray[np.float64]
 

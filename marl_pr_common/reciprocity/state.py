@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import torch as th
 
-from marl_pr_common import peers
-from marl_pr_common.adjacency import AdjacentStates, adjacent_states, fill_unseen
 from marl_pr_common.checkpoint.errors import CheckpointError
 from marl_pr_common.checkpoint.rng import generator_state, set_generator_state
-from marl_pr_common.config import ReciprocityConfig
-from marl_pr_common.estimators import Estimators, Evaluate, JointEvaluate
-from marl_pr_common.moments import RunningMoments
-from marl_pr_common.peer_statistics import PeerStatistics
-from marl_pr_common.target import reciprocal_value
+from marl_pr_common.reciprocity import peers
+from marl_pr_common.reciprocity.adjacency import AdjacentStates, adjacent_states, fill_unseen
+from marl_pr_common.reciprocity.ask import Estimators, Evaluate, JointEvaluate
+from marl_pr_common.reciprocity.config import ReciprocityConfig
+from marl_pr_common.reciprocity.mixture import reciprocal_value
+from marl_pr_common.reciprocity.moments import RunningMoments
+from marl_pr_common.reciprocity.statistics import PeerStatistics
 
 
 class Reciprocity(Estimators):

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch as th
 
-from marl_pr_common import ReciprocityConfig, adjacency
-from marl_pr_common.adjacency import adjacent_states, choose_one, fill_unseen
-from marl_pr_common.moments import RunningMoments
-from marl_pr_common.reciprocity import Reciprocity
+from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig, adjacency
+from marl_pr_common.reciprocity.adjacency import adjacent_states, choose_one, fill_unseen
+from marl_pr_common.reciprocity.moments import RunningMoments
 
 N, BATCH, DIM = 3, 64, 7
 PERTURBATIONS = ["noise", "resample", "drop"]

@@ -13,16 +13,16 @@ from collections.abc import Callable
 import numpy as np
 import torch as th
 
-from marl_pr_common import peers
-from marl_pr_common.adjacency import AdjacentStates, choose_one
-from marl_pr_common.config import ReciprocityConfig
-from marl_pr_common.peer_statistics import PeerStatistics
-from marl_pr_common.target import reciprocal_value, sampled_reciprocal_value
+from marl_pr_common.reciprocity import peers
+from marl_pr_common.reciprocity.adjacency import AdjacentStates, choose_one
+from marl_pr_common.reciprocity.config import ReciprocityConfig
+from marl_pr_common.reciprocity.mixture import reciprocal_value, sampled_reciprocal_value
+from marl_pr_common.reciprocity.statistics import PeerStatistics
 
 Evaluate = Callable[[th.Tensor, th.Tensor], th.Tensor]
 """(states (n_agents, batch, dim), peer (n_agents, batch)) -> values (n_critics, n_agents, batch): agent i's row b,
 valued by the critics of agent ``peer[i, b]``, with agent i's own actions. An answer that is not finite is left out;
-:data:`~marl_pr_common.peer_statistics.NO_VALUE` says that there is none."""
+:data:`~marl_pr_common.reciprocity.statistics.NO_VALUE` says that there is none."""
 
 JointEvaluate = Callable[[th.Tensor], th.Tensor]
 """(states (n_adjacent, batch, dim)) -> values (n_critics, n_agents, n_adjacent, batch): every agent's value of every

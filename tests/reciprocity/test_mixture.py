@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from marl_pr_common import ReciprocityConfig, peers, target
-from tests.common import brute_force
+from marl_pr_common.reciprocity import ReciprocityConfig, mixture, peers
+from tests.reciprocity import brute_force
 
 FINITE = st.floats(-1e3, 1e3, allow_nan=False, width=64)
 
@@ -28,8 +28,8 @@ def problems(draw, nan=False):
 
 
 def solve(own, values, graph, distance, config):
-    weights = target.adjacency_weights(distance, config.weights, config.temperature, axis=1)
-    return target.reciprocal_value(own, values, peers.normalized(graph, config.normalize), weights, config)
+    weights = mixture.adjacency_weights(distance, config.weights, config.temperature, axis=1)
+    return mixture.reciprocal_value(own, values, peers.normalized(graph, config.normalize), weights, config)
 
 
 @given(problems(), st.sampled_from(["exponential", "uniform"]), st.sampled_from(["mean", "sum"]))
@@ -46,16 +46,16 @@ def test_equals_three_plain_loops(problem, weights, normalize):
 def test_numpy_and_torch_agree(problem):
     own, values, graph, distance, kappa = problem
     config = ReciprocityConfig(kappa=kappa)
-    weights = target.adjacency_weights(distance, axis=1)
-    np.testing.assert_allclose(target.adjacency_weights(th.as_tensor(distance), axis=1).numpy(), weights, atol=1e-15)
+    weights = mixture.adjacency_weights(distance, axis=1)
+    np.testing.assert_allclose(mixture.adjacency_weights(th.as_tensor(distance), axis=1).numpy(), weights, atol=1e-15)
     arguments = (own, values, peers.normalized(graph), weights)
-    with_torch = target.reciprocal_value(*(th.as_tensor(x) for x in arguments), config)
-    np.testing.assert_allclose(with_torch.numpy(), target.reciprocal_value(*arguments, config), atol=1e-12)
+    with_torch = mixture.reciprocal_value(*(th.as_tensor(x) for x in arguments), config)
+    np.testing.assert_allclose(with_torch.numpy(), mixture.reciprocal_value(*arguments, config), atol=1e-12)
 
 
 @given(hnp.arrays(np.float64, (3, 4), elements=st.floats(0, 1e4)), st.sampled_from(["exponential", "uniform"]))
 def test_weights_sum_to_one_and_fall_with_distance(distance, kind):
-    weights = target.adjacency_weights(distance, kind, axis=0)
+    weights = mixture.adjacency_weights(distance, kind, axis=0)
     np.testing.assert_allclose(weights.sum(0), 1, atol=1e-12)
     assert (np.diff(np.take_along_axis(weights, distance.argsort(0), 0), axis=0) <= 1e-15).all()
 
@@ -63,12 +63,12 @@ def test_weights_sum_to_one_and_fall_with_distance(distance, kind):
 def test_weights_are_eq_4():
     distance, d = np.array([0.0, 1.0, 3.0]), 5
     expected = np.exp(d - distance) / np.exp(d - distance).sum()
-    np.testing.assert_allclose(target.adjacency_weights(distance), expected, rtol=1e-14)
+    np.testing.assert_allclose(mixture.adjacency_weights(distance), expected, rtol=1e-14)
 
 
 def test_a_state_outside_the_adjacency_space_has_no_weight():
-    np.testing.assert_array_equal(target.adjacency_weights(np.array([np.inf, 2.0])), [0, 1])
-    np.testing.assert_array_equal(target.adjacency_weights(np.array([np.inf, np.inf])), [0, 0])
+    np.testing.assert_array_equal(mixture.adjacency_weights(np.array([np.inf, 2.0])), [0, 1])
+    np.testing.assert_array_equal(mixture.adjacency_weights(np.array([np.inf, np.inf])), [0, 0])
 
 
 @given(problems())
@@ -133,14 +133,14 @@ def test_tabular_eq_6_by_hand():
     same, adjacent = np.array([[1.0], [3.0]]), np.array([[10.0], [20.0]])
     everyone = np.full((2, 2), 0.5)
     # kappa/2 (1 + 3) + (1 - kappa)/2 (10 + 20) with kappa = 1/4
-    np.testing.assert_allclose(target.tabular_reciprocal_value(same, adjacent, everyone, 0.25), [[11.75], [11.75]])
+    np.testing.assert_allclose(mixture.tabular_reciprocal_value(same, adjacent, everyone, 0.25), [[11.75], [11.75]])
 
 
 def test_statistics_by_hand():
     own = np.array([[1.0, 3.0], [0.0, 0.0]])
     values = np.array([[[[9.0, 9.0]], [[2.0, 0.0]]], [[[1.0, np.nan]], [[9.0, 9.0]]]])
     graph, ones = np.array([[0.0, 1.0], [1.0, 0.0]]), np.ones((2, 1, 2))
-    peer, gap, disagreement = target.peer_statistics(own, values, graph, ones)
+    peer, gap, disagreement = mixture.peer_statistics(own, values, graph, ones)
     np.testing.assert_allclose(peer, [1.0, 1.0])
     np.testing.assert_allclose(gap, [-1.0, 1.0])
     np.testing.assert_allclose(disagreement, [2.0, 1.0])
@@ -151,7 +151,7 @@ def test_literal_sums_that_diverge_are_refused(kappa, n_peers, n_adjacent, refus
     config = ReciprocityConfig(kappa=kappa, normalize="sum")
     if refused:
         with pytest.raises(ValueError, match=r"1\.485 >= 1"):
-            target.check_gain(config, 0.99, n_peers, n_adjacent)
+            mixture.check_gain(config, 0.99, n_peers, n_adjacent)
     else:
-        target.check_gain(config, 0.99, n_peers, n_adjacent)
-    target.check_gain(dataclasses.replace(config, normalize="mean"), 0.99, n_peers, n_adjacent)
+        mixture.check_gain(config, 0.99, n_peers, n_adjacent)
+    mixture.check_gain(dataclasses.replace(config, normalize="mean"), 0.99, n_peers, n_adjacent)
