@@ -17,7 +17,7 @@ from stable_baselines3.common.type_aliases import TrainFrequencyUnit
 from marl_pr_common.config import from_mapping
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig, adjacency
 from marl_pr_common.reciprocity.guards import require_finite
-from marl_pr_common.reciprocity.mixture import check_gain
+from marl_pr_common.reciprocity.weights import check_gain
 from sb3_pr.observations import VectorPart
 from sb3_pr.policies import MlpPolicy
 

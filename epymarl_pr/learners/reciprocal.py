@@ -15,7 +15,7 @@ from epymarl_pr.learners.guards import Guards
 from epymarl_pr.learners.shadow import EpisodeBatch
 from epymarl_pr.resume.session import loop_variables, publish, session, stage
 from marl_pr_common.reciprocity import Reciprocity, adjacency
-from marl_pr_common.reciprocity.mixture import check_gain
+from marl_pr_common.reciprocity.weights import check_gain
 
 STATISTICS = {
     "own_value": "pr_own_value",

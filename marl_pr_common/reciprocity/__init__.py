@@ -1,7 +1,8 @@
 """Policy Reciprocity for value functions of any framework (arXiv 2304.05632, section IV), in PyTorch.
 
 config      the options
-adjacency   S#(s): one class per strategy
+space       S#(s): what an adjacency space is
+adjacency   its strategies, one class each
 peers       N_i: graphs of agents
 weights     how much each peer counts in each row
 ask         which peer is asked about which adjacent state: full, one_state, sampled, joint

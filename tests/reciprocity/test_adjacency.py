@@ -7,11 +7,12 @@ import pytest
 import torch as th
 
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig, adjacency
-from marl_pr_common.reciprocity.adjacency import adjacent_states, choose_one, fill_unseen
+from marl_pr_common.reciprocity.adjacency import STRATEGIES, Perturbation
 from marl_pr_common.reciprocity.moments import RunningMoments
+from marl_pr_common.reciprocity.space import Seen, choose_one
 
 N, BATCH, DIM = 3, 64, 7
-PERTURBATIONS = ["noise", "resample", "drop"]
+PERTURBATIONS = [name for name, kind in STRATEGIES.items() if issubclass(kind, Perturbation)]
 
 
 @pytest.fixture
@@ -23,7 +24,9 @@ def space(config, states, changeable=None, seed=0):
     moments = RunningMoments(N, DIM)
     moments.update(states)
     changeable = moments.squares > 0 if changeable is None else changeable
-    return adjacent_states(config, states, moments, changeable, th.Generator().manual_seed(seed))
+    return STRATEGIES[config.adjacency](config).space(
+        Seen(states, moments, th.Generator().manual_seed(seed)), changeable
+    )
 
 
 def test_same_is_the_state_itself(states):
@@ -114,7 +117,7 @@ def test_sampling_one_state_follows_the_weights(states):
     np.testing.assert_allclose(share, found.weights[0], atol=0.06)
 
 
-@pytest.mark.parametrize("kind", ["same", "noise", "resample", "drop", "neighbours"])
+@pytest.mark.parametrize("kind", STRATEGIES)
 def test_holes_are_filled_from_what_the_peer_sees(kind):
     masks = th.tensor([[1, 1, 0], [0, 1, 1]], dtype=th.bool)
     generator = th.Generator().manual_seed(0)
@@ -124,7 +127,8 @@ def test_holes_are_filled_from_what_the_peer_sees(kind):
     moments = RunningMoments(2, 3)
     moments.update(states)
     peer = th.tensor([1, 0])[:, None].expand(2, 32)
-    view = fill_unseen(ReciprocityConfig(adjacency=kind), states, states, peer, masks, moments, generator)
+    strategy = STRATEGIES[kind](ReciprocityConfig(adjacency=kind))
+    view = strategy.view(Seen(states, moments, generator), states, peer, masks)
     assert th.equal(view[0, :, :2], states[0, :, :2])  # what the agent sees is kept
     assert th.equal(view[1, :, 1:], states[1, :, 1:])
     hole = view[0, :, 2]
@@ -154,7 +158,7 @@ def test_too_few_rows_for_neighbours():
         space(ReciprocityConfig(adjacency="neighbours", n_adjacent=64), th.randn(N, BATCH, DIM))
 
 
-@pytest.mark.parametrize("kind", [*PERTURBATIONS, "neighbours"])
+@pytest.mark.parametrize("kind", sorted(set(STRATEGIES) - {"same"}))
 @pytest.mark.parametrize("estimator", ["full", "sampled"])
 def test_draws_are_reproducible_touch_no_global_generator_and_survive_pickling(states, kind, estimator):
     config = ReciprocityConfig(adjacency=kind, n_adjacent=2, estimator=estimator)

@@ -8,7 +8,7 @@ import torch as th
 
 from marl_pr_common.envs import ObsSpace
 from marl_pr_common.reciprocity import ReciprocityConfig, mixture
-from marl_pr_common.reciprocity.peers import peer_matrix
+from marl_pr_common.reciprocity.weights import peer_matrix
 from marl_pr_common.tabular import TabularConfig, adjacency
 
 N, S, A = 4, 6, 3
@@ -75,7 +75,7 @@ def test_eq_6(q: np.ndarray, kappa: float) -> None:
     weights = adjacency(SPACE, SPACE).toarray()
     weights /= weights.sum(axis=1, keepdims=True)
     sharp = np.einsum("xy,jya->jxa", weights, q)
-    result = mixture.tabular_reciprocal_value(q, sharp, np.full((N, N), 1 / N), kappa)
+    result = np.tensordot(np.full((N, N), 1 / N), kappa * q + (1 - kappa) * sharp, 1)
     np.testing.assert_allclose(reciprocity.q_star(q, 1 - kappa), result, rtol=0, atol=1e-12)
 
 
@@ -86,5 +86,6 @@ def test_kappa_of_the_two_conventions_meets(q: np.ndarray) -> None:
     flat = q.reshape(N, 1, S * A)
     peers = np.broadcast_to(flat[None], (N, N, 1, S * A))
     matrix = peer_matrix(config, N, np.random.default_rng(0))
-    deep = mixture.reciprocal_value(q.reshape(N, -1), peers, matrix, np.ones((N, 1, S * A)), config)
+    tensors = (th.as_tensor(x.copy()) for x in (q.reshape(N, -1), peers, matrix, np.ones((N, 1, S * A))))
+    deep = mixture.reciprocal_value(*tensors, config).numpy()
     np.testing.assert_allclose(deep.reshape(q.shape), reciprocity.q_star(q, 0.7), rtol=0, atol=1e-12)
