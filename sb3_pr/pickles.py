@@ -24,7 +24,7 @@ HARMLESS = {
     "gymnasium.spaces.multi_binary": {"MultiBinary"},
     "gymnasium.spaces.multi_discrete": {"MultiDiscrete"},
     "gymnasium.spaces.tuple": {"Tuple"},
-    "marl_pr_common.config": {"ReciprocityConfig"},
+    "marl_pr_common.config": {"ReciprocityConfig"},  # these four in models saved by version 0.1.0
     "marl_pr_common.moments": {"RunningMoments"},
     "marl_pr_common.peer_statistics": {"PeerStatistics"},
     "marl_pr_common.reciprocity": {"Reciprocity"},

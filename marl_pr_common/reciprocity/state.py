@@ -258,3 +258,9 @@ class Reciprocity:
             setattr(self, f"_{name}", RunningMoments.restored(*saved) if saved is not None else None)
         self.peer_weights = state["peer_weights"]
         self._statistics.load_state_dict(state["statistics"])
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Models saved by version 0.1.0 hold the object itself; some, a list for :class:`PeerStatistics`."""
+        if not isinstance(state.get("_statistics"), PeerStatistics):
+            state = {**state, "_statistics": PeerStatistics()}
+        self.__dict__.update(state)

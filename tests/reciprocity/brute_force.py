@@ -1,4 +1,4 @@
-"""Eq. 12 as three plain loops over agents, peers and adjacent states: the oracle of every faster version."""
+"""Eq. 4 and 12 as plain loops over agents, peers and adjacent states: the oracle of every faster version."""
 
 import math
 
@@ -10,34 +10,40 @@ def reciprocal_value(own, peer_value, graph, distances, config):
     :param graph: graph[i][j], unnormalised weights
     :param distances: distances[i][b] = list of rho_s# over adjacent states
     """
-    result = []
-    for i in range(len(own)):
-        row = []
-        for b in range(len(own[i])):
-            total, weight_sum = 0.0, 0.0
-            levels = distances[i][b]
-            if config.weights == "uniform":
-                raw = [1.0 for _ in levels]
-            else:
-                raw = [math.exp(-level / config.temperature) for level in levels]
-            z = sum(raw)
-            for j in range(len(own)):
-                if graph[i][j] == 0:
-                    continue
-                for a in range(len(levels)):
-                    value = peer_value(i, j, a, b)
-                    if not math.isfinite(value):
-                        continue
-                    weight = graph[i][j] * raw[a] / z
-                    if config.normalize == "sum":
-                        weight *= len(levels)
-                    total += weight * value
-                    weight_sum += weight
-            if sum(graph[i]) == 0 or (weight_sum == 0 and config.normalize == "mean"):
-                row.append(own[i][b])
-            elif config.normalize == "mean":
-                row.append((1 - config.kappa) * own[i][b] + config.kappa * total / weight_sum)
-            else:
-                row.append((1 - config.kappa) * own[i][b] + config.kappa * total)
-        result.append(row)
-    return result
+
+    def one(i, b):
+        weights = state_weights(distances[i][b], config)
+        return one_row(own[i][b], lambda j, a: peer_value(i, j, a, b), graph[i], weights, config)
+
+    return [[one(i, b) for b in range(len(own[i]))] for i in range(len(own))]
+
+
+def state_weights(levels, config):
+    """Eq. 4 for the distances of one state's adjacent states."""
+    raw = [1.0 if config.weights == "uniform" else math.exp(-level / config.temperature) for level in levels]
+    return [weight / sum(raw) for weight in raw]
+
+
+def one_row(own, peer_value, graph, weights, config):
+    """
+    :param peer_value: function (j, a) -> Z_j(s#_a)
+    :param graph: graph[j], weights of the peers
+    :param weights: weights[a] of eq. 4
+    """
+    total, weight_sum = 0.0, 0.0
+    for j in range(len(graph)):
+        if graph[j] == 0:
+            continue
+        for a in range(len(weights)):
+            value = peer_value(j, a)
+            if not math.isfinite(value):
+                continue
+            weight = graph[j] * weights[a]
+            if config.normalize == "sum":  # every adjacent state counts 1
+                weight *= len(weights)
+            total += weight * value
+            weight_sum += weight
+    if sum(graph) == 0 or (weight_sum == 0 and config.normalize == "mean"):
+        return own
+    mean = total / weight_sum if config.normalize == "mean" else total
+    return (1 - config.kappa) * own + config.kappa * mean

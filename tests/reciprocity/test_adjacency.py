@@ -1,7 +1,5 @@
 """Adjacency spaces: what is changed, how far, and with which weight."""
 
-import pickle
-
 import numpy as np
 import pytest
 import torch as th
@@ -10,6 +8,7 @@ from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig, adjacency
 from marl_pr_common.reciprocity.adjacency import STRATEGIES, Perturbation
 from marl_pr_common.reciprocity.moments import RunningMoments
 from marl_pr_common.reciprocity.space import Seen, choose_one
+from tests.reciprocity.copies import twin
 
 N, BATCH, DIM = 3, 64, 7
 PERTURBATIONS = [name for name, kind in STRATEGIES.items() if issubclass(kind, Perturbation)]
@@ -160,7 +159,7 @@ def test_too_few_rows_for_neighbours():
 
 @pytest.mark.parametrize("kind", sorted(set(STRATEGIES) - {"same"}))
 @pytest.mark.parametrize("estimator", ["full", "sampled"])
-def test_draws_are_reproducible_touch_no_global_generator_and_survive_pickling(states, kind, estimator):
+def test_draws_are_reproducible_touch_no_global_generator_and_survive_saving(states, kind, estimator):
     config = ReciprocityConfig(adjacency=kind, n_adjacent=2, estimator=estimator)
     own = th.randn(2, N, BATCH)
     before = th.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
@@ -170,7 +169,7 @@ def test_draws_are_reproducible_touch_no_global_generator_and_survive_pickling(s
 
     one, two = Reciprocity(config, N, seed=5), Reciprocity(config, N, seed=5)
     assert th.equal(values(one), values(two))
-    again = pickle.loads(pickle.dumps(one))
+    again = twin(one)
     assert th.equal(values(one), values(again))
     assert th.equal(th.get_rng_state(), before[0])
     assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
