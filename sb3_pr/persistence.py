@@ -51,7 +51,7 @@ class Persistence(TD3):
 
     def save(self, path: Any, exclude: Iterable[str] | None = None, include: Iterable[str] | None = None) -> None:
         """SB3's ``save``. Options and state of PR stand in the file as plain data, not as objects of this package."""
-        kept = {name: vars(self)[name] for name in ("pr", "reciprocity") if name in vars(self)}
+        kept: dict[str, Any] = {name: vars(self)[name] for name in ("pr", "reciprocity") if name in vars(self)}
         try:
             self.pr = dataclasses.asdict(self.pr)  # type: ignore[assignment]
             if "reciprocity" in kept:

@@ -35,10 +35,10 @@ class Question:
     adjacent: the adjacency spaces of these states
     holds_itself: whether s is the first of its adjacent states
     shifts: distances k such that some agent i listens to agent (i + k) mod n_agents
+    normalisation: what all weights add up to
     peer_weights: the weights w_j, (n_agents, n_agents), for "sampled" to draw by
     view: (states (n_agents, batch, dim), peer (n_agents, batch)) -> the states as those peers see them
     generator: of PR's own
-    normalisation: what all weights add up to
     pass_size: as many questions as fit into this many rows are asked in one call
     """
 
@@ -46,10 +46,10 @@ class Question:
     adjacent: AdjacentStates
     holds_itself: bool
     shifts: Sequence[int]
+    normalisation: Normalisation
     peer_weights: Callable[[], th.Tensor]
     view: Callable[[th.Tensor, th.Tensor], th.Tensor]
     generator: Callable[[], th.Generator]
-    normalisation: Normalisation
     pass_size: int = 1
 
     @property

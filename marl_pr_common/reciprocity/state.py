@@ -25,8 +25,6 @@ from marl_pr_common.reciprocity.space import AdjacentStates, Seen, Strategy
 from marl_pr_common.reciprocity.statistics import PeerStatistics
 from marl_pr_common.reciprocity.weights import NORMALISATIONS, RULES, peer_matrix
 
-GRAPH_OPTIONS = ("peers", "n_peers", "peer_matrix", "normalize")
-
 
 class Reciprocity:
     """Adjacency, peers and the mixture of eq. 12 for one group of agents.
@@ -35,23 +33,17 @@ class Reciprocity:
     :param n_agents: agents in the group
     :param seed: of PR's own generators; no other generator is ever read
     :param masks: what each agent sees, (n_agents, dim) booleans; None if all see everything
-    :param rule: how much each peer counts in each row, a name of :data:`marl_pr_common.reciprocity.weights.RULES`
     """
 
     rule = "uniform"
+    """How much each peer counts in each row: a name of :data:`marl_pr_common.reciprocity.weights.RULES`."""
 
     def __init__(
-        self,
-        config: ReciprocityConfig,
-        n_agents: int,
-        seed: int | None = None,
-        masks: np.ndarray | None = None,
-        rule: str = "uniform",
+        self, config: ReciprocityConfig, n_agents: int, seed: int | None = None, masks: np.ndarray | None = None
     ):
         self.config = config
         self.n_agents = n_agents
         self.masks = masks
-        self.rule = rule
         entropy = np.random.SeedSequence(seed)
         self.rng = np.random.default_rng(entropy.spawn(1)[0])
         self._seed = int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))
@@ -79,7 +71,8 @@ class Reciprocity:
 
     def configure(self, config: ReciprocityConfig) -> None:
         """Change the options; generator and moments go on, the graph is drawn anew only if its options changed."""
-        changed = any(getattr(config, name) != getattr(self.config, name) for name in GRAPH_OPTIONS)
+        graph = ("peers", "n_peers", "peer_matrix", "normalize")
+        changed = any(getattr(config, name) != getattr(self.config, name) for name in graph)
         self.config = config
         if changed:
             self.peer_weights = peer_matrix(config, self.n_agents, self.rng)
@@ -144,29 +137,29 @@ class Reciprocity:
 
     def _question(self, own: th.Tensor, states: th.Tensor, joint: bool = False, pass_size: int = 1) -> ask.Question:
         return ask.Question(
-            states=states,
-            adjacent=self._adjacent(states, joint),
-            holds_itself=self._strategy.holds_itself,
-            shifts=self.shifts,
+            states,
+            self._adjacent(states, joint),
+            self._strategy.holds_itself,
+            self.shifts,
+            NORMALISATIONS[self.config.normalize],
             peer_weights=lambda: self._weights(own, None, states, th.float64),
             view=lambda state, peer: self._view(state, states, peer),
             generator=lambda: self.generator(states.device),
-            normalisation=NORMALISATIONS[self.config.normalize],
             pass_size=pass_size,
         )
 
     def _mix(self, own: th.Tensor, question: ask.Question, answers: ask.Answers, record: bool) -> th.Tensor:
-        own, values = self._minimum(own), self._minimum(answers.values)
-        if answers.scale is None:
+        own, values, scale = self._minimum(own), self._minimum(answers.values), answers.scale
+        if scale is None:
             weights = self._weights(own, values, question.states, own.dtype)
         else:
-            weights = (answers.scale > 0).to(own.dtype)
+            weights = (scale > 0).to(own.dtype)
         state_weights = answers.state_weights.to(own.dtype)
         if record:
             self._statistics.record(own, values, weights, state_weights, answers.peers)
-        if answers.scale is None:
+        if scale is None:
             return reciprocal_value(own, values, weights, state_weights, self.config)
-        return sampled_reciprocal_value(own, values[:, :, 0, 0], answers.scale, self.config)
+        return sampled_reciprocal_value(own, values[:, :, 0, 0], scale, self.config)
 
     def _weights(self, own: th.Tensor, values: th.Tensor | None, states: th.Tensor, dtype: th.dtype) -> th.Tensor:
         """w_j of this batch, see :data:`marl_pr_common.reciprocity.weights.Rule`."""
@@ -179,13 +172,12 @@ class Reciprocity:
     def _adjacent(self, states: th.Tensor, joint: bool = False) -> AdjacentStates:
         if self.masks is None and not self._strategy.needs_moments:
             return AdjacentStates(states[None], states.new_ones(1, *states.shape[:2]))
-        if joint:
-            moments = self._joint_moments = RunningMoments.updated(self._joint_moments, states)
-        else:
-            moments = self._moments = RunningMoments.updated(self._moments, states)
+        name = "_joint_moments" if joint else "_moments"
+        moments = RunningMoments.updated(getattr(self, name), states)
+        setattr(self, name, moments)
         changeable = moments.squares > 0
         if self.masks is not None:
-            changeable = changeable & self._mask_tensor(states.device)
+            changeable = changeable & th.as_tensor(self.masks, dtype=th.bool, device=states.device)
         return self._strategy.space(Seen(states, moments, self.generator(states.device)), changeable)
 
     def _view(self, state: th.Tensor, states: th.Tensor, peer: th.Tensor) -> th.Tensor:
@@ -194,10 +186,7 @@ class Reciprocity:
             return state
         assert self._moments is not None
         seen = Seen(states, self._moments, self.generator(states.device))
-        return self._strategy.view(seen, state, peer, self._mask_tensor(states.device))
-
-    def _mask_tensor(self, device: th.device) -> th.Tensor:
-        return th.as_tensor(self.masks, dtype=th.bool, device=device)
+        return self._strategy.view(seen, state, peer, th.as_tensor(self.masks, dtype=th.bool, device=states.device))
 
     def record_own(self, own: th.Tensor) -> None:
         """Count a batch in which the peers were not asked: own values (n_critics, n_agents, batch)."""

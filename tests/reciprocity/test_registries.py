@@ -61,7 +61,8 @@ def nearest_value(graph, own, values, states):
 def test_a_new_rule_for_peers_weights_is_one_function(monkeypatch):
     monkeypatch.setitem(weights.RULES, "nearest", nearest_value)
     own, states = batch()
-    reciprocity = Reciprocity(ReciprocityConfig(kappa=1.0), N, 0, rule="nearest")
+    reciprocity = Reciprocity(ReciprocityConfig(kappa=1.0), N, 0)
+    reciprocity.rule = "nearest"
     found = reciprocity.value(own, states, lambda s, peer: own[:, peer, th.arange(BATCH)])[0]
     for i in range(N):
         for b in range(BATCH):
