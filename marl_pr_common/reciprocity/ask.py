@@ -34,8 +34,8 @@ class Question:
     states: s, (n_agents, batch, dim)
     adjacent: the adjacency spaces of these states
     holds_itself: whether s is the first of its adjacent states
-    shifts: distances k such that some agent i listens to agent (i + k) mod n_agents
     normalisation: what all weights add up to
+    shifts: distances k such that some agent i listens to agent (i + k) mod n_agents
     peer_weights: the weights w_j, (n_agents, n_agents), for "sampled" to draw by
     view: (states (n_agents, batch, dim), peer (n_agents, batch)) -> the states as those peers see them
     generator: of PR's own
@@ -45,8 +45,8 @@ class Question:
     states: th.Tensor
     adjacent: AdjacentStates
     holds_itself: bool
-    shifts: Sequence[int]
     normalisation: Normalisation
+    shifts: Callable[[], Sequence[int]]
     peer_weights: Callable[[], th.Tensor]
     view: Callable[[th.Tensor, th.Tensor], th.Tensor]
     generator: Callable[[], th.Generator]
@@ -158,7 +158,7 @@ def _everyone(
     """Every peer, about the states (n_agents, batch, dim) that ``choose`` gives for each column of the weights."""
     n, n_states, batch = state_weights.shape
     agent = th.arange(n, device=state_weights.device)
-    peers = [((agent + shift) % n)[:, None].expand(n, batch) for shift in question.shifts]
+    peers = [((agent + shift) % n)[:, None].expand(n, batch) for shift in question.shifts()]
     asked = [(peer, a) for peer in peers for a in range(n_states)]
     answers: list[th.Tensor] = []
     at_once = max(1, question.pass_size // max(1, batch))

@@ -129,8 +129,7 @@ class Reciprocity:
         """
         own, values = self._minimum(own), self._minimum(others.movedim(0, 2))[:, :, :, None]
         graph = NORMALISATIONS[self.config.normalize].rows(np.ones((self.n_agents, len(others))))
-        weights = th.as_tensor(graph, dtype=own.dtype, device=own.device)
-        alone = own.new_ones(self.n_agents, 1, own.shape[-1])
+        weights, alone = own.new_tensor(graph), own.new_ones(self.n_agents, 1, own.shape[-1])
         itself = th.arange(self.n_agents, device=own.device)[:, None, None, None]
         self._statistics.record(own, values, weights, alone, itself)
         return reciprocal_value(own, values, weights, alone, self.config)
@@ -140,8 +139,8 @@ class Reciprocity:
             states,
             self._adjacent(states, joint),
             self._strategy.holds_itself,
-            self.shifts,
             NORMALISATIONS[self.config.normalize],
+            shifts=lambda: self.shifts,
             peer_weights=lambda: self._weights(own, None, states, th.float64),
             view=lambda state, peer: self._view(state, states, peer),
             generator=lambda: self.generator(states.device),
@@ -150,10 +149,8 @@ class Reciprocity:
 
     def _mix(self, own: th.Tensor, question: ask.Question, answers: ask.Answers, record: bool) -> th.Tensor:
         own, values, scale = self._minimum(own), self._minimum(answers.values), answers.scale
-        if scale is None:
-            weights = self._weights(own, values, question.states, own.dtype)
-        else:
-            weights = (scale > 0).to(own.dtype)
+        listened = None if scale is None else (scale > 0).to(own.dtype)
+        weights = self._weights(own, values, question.states, own.dtype) if listened is None else listened
         state_weights = answers.state_weights.to(own.dtype)
         if record:
             self._statistics.record(own, values, weights, state_weights, answers.peers)
@@ -219,13 +216,11 @@ class Reciprocity:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes while training, for a checkpoint; the options are not in it."""
-        state = self._generator_state
-        if self._generator is not None:
-            state = (self._generator.device.type, self._generator.get_state())
+        made = self._generator
         return {
             "rng": generator_state(self.rng),
             "seed": self._seed,
-            "generator": state,
+            "generator": self._generator_state if made is None else (made.device.type, made.get_state()),
             "moments": self._moments and self._moments.state(),
             "joint_moments": self._joint_moments and self._joint_moments.state(),
             "peer_weights": self.peer_weights,
@@ -238,8 +233,8 @@ class Reciprocity:
         :raises CheckpointError: if it is of another number of agents
         """
         if state["peer_weights"].shape != self.peer_weights.shape:
-            sizes = len(state["peer_weights"]), self.n_agents
-            raise CheckpointError("the state is that of {} agents, these are {}.".format(*sizes))
+            n_saved = len(state["peer_weights"])
+            raise CheckpointError(f"the state is that of {n_saved} agents, these are {self.n_agents}.")
         set_generator_state(self.rng, state["rng"])
         self._seed, self._generator, self._generator_state = state["seed"], None, state["generator"]
         for name in ("moments", "joint_moments"):
@@ -250,6 +245,5 @@ class Reciprocity:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Models saved by version 0.1.0 hold the object itself; some, a list for :class:`PeerStatistics`."""
-        if not isinstance(state.get("_statistics"), PeerStatistics):
-            state = {**state, "_statistics": PeerStatistics()}
-        self.__dict__.update(state)
+        known = isinstance(state.get("_statistics"), PeerStatistics)
+        self.__dict__.update(state if known else {**state, "_statistics": PeerStatistics()})
