@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from marl_pr_common import peers
 from marl_pr_common.envs import FiniteMDP, ObsSpace, digital_mdp, grid_spec
 from marl_pr_common.figures.style import COLOURS, new_figure, save
+from marl_pr_common.reciprocity import peers
 from marl_pr_common.tabular import (
     Constant,
     DigitalRun,

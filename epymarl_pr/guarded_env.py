@@ -21,7 +21,7 @@ from epymarl_pr import last_words
 from epymarl_pr.errors import Ended, UsageError, refused
 from epymarl_pr.spaces import sizes_that_disagree, unfit
 from epymarl_pr.teams import competing
-from marl_pr_common.delegate import Delegate
+from marl_pr_common.reciprocity.stand_in import Delegate
 
 _log = logging.getLogger("epymarl_pr")
 

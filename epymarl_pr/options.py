@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from epymarl_pr.errors import UsageError
 from marl_pr_common import __version__
-from marl_pr_common.config import ReciprocityConfig, check_literals, from_mapping
+from marl_pr_common.config import check_literals, from_mapping
+from marl_pr_common.reciprocity import ReciprocityConfig
 
 Value = Literal["auto", "Q", "V", "A"]
 
@@ -30,7 +31,7 @@ CRITICS = (*CRITICS_OF_OBSERVATIONS, "cv_critic", "cv_critic_ns")
 class Options:
     """Everything that the ``pr_*`` keys say.
 
-    One key each for the fields of :class:`~marl_pr_common.config.ReciprocityConfig` and for those below.
+    One key each for the fields of :class:`~marl_pr_common.reciprocity.ReciprocityConfig` and for those below.
     """
 
     reciprocity: ReciprocityConfig = field(default_factory=partial(ReciprocityConfig, estimator="one_state"))

@@ -3,7 +3,8 @@
 Source of the method: "Multi-agent Policy Reciprocity with Theoretical Guarantee", https://arxiv.org/abs/2304.05632
 """
 
-from marl_pr_common.config import ReciprocityConfig
+from marl_pr_common import moved as moved
+from marl_pr_common.reciprocity.config import ReciprocityConfig
 
 __all__ = ["ReciprocityConfig"]
 __version__ = "0.1.0"

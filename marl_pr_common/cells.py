@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from marl_pr_common.configs import read_yaml
+from marl_pr_common.config.shipped import read_yaml
 from marl_pr_common.display import Display
 from marl_pr_common.files import read_json
 from marl_pr_common.provenance import RUN

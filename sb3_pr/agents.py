@@ -17,8 +17,8 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import MaybeCallback, RolloutReturn
 from stable_baselines3.common.vec_env import VecEnv
 
-from marl_pr_common.config import ReciprocityConfig, from_mapping
-from marl_pr_common.reciprocity import Reciprocity
+from marl_pr_common.config import from_mapping
+from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
 from sb3_pr import checks, ensemble, finite, returns
 from sb3_pr.evaluation import refuse_training_env
 from sb3_pr.extraction import lone_agent
@@ -93,6 +93,7 @@ class MultiAgent(CountsUpdates, Persistence):
         return TD3._wrap_env(env, verbose, monitor_wrapper)
 
     def _setup_model(self) -> None:
+        self._restore_reciprocity()
         # load(..., kappa=0.3) leaves its keyword arguments in __dict__: they are options of PR
         overrides = {name: self.__dict__.pop(name) for name in checks.PR_OPTIONS if name in self.__dict__}
         self._leader = self.__dict__.pop("leader", self._leader)

@@ -14,10 +14,9 @@ from stable_baselines3 import TD3
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.type_aliases import TrainFrequencyUnit
 
-from marl_pr_common import adjacency
-from marl_pr_common.config import ReciprocityConfig, from_mapping
-from marl_pr_common.reciprocity import Reciprocity
-from marl_pr_common.target import check_gain
+from marl_pr_common.config import from_mapping
+from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig, adjacency
+from marl_pr_common.reciprocity.weights import check_gain
 from sb3_pr.buffers import AgentMajor
 from sb3_pr.observations import VectorPart
 from sb3_pr.policies import MlpPolicy

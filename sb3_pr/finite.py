@@ -11,7 +11,7 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from marl_pr_common.guards import NonFiniteError, require_finite
+from marl_pr_common.reciprocity.guards import NonFiniteError, require_finite
 from sb3_pr.guards import Watch, broken_parts
 
 

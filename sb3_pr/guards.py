@@ -17,7 +17,7 @@ import numpy as np
 import torch as th
 from torch import nn
 
-from marl_pr_common.guards import NonFiniteError, ValueAlarm, all_finite, bad_agents
+from marl_pr_common.reciprocity.guards import NonFiniteError, ValueAlarm, all_finite, bad_agents
 
 LOGGER = logging.getLogger("marl_pr")
 NETWORKS = ("actor", "critic", "actor_target", "critic_target")

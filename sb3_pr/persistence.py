@@ -7,11 +7,16 @@ write; for a file with others, which may be harmless, the caller says ``trust=Tr
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stable_baselines3 import TD3
 
+from marl_pr_common.checkpoint.payload import from_plain, to_plain
+from marl_pr_common.config import from_mapping
+from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
 from sb3_pr import checks
 from sb3_pr.buffers import as_agent_major
 from sb3_pr.fast import store_float32
@@ -23,6 +28,8 @@ class Persistence(TD3):
     """Mixin of :class:`sb3_pr.agents.MultiAgent`: what differs from SB3 when files are written and read."""
 
     n_agents: int
+    pr: ReciprocityConfig
+    reciprocity: Reciprocity
     shared_replay: bool
     fast: bool
 
@@ -62,6 +69,26 @@ class Persistence(TD3):
             return super().load(path, env, *args, **kwargs)
         except pickle.UnpicklingError as error:  # torch's reader of weights, which knows tensors only
             raise UntrustedFileError(f"{path} was not loaded: its weights are not plain tensors: {error}") from error
+
+    def save(self, path: Any, exclude: Iterable[str] | None = None, include: Iterable[str] | None = None) -> None:
+        """SB3's ``save``. Options and state of PR stand in the file as plain data, not as objects of this package."""
+        kept: dict[str, Any] = {name: vars(self)[name] for name in ("pr", "reciprocity") if name in vars(self)}
+        try:
+            self.pr = dataclasses.asdict(self.pr)  # type: ignore[assignment]
+            if "reciprocity" in kept:
+                self.reciprocity = to_plain(self.reciprocity.state_dict())  # type: ignore[assignment]
+            super().save(path, exclude, include)
+        finally:
+            vars(self).update(kept)
+
+    def _restore_reciprocity(self) -> None:
+        """Make objects of what ``load`` read; files of version 0.1.0 hold the objects."""
+        if isinstance(self.pr, Mapping):
+            self.pr = from_mapping(ReciprocityConfig, self.pr, "saved options")
+        if isinstance(vars(self).get("reciprocity"), Mapping):
+            state = from_plain(self.reciprocity)
+            self.reciprocity = Reciprocity(self.pr, len(state["peer_weights"]))
+            self.reciprocity.load_state_dict(state)
 
     def load_replay_buffer(self, path: Any, truncate_last_traj: bool = True, trust: bool = False) -> None:
         """SB3's, which reads a pickle.

@@ -30,7 +30,7 @@ HARMLESS = {
     "gymnasium.spaces.sequence": {"Sequence"},
     "gymnasium.spaces.text": {"Text"},
     "gymnasium.spaces.tuple": {"Tuple"},
-    "marl_pr_common.config": {"ReciprocityConfig"},
+    "marl_pr_common.config": {"ReciprocityConfig"},  # these four in models saved by version 0.1.0
     "marl_pr_common.moments": {"RunningMoments"},
     "marl_pr_common.peer_statistics": {"PeerStatistics"},
     "marl_pr_common.reciprocity": {"Reciprocity"},

@@ -10,11 +10,10 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import ContinuousCritic
 from stable_baselines3.common.type_aliases import PyTorchObs
 
-from marl_pr_common.delegate import Delegate
-from marl_pr_common.estimators import Evaluate
-from marl_pr_common.grouping import by_peer
 from marl_pr_common.reciprocity import Reciprocity
-from marl_pr_common.target import without_bad_gradients
+from marl_pr_common.reciprocity.ask import Evaluate
+from marl_pr_common.reciprocity.mixture import without_bad_gradients
+from marl_pr_common.reciprocity.stand_in import Delegate, by_peer
 from sb3_pr.mlp import frozen
 from sb3_pr.observations import VectorPart, gather_rows
 
@@ -78,7 +77,7 @@ class ReciprocalTarget(CriticDelegate):
         return tuple(critic.reshape(-1, 1) for critic in mixed)
 
     def evaluator(self, obs: PyTorchObs, actions: th.Tensor) -> Evaluate:
-        """The peers' view of this batch; see :data:`marl_pr_common.estimators.Evaluate`."""
+        """The peers' view of this batch; see :data:`marl_pr_common.reciprocity.ask.Evaluate`."""
         peers = self.wrapped if self.snapshot is None else self.snapshot
 
         def evaluate(states: th.Tensor, peer: th.Tensor) -> th.Tensor:

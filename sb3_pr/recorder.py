@@ -13,7 +13,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from marl_pr_common.display import Display
-from marl_pr_common.guards import NonFiniteError
+from marl_pr_common.reciprocity.guards import NonFiniteError
 from marl_pr_common.runs import TEAM, Clock, ResultsWriter
 from marl_pr_common.status import StatusReporter
 from sb3_pr.evaluation import evaluate_agents, evaluate_team

@@ -15,7 +15,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from marl_pr_common.envs.names import is_ours
-from marl_pr_common.guards import NonFiniteError
+from marl_pr_common.reciprocity.guards import NonFiniteError
 from sb3_pr.teams import check_team_task
 
 logger = logging.getLogger("marl_pr")

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from marl_pr_common.config import ReciprocityConfig, check_literals
+from marl_pr_common.config import check_literals
 from marl_pr_common.envs.names import is_ours
+from marl_pr_common.reciprocity import ReciprocityConfig
 
 Algorithm = Literal["td3", "td3_pr", "ddpg", "ddpg_pr"]
 

@@ -11,11 +11,10 @@ from typing import Any
 import torch as th
 
 from epymarl_pr.learners.shadow import filled_rows, pass_size, replace_rows, rows
-from marl_pr_common.delegate import Delegate
-from marl_pr_common.estimators import Evaluate
-from marl_pr_common.grouping import by_peer
 from marl_pr_common.reciprocity import Reciprocity
-from marl_pr_common.target import without_bad_gradients
+from marl_pr_common.reciprocity.ask import Evaluate
+from marl_pr_common.reciprocity.mixture import without_bad_gradients
+from marl_pr_common.reciprocity.stand_in import Delegate, by_peer
 
 
 class ReciprocalActionCritic(Delegate):

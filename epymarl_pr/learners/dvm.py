@@ -21,7 +21,7 @@ from epymarl_pr.learners.maddpg import PRMADDPGLearner
 from epymarl_pr.learners.policies import acted
 from epymarl_pr.learners.replay import TransferReplay, replay_of
 from epymarl_pr.learners.shadow import EpisodeBatch, shadow
-from marl_pr_common.delegate import Delegate
+from marl_pr_common.reciprocity.stand_in import Delegate
 from marl_pr_common.transfer.config import DVMConfig
 from marl_pr_common.transfer.distillation import Distillation, Minibatch, load_self_first, self_first
 from marl_pr_common.transfer.losses import log_policy

@@ -10,7 +10,7 @@ import torch as th
 
 from epymarl_pr.errors import refused
 from epymarl_pr.learners.shadow import EpisodeBatch
-from marl_pr_common.guards import ValueAlarm, all_finite
+from marl_pr_common.reciprocity.guards import ValueAlarm, all_finite
 
 _ADVICE = "What was saved before is unharmed."
 

@@ -18,10 +18,9 @@ import torch as th
 
 from epymarl_pr.learners.shadow import EpisodeBatch, filled_rows, last_actions, pass_size, replace_rows, rows, shadow
 from epymarl_pr.learners.units import Units
-from marl_pr_common.delegate import Delegate
-from marl_pr_common.grouping import by_peer
-from marl_pr_common.peer_statistics import NO_VALUE
 from marl_pr_common.reciprocity import Reciprocity
+from marl_pr_common.reciprocity.stand_in import Delegate, by_peer
+from marl_pr_common.reciprocity.statistics import NO_VALUE
 
 FEED_FORWARD = ("rnn", "rnn_ns")
 """EPyMARL's agents that ignore their hidden state when ``use_rnn`` is off; any other agent counts as recurrent."""

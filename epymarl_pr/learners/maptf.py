@@ -23,7 +23,7 @@ from epymarl_pr.learners.on_policy import PRPPOLearner
 from epymarl_pr.learners.policies import Policies, acted
 from epymarl_pr.learners.replay import OPTIONS, replay_of
 from epymarl_pr.learners.shadow import EpisodeBatch, rows
-from marl_pr_common.guards import all_finite
+from marl_pr_common.reciprocity.guards import all_finite
 from marl_pr_common.transfer.chooser import OptionChooser
 from marl_pr_common.transfer.config import MAPTFConfig
 from marl_pr_common.transfer.losses import option_labels, transfer_loss, transfer_weight

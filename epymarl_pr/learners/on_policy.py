@@ -20,7 +20,8 @@ from epymarl_pr.learners.critics import ReciprocalCritic
 from epymarl_pr.learners.reciprocal import ReciprocalLearner
 from epymarl_pr.learners.shadow import EpisodeBatch
 from epymarl_pr.learners.units import Units
-from marl_pr_common import adjacency
+from marl_pr_common.reciprocity import adjacency
+from marl_pr_common.reciprocity.weights import NORMALISATIONS
 
 
 class _OnPolicy(ReciprocalLearner):
@@ -74,10 +75,9 @@ class _OnPolicy(ReciprocalLearner):
         :param mixed: V*_i, (batch, time, n_agents), raw
         """
         config = self.reciprocity.config
-        total = th.as_tensor(self.reciprocity.peer_weights.sum(1), dtype=own.dtype, device=own.device)
+        peer_weights = th.as_tensor(self.reciprocity.peer_weights)
+        total = NORMALISATIONS[config.normalize].total(peer_weights, adjacency.size(config))[:, 0].to(own)
         listens = (total > 0).to(own.dtype)
-        if config.normalize == "sum":
-            total = total * adjacency.size(config)
         kappa = config.kappa * listens
         theirs = mixed - (1 - kappa) * own  # kappa times the sum over peers and adjacent states of V_j
         theirs = th.where(listens > 0, theirs, th.zeros_like(theirs))

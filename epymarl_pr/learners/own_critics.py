@@ -16,7 +16,7 @@ from learners.maddpg_learner import MADDPGLearner
 from epymarl_pr.learners.action_critics import ReciprocalActionCritic
 from epymarl_pr.learners.shadow import EpisodeBatch, filled_rows, replace_rows, rows
 from epymarl_pr.resume.state import parts
-from marl_pr_common.delegate import Delegate
+from marl_pr_common.reciprocity.stand_in import Delegate
 
 
 class ActorsTurn(Exception):

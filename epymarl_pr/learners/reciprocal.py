@@ -14,9 +14,8 @@ from epymarl_pr.errors import UsageError, refused
 from epymarl_pr.learners.guards import Guards
 from epymarl_pr.learners.shadow import EpisodeBatch
 from epymarl_pr.resume.session import loop_variables, publish, session, stage
-from marl_pr_common import adjacency
-from marl_pr_common.reciprocity import Reciprocity
-from marl_pr_common.target import check_gain
+from marl_pr_common.reciprocity import Reciprocity, adjacency
+from marl_pr_common.reciprocity.weights import check_gain
 
 STATISTICS = {
     "own_value": "pr_own_value",

@@ -33,7 +33,7 @@ from epymarl_pr.resume.state import (
 from epymarl_pr.resume.workers import KEY, ResumableFactory, unknown
 from epymarl_pr.run_dir import clock
 from marl_pr_common import checkpoint
-from marl_pr_common.guards import all_finite
+from marl_pr_common.reciprocity.guards import all_finite
 
 FOLDER = "full"
 """Below the run's folder of models; EPyMARL looks at folders with numbers only."""

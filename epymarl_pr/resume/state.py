@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch as th
 
-from marl_pr_common.delegate import Delegate
+from marl_pr_common.reciprocity.stand_in import Delegate
 
 _RUNNER = ("t", "t_env", "log_train_stats_t", "train_returns", "test_returns", "train_stats", "test_stats")
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch as th
 
 from marl_pr_common.checkpoint import generator_state, rng_state, set_generator_state, set_rng_state
-from marl_pr_common.delegate import Delegate
+from marl_pr_common.reciprocity.stand_in import Delegate
 
 KEY = "pr_environment"
 KNOWN = ("lbforaging.", "mpe2.", "pettingzoo.", "rware.", "marl_pr_common.envs.", "epymarl_pr.")

@@ -3,6 +3,7 @@ taken, and nothing is unpickled."""
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
@@ -22,6 +23,7 @@ from marl_pr_common.checkpoint.tree import Encoded, decode, encode
 FILE_NAME = re.compile(r"[a-z][a-z0-9_]*\.(json|npz|safetensors)")
 _ENTRY_NAME = re.compile(r"[0-9]+\.npy")
 _MAX_HEADER = 10_000
+_ARRAY = "array."
 
 
 def write_part(directory: Path, name: str, tree: Any) -> list[Path]:
@@ -56,6 +58,31 @@ def read_part(directory: Path, name: str, files: list[str]) -> Any:
         return decode(structure, tensors, arrays)
     except CheckpointError as error:
         raise CheckpointError(f"{paths['json']}: {error}.") from error
+
+
+def to_plain(tree: Any) -> dict[str, Any]:
+    """The tree as data that JSON holds, for files that are not checkpoints of ours: tensors and arrays of numbers as
+    safetensors, in base64.
+
+    :raises TypeError: for a value that cannot be kept
+    """
+    encoded: Encoded = encode(tree)
+    arrays = {_ARRAY + name: th.from_numpy(np.ascontiguousarray(array)) for name, array in encoded.arrays.items()}
+    content = safetensors.torch.save({**encoded.tensors, **arrays})
+    return {"tree": encoded.structure, "tensors": base64.b64encode(content).decode()}
+
+
+def from_plain(content: Any) -> Any:
+    """The inverse of :func:`to_plain`.
+
+    :raises CheckpointError: if it is not what ``to_plain`` makes
+    """
+    try:
+        tensors = safetensors.torch.load(base64.b64decode(content["tensors"]))
+        arrays = {name.removeprefix(_ARRAY): tensor.numpy() for name, tensor in tensors.items() if _ARRAY in name}
+        return decode(content["tree"], tensors, arrays)
+    except (KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"the saved state is damaged: {error}.") from error
 
 
 def read_json_value(path: Path) -> Any:

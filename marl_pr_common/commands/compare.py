@@ -9,7 +9,7 @@ from typing import Annotated
 from tyro.conf import Suppress
 
 from marl_pr_common.compare import CompareConfig, compare
-from marl_pr_common.configs import load_config
+from marl_pr_common.config.shipped import load_config
 from marl_pr_common.display import Display
 from sb3_pr.train_config import Algorithm, TrainConfig
 

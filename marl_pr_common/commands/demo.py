@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from marl_pr_common.compare import CompareConfig, compare, require_comparison_or_unused
-from marl_pr_common.configs import load_config
+from marl_pr_common.config.shipped import load_config
 from marl_pr_common.display import Display
 from marl_pr_common.figures import show_navigation_demo
 from marl_pr_common.figures.navigation_demo import FILES as NAVIGATION

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from marl_pr_common.configs import load_config
+from marl_pr_common.config.shipped import load_config
 from marl_pr_common.display import Display
 from marl_pr_common.run_guard import end_with_parent, exclusive
 from sb3_pr.train_config import TrainConfig

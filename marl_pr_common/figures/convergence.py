@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from marl_pr_common import peers
 from marl_pr_common.envs import ObsSpace, optimal_q, random_mdp
 from marl_pr_common.figures.curves import Advance
 from marl_pr_common.figures.style import COLOURS, DASHES, new_figure, save
+from marl_pr_common.reciprocity import peers
 from marl_pr_common.tabular import DigitalRun, Power, Shrink, TabularConfig, TheoryWarning
 from marl_pr_common.tabular.measures import decay_slope, distance
 from marl_pr_common.tabular.schedules import Schedule

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from marl_pr_common.config import from_mapping
-from marl_pr_common.configs import find_config, read_yaml
+from marl_pr_common.config.shipped import find_config, read_yaml
 
 _RESERVED = ("cells", "engine", "figures")
 """Folders of a study; reports of single references lie beside them."""

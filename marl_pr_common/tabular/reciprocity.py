@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import block_array, csr_array, diags_array, issparse
 
-from marl_pr_common import peers
 from marl_pr_common.envs.spaces import ObsSpace
+from marl_pr_common.reciprocity import peers
 from marl_pr_common.tabular.adjacency import adjacency
 from marl_pr_common.tabular.schedules import TheoryWarning
 
@@ -29,7 +29,7 @@ def mixing(graph: ArrayLike | None, n_agents: int, kind: Mixing = "metropolis") 
     """Weights W of the peers' values in eq. 6, N_i containing i: rows sum to 1.
 
     :param graph: (n_agents, n_agents) adjacency of the agents, or (M, n_agents, n_agents) for a graph that changes
-        from step to step and repeats after M; None is the complete graph. Helpers: ``marl_pr_common.peers``
+        from step to step and repeats after M; None is the complete graph. Helpers: ``marl_pr_common.reciprocity.peers``
     :param kind: "metropolis" (doubly stochastic: consensus on the plain network mean), or "eq6" (1 / abs(N_i): on a
         graph whose degrees differ, the limit weights agents by their degree; warns)
     :returns: (M, n_agents, n_agents)

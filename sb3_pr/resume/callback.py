@@ -9,7 +9,7 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 
 from marl_pr_common.checkpoint import StopRequest
-from marl_pr_common.guards import NonFiniteError
+from marl_pr_common.reciprocity.guards import NonFiniteError
 from sb3_pr.resume.checkpoint import save_checkpoint
 
 LOGGER = logging.getLogger("marl_pr")

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from marl_pr_common import checkpoint
 from marl_pr_common.checkpoint.payload import read_part, write_part
-from marl_pr_common.config import ReciprocityConfig
-from marl_pr_common.reciprocity import Reciprocity
+from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
 
 
 def same(a: Any, b: Any) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from marl_pr_common import cli, doctor
 from marl_pr_common.commands import demo, train
-from marl_pr_common.config import ReciprocityConfig
+from marl_pr_common.reciprocity import ReciprocityConfig
 from sb3_pr.train_config import TrainConfig
 
 HEAVY = ("torch", "stable_baselines3", "jax", "pettingzoo", "pysc2", "matplotlib", "pandas")

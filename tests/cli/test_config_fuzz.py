@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from marl_pr_common.cli import main
-from marl_pr_common.config import ReciprocityConfig
-from marl_pr_common.configs import load_config
+from marl_pr_common.config.shipped import load_config
+from marl_pr_common.reciprocity import ReciprocityConfig
 from sb3_pr.train_config import TrainConfig
 
 KEYS = [field.name for field in dataclasses.fields(TrainConfig)]

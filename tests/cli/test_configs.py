@@ -9,8 +9,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pytest
 
-from marl_pr_common.config import ReciprocityConfig, from_mapping
-from marl_pr_common.configs import config_names, config_root, find_config, load_config, read_yaml
+from marl_pr_common.config import from_mapping
+from marl_pr_common.config.shipped import config_names, config_root, find_config, load_config, read_yaml
+from marl_pr_common.reciprocity import ReciprocityConfig
 from sb3_pr.train_config import TrainConfig
 
 RUNS = [name for name in config_names() if not name.startswith("studies/")]

@@ -12,7 +12,7 @@ import torch as th
 from stable_baselines3 import DDPG, TD3
 from stable_baselines3.common.env_util import make_vec_env
 
-from marl_pr_common.config import ReciprocityConfig
+from marl_pr_common.reciprocity import ReciprocityConfig
 from marl_pr_common.runs import TEAM, read_results
 from marl_pr_common.status import read_status
 from sb3_pr import DDPGPR, TD3PR

@@ -12,7 +12,7 @@ import yaml
 from epymarl_pr import options
 from epymarl_pr.errors import UsageError
 from marl_pr_common import __version__
-from marl_pr_common.config import ReciprocityConfig
+from marl_pr_common.reciprocity import ReciprocityConfig
 
 OWN = {"pr_z", "pr_observation_masks", "pr_seed", "pr_full_checkpoint", "pr_version", "pr_own_critics"}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
@@ -10,6 +9,8 @@ import torch as th
 
 from marl_pr_common.reciprocity import Reciprocity
 from tests.epymarl import hosts
+from tests.reciprocity import brute_force
+from tests.reciprocity.copies import twin
 
 STRATEGIES = ["same", "noise", "resample", "drop", "neighbours"]
 UNEVEN = {"pr_peers": "matrix", "pr_peer_matrix": [[0.0, 2.0, 1.0], [0.0, 0.0, 0.0], [3.0, 0.0, 0.0]]}
@@ -33,7 +34,7 @@ def prepared(checkout: Any, name: str, **changes: Any) -> tuple[Any, Any, Recipr
     generator = th.Generator().manual_seed(1)
     for parameter in made.pr_peers.parameters():
         parameter.data += 0.3 * th.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
-    return made, sample, copy.deepcopy(made.reciprocity)
+    return made, sample, twin(made.reciprocity)
 
 
 def filled(sample: Any) -> list[tuple[int, int]]:
@@ -41,14 +42,12 @@ def filled(sample: Any) -> list[tuple[int, int]]:
 
 
 def mixed(reciprocity: Reciprocity, own: float, values: dict[tuple[int, int], th.Tensor], i: int, weights: Any) -> Any:
-    """Eq. 12 for one agent and step; ``values[j, a]`` is Z_j(s#_a)."""
-    kappa, graph = reciprocity.config.kappa, reciprocity.peer_weights
-    if not graph[i].any():
-        return own
-    total = sum(graph[i, j] * weights[a] * value for (j, a), value in values.items() if graph[i, j])
-    if reciprocity.config.normalize == "sum":
-        total = total * len(weights)  # the literal sum: every adjacent state counts 1
-    return (1 - kappa) * own + kappa * total
+    """Eq. 12 for one agent and step; ``values[j, a]`` is Z_j(s#_a), of one action or of all."""
+    if not isinstance(own, float) and own.ndim:
+        columns = [{key: value[action] for key, value in values.items()} for action in range(len(own))]
+        return th.stack([mixed(reciprocity, *one, i, weights) for one in zip(own, columns, strict=True)])
+    row = reciprocity.peer_weights[i]
+    return brute_force.one_row(own, lambda j, a: values[j, a], row, weights, reciprocity.config)
 
 
 class Utilities:

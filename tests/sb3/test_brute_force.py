@@ -1,14 +1,13 @@
 """What critic_target answers, against three plain loops over agents, peers and adjacent states, in float64."""
 
-import pickle
-
 import numpy as np
 import pytest
 import torch as th
 
-from marl_pr_common import adjacency
+from marl_pr_common.reciprocity import adjacency
 from sb3_pr import DDPGPR, TD3PR
-from tests.common import brute_force
+from tests.reciprocity import brute_force
+from tests.reciprocity.copies import twin
 from tests.sb3.tools import SMALL, double, lone_critics
 
 N, BATCH = 4, 12
@@ -36,7 +35,7 @@ def make(cls=TD3PR, **options):
 def expected(model, obs, actions, critic=None):
     """The oracle: upstream critics one at a time, on adjacency spaces drawn from a copy of PR's state."""
     config = model.pr
-    reciprocity = pickle.loads(pickle.dumps(model.reciprocity))
+    reciprocity = twin(model.reciprocity)
     reciprocity.redraw_peers()
     graph = (reciprocity.peer_weights > 0) if config.peers != "matrix" else np.asarray(config.peer_matrix)
     states = obs.view(N, BATCH, -1)

@@ -9,7 +9,7 @@ import torch as th
 from stable_baselines3.common.env_util import make_vec_env
 
 from marl_pr_common.checkpoint import load
-from marl_pr_common.guards import NonFiniteError
+from marl_pr_common.reciprocity.guards import NonFiniteError
 from sb3_pr import DDPGPR, TD3PR, CheckpointCallback, save_checkpoint
 from tests.sb3.tools import ALGORITHMS, SMALL, assert_same_bits, fill, prepare, tensors
 

@@ -1,8 +1,11 @@
 """Saving, loading, going on; and one agent as a plain SB3 model."""
 
+import base64
+import json
 import pathlib
 import subprocess
 import sys
+import zipfile
 
 import gymnasium as gym
 import numpy as np
@@ -14,6 +17,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import VecNormalize
 
+from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
 from sb3_pr import DDPGPR, TD3PR
 from tests.sb3.tools import ALGORITHMS, PAIRS, SMALL, assert_same_bits, tensors
 
@@ -59,6 +63,26 @@ def test_a_loaded_model_goes_on_like_the_saved_one(cls, tmp_path):
         th.manual_seed(1)
         one.train(20, 32)
     assert_same_bits(model, loaded)
+
+
+def test_a_saved_model_holds_no_object_of_reciprocity(tmp_path):
+    model = trained(adjacency="noise", peers="random")
+    model.save(tmp_path / "model")
+    assert (type(model.pr), type(model.reciprocity)) == (ReciprocityConfig, Reciprocity)
+    with zipfile.ZipFile(tmp_path / "model.zip") as archive:
+        content = json.loads(archive.read("data"))
+    assert content["pr"]["adjacency"] == "noise"
+    assert list(content["reciprocity"]) == ["tree", "tensors"]
+    pickled = [base64.b64decode(entry[":serialized:"]) for entry in content.values() if ":serialized:" in str(entry)]
+    assert pickled
+    assert not any(b"marl_pr_common" in entry for entry in pickled)
+
+
+def test_damaged_state_of_reciprocity_is_refused(tmp_path):
+    trained().save(tmp_path / "model")
+    for damaged in ({"tree": {}}, {"tree": {}, "tensors": "AAAA"}, {}):
+        with pytest.raises(ValueError, match="damaged"):
+            TD3PR.load(tmp_path / "model", reciprocity=damaged)
 
 
 def test_learning_continues_after_loading(tmp_path):

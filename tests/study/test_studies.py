@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from marl_pr_common.configs import config_names, find_config, read_yaml
+from marl_pr_common.config.shipped import config_names, find_config, read_yaml
 from marl_pr_common.study.config import is_study, load_study
 from marl_pr_common.study.hosts import load_host, require_arm
 from marl_pr_common.study.plan import resolve, swept

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from marl_pr_common import peers
+from marl_pr_common.reciprocity import peers
 from marl_pr_common.tabular import (
     ParallelTrainer,
     Power,

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from marl_pr_common import checkpoint, peers
+from marl_pr_common import checkpoint
 from marl_pr_common.envs.jit import HAS_NUMBA
+from marl_pr_common.reciprocity import peers
 from tests.tabular import chaos
 
 

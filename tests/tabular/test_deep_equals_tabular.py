@@ -1,4 +1,4 @@
-"""The deep target of ``marl_pr_common.target`` on one-hot features equals the tabular one to 1e-6."""
+"""The deep target of ``marl_pr_common.reciprocity.mixture`` on one-hot features equals the tabular one to 1e-6."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch as th
 
-from marl_pr_common import target
-from marl_pr_common.config import ReciprocityConfig
 from marl_pr_common.envs import ObsSpace
-from marl_pr_common.peers import peer_matrix
+from marl_pr_common.reciprocity import ReciprocityConfig, mixture
+from marl_pr_common.reciprocity.weights import peer_matrix
 from marl_pr_common.tabular import TabularConfig, adjacency
 
 N, S, A = 4, 6, 3
@@ -54,11 +53,11 @@ def test_eq_12(q: np.ndarray, kappa: float, weights: str) -> None:
         peers = th.stack(
             [net(one_hot(near, S).float()).gather(2, column.expand(3, -1)[..., None])[..., 0] for net in nets]
         )
-        result = target.reciprocal_value(
+        result = mixture.reciprocal_value(
             own,
             peers[None].expand(N, -1, -1, -1),
             th.as_tensor(peer_matrix(config, N, np.random.default_rng(0)), dtype=th.float32),
-            target.adjacency_weights(distance, config.weights)[None].expand(N, -1, -1),
+            mixture.adjacency_weights(distance, config.weights)[None].expand(N, -1, -1),
             config,
         )
     temperature = 1.0 if weights == "exponential" else np.inf
@@ -76,7 +75,7 @@ def test_eq_6(q: np.ndarray, kappa: float) -> None:
     weights = adjacency(SPACE, SPACE).toarray()
     weights /= weights.sum(axis=1, keepdims=True)
     sharp = np.einsum("xy,jya->jxa", weights, q)
-    result = target.tabular_reciprocal_value(q, sharp, np.full((N, N), 1 / N), kappa)
+    result = np.tensordot(np.full((N, N), 1 / N), kappa * q + (1 - kappa) * sharp, 1)
     np.testing.assert_allclose(reciprocity.q_star(q, 1 - kappa), result, rtol=0, atol=1e-12)
 
 
@@ -87,5 +86,6 @@ def test_kappa_of_the_two_conventions_meets(q: np.ndarray) -> None:
     flat = q.reshape(N, 1, S * A)
     peers = np.broadcast_to(flat[None], (N, N, 1, S * A))
     matrix = peer_matrix(config, N, np.random.default_rng(0))
-    deep = target.reciprocal_value(q.reshape(N, -1), peers, matrix, np.ones((N, 1, S * A)), config)
+    tensors = (th.as_tensor(x.copy()) for x in (q.reshape(N, -1), peers, matrix, np.ones((N, 1, S * A))))
+    deep = mixture.reciprocal_value(*tensors, config).numpy()
     np.testing.assert_allclose(deep.reshape(q.shape), reciprocity.q_star(q, 0.7), rtol=0, atol=1e-12)

@@ -8,9 +8,9 @@ import warnings
 import numpy as np
 import pytest
 
-from marl_pr_common import peers
 from marl_pr_common.envs import ObsSpace
 from marl_pr_common.envs.jit import HAS_NUMBA
+from marl_pr_common.reciprocity import peers
 from marl_pr_common.tabular import kernels
 from marl_pr_common.tabular.config import TabularConfig, iql
 from marl_pr_common.tabular.learner import TabularPR

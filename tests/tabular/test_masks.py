@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from marl_pr_common import peers
 from marl_pr_common.envs import ObsSpace
 from marl_pr_common.envs.jit import HAS_NUMBA
+from marl_pr_common.reciprocity import peers
 from marl_pr_common.tabular import ParallelTrainer, Shrink, TabularConfig, TabularPR, decision, faithful, iql
 from tests.tabular.line import Line, train
 

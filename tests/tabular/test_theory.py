@@ -7,10 +7,10 @@ import warnings
 import numpy as np
 import pytest
 
-from marl_pr_common import peers
 from marl_pr_common.envs import FiniteMDP, ObsSpace, digital_mdp, navigation_mdp, optimal_q
 from marl_pr_common.envs.jit import HAS_NUMBA
 from marl_pr_common.figures.convergence import error_curve
+from marl_pr_common.reciprocity import peers
 from marl_pr_common.tabular.config import TabularConfig
 from marl_pr_common.tabular.digital import DigitalRun
 from marl_pr_common.tabular.measures import (

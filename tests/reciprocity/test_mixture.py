@@ -1,4 +1,4 @@
-"""The target as pure functions: against three plain loops, and the properties that make it safe."""
+"""Eq. 4 and 12 as pure functions: against three plain loops, and the properties that make them safe."""
 
 import dataclasses
 
@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from marl_pr_common import ReciprocityConfig, peers, target
-from tests.common import brute_force
+from marl_pr_common.reciprocity import ReciprocityConfig, mixture, weights
+from tests.reciprocity import brute_force
 
 FINITE = st.floats(-1e3, 1e3, allow_nan=False, width=64)
 
@@ -27,48 +27,44 @@ def problems(draw, nan=False):
     return own, values, graph, distance, kappa
 
 
+def state_weights(distance, kind="exponential"):
+    return mixture.adjacency_weights(th.as_tensor(distance), kind).numpy()
+
+
 def solve(own, values, graph, distance, config):
-    weights = target.adjacency_weights(distance, config.weights, config.temperature, axis=1)
-    return target.reciprocal_value(own, values, peers.normalized(graph, config.normalize), weights, config)
+    """NumPy arrays in, NumPy array out."""
+    near = mixture.adjacency_weights(th.as_tensor(distance), config.weights, config.temperature, axis=1)
+    matrix = weights.NORMALISATIONS[config.normalize].rows(graph)
+    own, values, matrix = (th.as_tensor(x) for x in (own, values, matrix))
+    return mixture.reciprocal_value(own, values, matrix, near, config).numpy()
 
 
 @given(problems(), st.sampled_from(["exponential", "uniform"]), st.sampled_from(["mean", "sum"]))
-def test_equals_three_plain_loops(problem, weights, normalize):
+def test_equals_three_plain_loops(problem, kind, normalize):
     own, values, graph, distance, kappa = problem
-    config = ReciprocityConfig(kappa=kappa, weights=weights, normalize=normalize, temperature=1.7)
+    config = ReciprocityConfig(kappa=kappa, weights=kind, normalize=normalize, temperature=1.7)
     expected = brute_force.reciprocal_value(
         own, lambda i, j, a, b: values[i, j, a, b], graph, distance.transpose(0, 2, 1), config
     )
     np.testing.assert_allclose(solve(own, values, graph, distance, config), expected, rtol=1e-12, atol=1e-9)
 
 
-@given(problems())
-def test_numpy_and_torch_agree(problem):
-    own, values, graph, distance, kappa = problem
-    config = ReciprocityConfig(kappa=kappa)
-    weights = target.adjacency_weights(distance, axis=1)
-    np.testing.assert_allclose(target.adjacency_weights(th.as_tensor(distance), axis=1).numpy(), weights, atol=1e-15)
-    arguments = (own, values, peers.normalized(graph), weights)
-    with_torch = target.reciprocal_value(*(th.as_tensor(x) for x in arguments), config)
-    np.testing.assert_allclose(with_torch.numpy(), target.reciprocal_value(*arguments, config), atol=1e-12)
-
-
 @given(hnp.arrays(np.float64, (3, 4), elements=st.floats(0, 1e4)), st.sampled_from(["exponential", "uniform"]))
 def test_weights_sum_to_one_and_fall_with_distance(distance, kind):
-    weights = target.adjacency_weights(distance, kind, axis=0)
-    np.testing.assert_allclose(weights.sum(0), 1, atol=1e-12)
-    assert (np.diff(np.take_along_axis(weights, distance.argsort(0), 0), axis=0) <= 1e-15).all()
+    found = state_weights(distance, kind)
+    np.testing.assert_allclose(found.sum(0), 1, atol=1e-12)
+    assert (np.diff(np.take_along_axis(found, distance.argsort(0), 0), axis=0) <= 1e-15).all()
 
 
 def test_weights_are_eq_4():
     distance, d = np.array([0.0, 1.0, 3.0]), 5
     expected = np.exp(d - distance) / np.exp(d - distance).sum()
-    np.testing.assert_allclose(target.adjacency_weights(distance), expected, rtol=1e-14)
+    np.testing.assert_allclose(state_weights(distance), expected, rtol=1e-14)
 
 
 def test_a_state_outside_the_adjacency_space_has_no_weight():
-    np.testing.assert_array_equal(target.adjacency_weights(np.array([np.inf, 2.0])), [0, 1])
-    np.testing.assert_array_equal(target.adjacency_weights(np.array([np.inf, np.inf])), [0, 0])
+    np.testing.assert_array_equal(state_weights(np.array([np.inf, 2.0])), [0, 1])
+    np.testing.assert_array_equal(state_weights(np.array([np.inf, np.inf])), [0, 0])
 
 
 @given(problems())
@@ -129,18 +125,12 @@ def test_kappa_zero_is_the_own_value_and_one_the_peers(problem):
     )
 
 
-def test_tabular_eq_6_by_hand():
-    same, adjacent = np.array([[1.0], [3.0]]), np.array([[10.0], [20.0]])
-    everyone = np.full((2, 2), 0.5)
-    # kappa/2 (1 + 3) + (1 - kappa)/2 (10 + 20) with kappa = 1/4
-    np.testing.assert_allclose(target.tabular_reciprocal_value(same, adjacent, everyone, 0.25), [[11.75], [11.75]])
-
-
 def test_statistics_by_hand():
     own = np.array([[1.0, 3.0], [0.0, 0.0]])
     values = np.array([[[[9.0, 9.0]], [[2.0, 0.0]]], [[[1.0, np.nan]], [[9.0, 9.0]]]])
     graph, ones = np.array([[0.0, 1.0], [1.0, 0.0]]), np.ones((2, 1, 2))
-    peer, gap, disagreement = target.peer_statistics(own, values, graph, ones)
+    tensors = (th.as_tensor(x) for x in (own, values, graph, ones))
+    peer, gap, disagreement = mixture.peer_statistics(*tensors)
     np.testing.assert_allclose(peer, [1.0, 1.0])
     np.testing.assert_allclose(gap, [-1.0, 1.0])
     np.testing.assert_allclose(disagreement, [2.0, 1.0])
@@ -151,7 +141,7 @@ def test_literal_sums_that_diverge_are_refused(kappa, n_peers, n_adjacent, refus
     config = ReciprocityConfig(kappa=kappa, normalize="sum")
     if refused:
         with pytest.raises(ValueError, match=r"1\.485 >= 1"):
-            target.check_gain(config, 0.99, n_peers, n_adjacent)
+            weights.check_gain(config, 0.99, n_peers, n_adjacent)
     else:
-        target.check_gain(config, 0.99, n_peers, n_adjacent)
-    target.check_gain(dataclasses.replace(config, normalize="mean"), 0.99, n_peers, n_adjacent)
+        weights.check_gain(config, 0.99, n_peers, n_adjacent)
+    weights.check_gain(dataclasses.replace(config, normalize="mean"), 0.99, n_peers, n_adjacent)

@@ -1,18 +1,17 @@
 """Adjacency spaces: what is changed, how far, and with which weight."""
 
-import pickle
-
 import numpy as np
 import pytest
 import torch as th
 
-from marl_pr_common import ReciprocityConfig, adjacency
-from marl_pr_common.adjacency import adjacent_states, choose_one, fill_unseen
-from marl_pr_common.moments import RunningMoments
-from marl_pr_common.reciprocity import Reciprocity
+from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig, adjacency
+from marl_pr_common.reciprocity.adjacency import STRATEGIES, Perturbation
+from marl_pr_common.reciprocity.moments import RunningMoments
+from marl_pr_common.reciprocity.space import Seen, choose_one
+from tests.reciprocity.copies import twin
 
 N, BATCH, DIM = 3, 64, 7
-PERTURBATIONS = ["noise", "resample", "drop"]
+PERTURBATIONS = [name for name, kind in STRATEGIES.items() if issubclass(kind, Perturbation)]
 
 
 @pytest.fixture
@@ -24,7 +23,9 @@ def space(config, states, changeable=None, seed=0):
     moments = RunningMoments(N, DIM)
     moments.update(states)
     changeable = moments.squares > 0 if changeable is None else changeable
-    return adjacent_states(config, states, moments, changeable, th.Generator().manual_seed(seed))
+    return STRATEGIES[config.adjacency](config).space(
+        Seen(states, moments, th.Generator().manual_seed(seed)), changeable
+    )
 
 
 def test_same_is_the_state_itself(states):
@@ -115,7 +116,7 @@ def test_sampling_one_state_follows_the_weights(states):
     np.testing.assert_allclose(share, found.weights[0], atol=0.06)
 
 
-@pytest.mark.parametrize("kind", ["same", "noise", "resample", "drop", "neighbours"])
+@pytest.mark.parametrize("kind", STRATEGIES)
 def test_holes_are_filled_from_what_the_peer_sees(kind):
     masks = th.tensor([[1, 1, 0], [0, 1, 1]], dtype=th.bool)
     generator = th.Generator().manual_seed(0)
@@ -125,7 +126,8 @@ def test_holes_are_filled_from_what_the_peer_sees(kind):
     moments = RunningMoments(2, 3)
     moments.update(states)
     peer = th.tensor([1, 0])[:, None].expand(2, 32)
-    view = fill_unseen(ReciprocityConfig(adjacency=kind), states, states, peer, masks, moments, generator)
+    strategy = STRATEGIES[kind](ReciprocityConfig(adjacency=kind))
+    view = strategy.view(Seen(states, moments, generator), states, peer, masks)
     assert th.equal(view[0, :, :2], states[0, :, :2])  # what the agent sees is kept
     assert th.equal(view[1, :, 1:], states[1, :, 1:])
     hole = view[0, :, 2]
@@ -155,9 +157,9 @@ def test_too_few_rows_for_neighbours():
         space(ReciprocityConfig(adjacency="neighbours", n_adjacent=64), th.randn(N, BATCH, DIM))
 
 
-@pytest.mark.parametrize("kind", [*PERTURBATIONS, "neighbours"])
+@pytest.mark.parametrize("kind", sorted(set(STRATEGIES) - {"same"}))
 @pytest.mark.parametrize("estimator", ["full", "sampled"])
-def test_draws_are_reproducible_touch_no_global_generator_and_survive_pickling(states, kind, estimator):
+def test_draws_are_reproducible_touch_no_global_generator_and_survive_saving(states, kind, estimator):
     config = ReciprocityConfig(adjacency=kind, n_adjacent=2, estimator=estimator)
     own = th.randn(2, N, BATCH)
     before = th.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
@@ -167,7 +169,7 @@ def test_draws_are_reproducible_touch_no_global_generator_and_survive_pickling(s
 
     one, two = Reciprocity(config, N, seed=5), Reciprocity(config, N, seed=5)
     assert th.equal(values(one), values(two))
-    again = pickle.loads(pickle.dumps(one))
+    again = twin(one)
     assert th.equal(values(one), values(again))
     assert th.equal(th.get_rng_state(), before[0])
     assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch as th
 
-from marl_pr_common.target import peer_statistics
+from marl_pr_common.reciprocity.mixture import peer_statistics
 
 LOGGER = logging.getLogger("marl_pr")
 RECORD_EVERY = 10
@@ -34,7 +33,7 @@ class PeerStatistics:
     def record(
         self, own: th.Tensor, values: th.Tensor, peer_weights: th.Tensor, adjacent_weights: th.Tensor, peers: th.Tensor
     ) -> None:
-        """Count one batch; the arguments of :func:`marl_pr_common.target.peer_statistics`.
+        """Count one batch; the arguments of :func:`marl_pr_common.reciprocity.mixture.peer_statistics`.
 
         :param peers: the agent that each value comes from, (n_agents, n_peers, n_adjacent, batch) or what expands to it
         """
@@ -70,17 +69,17 @@ class PeerStatistics:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, for a checkpoint."""
-        return {"masked": self._masked, "batches": self._batches, "recorded": list(self._recorded)}
+        return {
+            "masked": self._masked,
+            "batches": self._batches,
+            "recorded": list(self._recorded),
+            "broken": sorted(self.broken),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state_dict`."""
         self._masked, self._batches, self._recorded = state["masked"], state["batches"], list(state["recorded"])
-
-    def without_batches(self) -> PeerStatistics:
-        """A copy with the counts alone: no tensors, which may be on another device."""
-        other = copy.copy(self)
-        other._recorded = []
-        return other
+        self.broken = set(state.get("broken", ()))  # checkpoints of version 0.1.0 do not say
 
     def _name(self, bad: th.Tensor, peers: th.Tensor) -> None:
         self._masked += int(bad.sum())

@@ -1,10 +1,30 @@
-"""Rows regrouped by the agent that is to look at them, so that one pass through stacked networks serves them all."""
+"""To stand in for a host's network: the object itself, and rows regrouped by the agent that is to look at them, so that
+one pass through stacked networks serves them all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch as th
+
+
+class Delegate:
+    """Everything that a subclass does not define reaches the wrapped object itself, unprefixed.
+
+    A plain object, not a ``torch.nn.Module``: it registers nothing, so that parameters, state dicts, target updates
+    and saved files stay the host's. (EPyMARL's critics of separate agents return a *list* from ``state_dict()``.)
+
+    :param wrapped: the host's object
+    """
+
+    def __init__(self, wrapped: Any):
+        self.wrapped = wrapped
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "wrapped":
+            raise AttributeError(name)
+        return getattr(self.wrapped, name)
 
 
 @dataclass(frozen=True)

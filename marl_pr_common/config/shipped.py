@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from marl_pr_common.config import from_mapping
-from marl_pr_common.safe_yaml import load_mapping
+from marl_pr_common.config.mapping import from_mapping, suggest
+from marl_pr_common.config.yaml import load_mapping
 
 ConfigT = TypeVar("ConfigT")
 
@@ -20,7 +19,7 @@ def config_root() -> Path:
 
     :raises FileNotFoundError: if neither is there
     """
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     for folder in (package / "configs", package.parent / "configs"):
         if (folder / "sb3").is_dir():
             return folder
@@ -48,8 +47,7 @@ def find_config(name: str) -> Path:
     if len(matches) > 1:
         raise ValueError(f"config {name!r} is ambiguous: {', '.join(matches)}. Give it with its folder.")
     if not matches:
-        close = difflib.get_close_matches(wanted, [*names, *(known.rpartition("/")[2] for known in names)], n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = suggest(wanted, [*names, *(known.rpartition("/")[2] for known in names)])
         raise FileNotFoundError(f"config {name!r} is neither a file nor one of {', '.join(names)}.{hint}")
     return config_root() / f"{matches[0]}.yaml"
 
@@ -58,7 +56,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     """The mapping in a YAML file, read as data only.
 
     :raises FileNotFoundError: if there is no such file
-    :raises ValueError: if it is not YAML, not a mapping, or beyond the limits of :mod:`marl_pr_common.safe_yaml`
+    :raises ValueError: if it is not YAML, not a mapping, or beyond the limits of :mod:`marl_pr_common.config.yaml`
     """
     try:
         text = path.read_text(encoding="utf-8")

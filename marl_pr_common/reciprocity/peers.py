@@ -1,12 +1,13 @@
-"""Neighbour sets N_i: which agents an agent listens to, as a weight matrix, and that graph's Laplacian."""
+"""Neighbour sets N_i: which agents an agent listens to, as a matrix, and that graph's Laplacian."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-import torch as th
 from numpy.typing import ArrayLike, NDArray
 
-from marl_pr_common.config import Normalize, ReciprocityConfig
+from marl_pr_common.reciprocity.config import ReciprocityConfig
 
 Matrix = NDArray[np.float64]
 
@@ -27,10 +28,12 @@ def ring(n_agents: int) -> Matrix:
 
 
 def random(n_agents: int, n_peers: int, rng: np.random.Generator) -> Matrix:
-    """``n_peers`` other agents each, drawn without replacement; the graph is directed.
+    """``n_peers`` other agents each, drawn without replacement; the graph is directed. A lone agent has no peers.
 
     :raises ValueError: if there are fewer than ``n_peers`` other agents
     """
+    if n_agents == 1:
+        return complete(1)
     if not 1 <= n_peers <= n_agents - 1:
         raise ValueError(
             f'n_peers={n_peers} with n_agents={n_agents}: peers="random" needs 1 <= n_peers <= n_agents - 1. '
@@ -59,27 +62,17 @@ def own_matrix(matrix: ArrayLike, n_agents: int) -> Matrix:
     return result
 
 
-def peer_matrix(config: ReciprocityConfig, n_agents: int, rng: np.random.Generator) -> Matrix:
-    """The weights w_ij of eq. 12 as ``config`` asks for them.
-
-    :param rng: read by peers "random" only
-    :return: (n_agents, n_agents); with ``normalize="mean"`` each row sums to 1, or to 0 for an agent without peers;
-        with "sum" every peer weighs 1 (or what ``peer_matrix`` says)
-    :raises ValueError: if the graph does not fit the number of agents
-    """
-    if config.peers == "matrix":
-        matrix = own_matrix(config.peer_matrix, n_agents)  # type: ignore[arg-type]
-    elif config.peers == "random" and n_agents > 1:
-        matrix = random(n_agents, config.n_peers, rng)
-    else:
-        matrix = ring(n_agents) if config.peers == "ring" else complete(n_agents)
-    return normalized(matrix, config.normalize)
+GRAPHS: dict[str, Callable[[ReciprocityConfig, int, np.random.Generator], Matrix]] = {
+    "complete": lambda config, n_agents, rng: complete(n_agents),
+    "ring": lambda config, n_agents, rng: ring(n_agents),
+    "random": lambda config, n_agents, rng: random(n_agents, config.n_peers, rng),
+    "matrix": lambda config, n_agents, rng: own_matrix(config.peer_matrix, n_agents),  # type: ignore[arg-type]
+}
+"""Option ``peers`` -> the graph (n_agents, n_agents) of so many agents."""
 
 
-def normalized(matrix: Matrix, normalize: Normalize = "mean") -> Matrix:
-    """Rows scaled to sum to 1 ("mean"), or left as they are ("sum")."""
-    if normalize == "sum":
-        return matrix
+def normalized(matrix: Matrix) -> Matrix:
+    """Rows scaled to sum to 1; a row of zeros stays one."""
     total = matrix.sum(axis=1, keepdims=True)
     result: Matrix = np.divide(matrix, total, out=np.zeros_like(matrix), where=total > 0)
     return result
@@ -113,20 +106,3 @@ def metropolis(matrix: Matrix) -> Matrix:
     weights = np.where(linked, 1.0 / (1.0 + np.maximum(degree[:, None], degree[None, :])), 0.0)
     np.fill_diagonal(weights, 1.0 - weights.sum(axis=1))
     return weights
-
-
-def draw_peers(weights: np.ndarray, batch: int, generator: th.Generator, device: th.device) -> th.Tensor:
-    """One peer per row, drawn with probability w_j; stratified, so that every peer gets its share of the rows.
-
-    :param weights: (n_agents, n_agents), row i says how agent i weights each agent j
-    :return: (n_agents, batch); an agent without peers gets itself (with weight 0)
-    """
-    n_agents = len(weights)
-    w = th.as_tensor(weights, device=device)
-    edges = w.cumsum(1)
-    shuffled = th.rand(n_agents, batch, generator=generator, device=device).argsort(1)
-    jitter = th.rand(n_agents, batch, generator=generator, device=device, dtype=w.dtype)
-    draw = (shuffled + jitter) / batch * edges[:, -1:]
-    peer = (draw[..., None] >= edges[:, None, :]).sum(-1).clamp(max=n_agents - 1)
-    alone = (edges[:, -1:] == 0).expand_as(peer)
-    return th.where(alone, th.arange(n_agents, device=device)[:, None], peer)
