@@ -27,6 +27,8 @@ def _settings(arm: arms.Arm) -> dict[str, Any]:
 
 ARMS: dict[str, Arm] = {name: Arm(arm.label, _settings(arm)) for name, arm in arms.ARMS.items()}
 
+LIGHT = False
+
 
 def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
     """A run of :class:`TrainConfig`; see :class:`marl_pr_common.study.hosts.Host`.

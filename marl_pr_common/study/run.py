@@ -22,6 +22,7 @@ from marl_pr_common.runs import set_aside
 from marl_pr_common.study import engines
 from marl_pr_common.study.cell import DONE, RUN_DIRECTORY, Manifest, heal, is_done, read_manifest, write_manifest
 from marl_pr_common.study.config import StudyConfig
+from marl_pr_common.study.hosts import load_host
 from marl_pr_common.study.plan import Cell, resolve
 from marl_pr_common.study.progress import Progress
 from marl_pr_common.study.report import report
@@ -73,7 +74,12 @@ def run_study(
         progress = Progress(cells, todo, console)
         if len(todo) < len(cells):
             progress.line(f"{len(cells) - len(todo)} of {len(cells)} cells are done and kept.")
-        _run(engine, todo, jobs, out, progress)
+        if todo:
+            directories, light = [str(cell.directory) for cell in todo], load_host(config.host).LIGHT
+            running = engines.run_cells(engine, directories, jobs, out / "engine", light)
+            with progress, contextlib.closing(running) as results:
+                for ended in results:
+                    progress.end(ended)
         failed = {ended.directory: ended.error for ended in progress.ended.values() if ended.state == "failed"}
         return _outcome(config, cells, out, failed, command)
 
@@ -115,19 +121,6 @@ def _locked(out: Path) -> Iterator[None]:
             yield
     except filelock.Timeout as error:
         raise ValueError(f"Another process is working on {out}. Wait for it, or choose another --out.") from error
-
-
-def _run(engine: engines.Engine, todo: Sequence[Cell], jobs: int, out: Path, progress: Progress) -> None:
-    if not todo:
-        return
-    with (
-        progress,
-        contextlib.closing(
-            engines.run_cells(engine, [str(cell.directory) for cell in todo], jobs, out / "engine")
-        ) as results,
-    ):
-        for ended in results:
-            progress.end(ended)
 
 
 def _claim(config: StudyConfig, cells: Sequence[Cell], out: Path) -> None:

@@ -26,6 +26,8 @@ class Budget:
     """Steps between two evaluations; one more comes before the first step and one after the last."""
     eval_episodes: int = 20
     """Greedy episodes per evaluation, in an environment of their own."""
+    checkpoint_every: int = 10_000
+    """Steps after which the next evaluation is followed by a checkpoint."""
     epsilon: float = 0.1
     """Probability of a random action while training, in [0, 1)."""
     gamma: float = 0.99
@@ -33,7 +35,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         check_literals(self)
-        for name in ("steps_per_agent", "eval_every", "eval_episodes"):
+        for name in ("steps_per_agent", "eval_every", "eval_episodes", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)!r}: expected an integer >= 1.")
         for name in ("epsilon", "gamma"):
