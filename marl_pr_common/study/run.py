@@ -29,6 +29,8 @@ from marl_pr_common.study.report import report
 
 STUDY = "study.json"
 LOCK = ".lock"
+OLD_COMPARISON = "compare.json"
+"""What `marl-pr compare` left before its comparisons were studies."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +107,16 @@ def _outcome(config: StudyConfig, cells: Sequence[Cell], out: Path, failed: Mapp
     return Outcome(done, names, left, tuple(written), "\n".join(refused))
 
 
-def require_study_or_unused(out: Path) -> None:
-    """Raise FileExistsError if ``out`` holds anything but a study."""
+def require_study_or_unused(out: Path, beside: Sequence[str] = ()) -> None:
+    """Raise FileExistsError if ``out`` holds anything but a study, and names in ``beside``."""
     if (out / STUDY).is_file() or not out.exists():
         return
-    if not out.is_dir() or any(path.name != LOCK for path in out.iterdir()):
+    if (out / OLD_COMPARISON).is_file():
+        raise FileExistsError(
+            f"{out} holds a comparison of an earlier version, which this one cannot go on with. Nothing was changed; "
+            f"choose another --out. `marl-pr report {out} --out REPORT` reports on it."
+        )
+    if not out.is_dir() or any(path.name not in (LOCK, *beside) for path in out.iterdir()):
         raise FileExistsError(f"{out} is not empty and holds no study. Nothing was changed; choose another --out.")
 
 
