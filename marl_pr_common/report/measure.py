@@ -82,6 +82,8 @@ class Measured:
     labels: Mapping[str, ArmLabel]
     reference: str
     engines: tuple[str, ...]
+    evaluations: tuple[str, ...]
+    """Protocols of evaluation, in words, as far as they are known."""
     across: Mapping[str, Interval]
     """Arm -> probability of improvement as a mean over all tasks; empty unless there are two tasks or more"""
     remarks: tuple[str, ...]
@@ -114,7 +116,8 @@ def measure(results: pd.DataFrame, context: ReportContext) -> Measured:
         for task, here in rows.groupby("task", sort=False)
     }
     across = _across(tasks, reference, rng)
-    return Measured(tasks, labels, reference, tuple(dict.fromkeys(rows["engine"])), across, checked.notes)
+    engines, protocols = (tuple(filter(None, dict.fromkeys(rows[name]))) for name in ("engine", "evaluation"))
+    return Measured(tasks, labels, reference, engines, protocols, across, checked.notes)
 
 
 def label_arms(results: pd.DataFrame, names: Mapping[str, str], metric: str = "eval/return") -> dict[str, str]:

@@ -50,6 +50,8 @@ def _seeds(data: Iterable[TeamCurves]) -> str:
 def setting(measured: Measured) -> list[str]:
     """What was run, in lines."""
     lines = [f"Engine: {', '.join(measured.engines)}. Tasks: {', '.join(measured.tasks)}."]
+    if measured.evaluations:
+        lines.append(f"Evaluation: {'; '.join(measured.evaluations)}.")
     for arm, label in measured.labels.items():
         data = [task.arms[arm].data for task in measured.tasks.values() if arm in task.arms]
         role = " (reference)" if arm == measured.reference else ""
@@ -198,7 +200,7 @@ def _equal(task: str, budget: EqualBudget, measured: Measured) -> list[str]:
     where = f"{task}, {budget.budget:,} {COUNTS[budget.axis]}"
     reference = measured.labels[measured.reference].text
     return [
-        f"{where}, {SCORES[name]}, {measured.labels[arm].text} minus {reference}: {verdict(difference)}"
+        f"{where}, {DIFFERENCES[name]}, {measured.labels[arm].text} minus {reference}: {verdict(difference)}"
         for (arm, name), difference in budget.differences.items()
     ]
 

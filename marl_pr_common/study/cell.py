@@ -163,14 +163,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     directory = given.directory
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("marl_pr").setLevel(logging.INFO)
-    if given.serve:
-        end_with_parent()
-        return serve()
-    if not (directory / MANIFEST).is_file():
+    if not given.serve and not (directory / MANIFEST).is_file():
         sys.stderr.write(f"{directory} holds no {MANIFEST}: it is not a cell of a study.\n")
         return 2
     try:
         end_with_parent()
+        if given.serve:
+            return serve()
         run(directory)
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("MARL_PR_DEBUG", "0") not in ("", "0"):

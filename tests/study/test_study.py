@@ -47,6 +47,13 @@ def test_one_command_runs_it_and_leaves_the_report(finished):
     assert read_manifest(cells[0]).host == "tabular"
 
 
+def test_light_cells_share_a_process_and_each_has_its_own_log_and_command(finished):
+    _, out, _ = finished
+    cells = sorted(path for path in (out / "cells").iterdir() if path.is_dir())
+    for path in cells:
+        assert json.loads((path / "run" / "run.json").read_text())["command"].endswith(f"study.cell {path}")
+
+
 def test_a_second_run_runs_nothing(finished):
     _, out, file = finished
     before = stamps(out)
@@ -82,23 +89,36 @@ def test_done_cells_of_other_settings_are_refused_and_nothing_changes(finished):
     assert before == (stamps(out), (out / "study.json").read_bytes())
 
 
-def test_a_failing_cell_stops_no_other_and_its_log_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("fault", "said_last"),
+    [
+        ("raise OSError('no space left')", "OSError: no space left (exit code 1)"),
+        ("import os; os.write(2, b'out of memory'); os._exit(9)", "out of memory (exit code 9)"),
+    ],
+)
+def test_a_failing_cell_stops_no_other_and_its_log_is_named(tmp_path, monkeypatch, fault, said_last):
+    """One that ends the process which it shares with others, too."""
     out, name = tmp_path / "out", "iql-Landmarks-2-seed0"
-    program = "raise OSError('no space left')"
-    original = processes.command
-    monkeypatch.setattr(
-        processes, "command", lambda path: [sys.executable, "-c", program] if path.name == name else original(path)
-    )
+    program = f"""
+import sys
+from marl_pr_common.study import cell
+real = cell.run
+def run(path):
+    if path.name == {name!r}:
+        {fault}
+    real(path)
+cell.run = run
+sys.exit(cell.main(["--serve"]))
+"""
+    monkeypatch.setattr(processes, "serving", lambda: [sys.executable, "-c", program])
     screen = console()
     small = study(TABULAR, seeds=1, tasks={"Landmarks-2": {}})
     outcome = run_study(small, out, console=screen)
     assert outcome.failed == (name,)
     assert len(outcome.done) == 1
-    assert f"{name} FAILED: OSError: no space left (exit code 1) (log: {out / 'cells' / name / 'log.txt'})" in said(
-        screen
-    )
+    assert f"{name} FAILED: {said_last} (log: {out / 'cells' / name / 'log.txt'})" in said(screen)
     text = (out / "summary.md").read_text()
-    assert f"{name} (OSError: no space left (exit code 1))" in text
+    assert f"{name} ({said_last})" in text
     assert f"cells/{name}/log.txt" in text
     monkeypatch.undo()
     assert not run_study(small, out, console=console()).failed
