@@ -35,7 +35,7 @@ def _family(algo: str) -> dict[str, Arm]:
 
 ARMS: dict[str, Arm] = {**_family("td3"), **_family("ddpg")}
 
-LIGHT = False
+LIGHT = 20_000
 
 
 def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:

@@ -38,7 +38,7 @@ class SharedSettings(TrainConfig):
 
 @dataclass(frozen=True)
 class Command:
-    """Compare algorithms on one task: every arm on every seed, each run in a process of its own; then the report.
+    """Compare algorithms on one task: every arm on every seed; then the report.
 
     Leaves report.html, summary.md, figures and results.parquet. Given again it goes on with what is missing.
     """

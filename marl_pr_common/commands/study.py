@@ -22,7 +22,7 @@ class Command:
     """Run a study: every arm on every task with every seed, each cell a process of its own; then write the report.
 
     Leaves report.html, summary.md, figures and results.parquet. Given again it runs what is missing, and only that; a
-    cell that was killed goes on from its checkpoint. Cells of tabular learners share processes, one after the other.
+    cell that was killed goes on from its checkpoint. Small cells share processes, one after the other.
     """
 
     study: Annotated[Positional[str], arg(metavar="STUDY")]

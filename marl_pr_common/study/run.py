@@ -77,8 +77,9 @@ def run_study(
         if len(todo) < len(cells):
             progress.line(f"{len(cells) - len(todo)} of {len(cells)} cells are done and kept.")
         if todo:
-            directories, light = [str(cell.directory) for cell in todo], load_host(config.host).LIGHT
-            running = engines.run_cells(engine, directories, jobs, out / "engine", light)
+            most = max(cell.manifest.plan.total_env_steps for cell in todo)
+            light = most <= load_host(config.host).LIGHT
+            running = engines.run_cells(engine, [str(cell.directory) for cell in todo], jobs, out / "engine", light)
             with progress, contextlib.closing(running) as results:
                 for ended in results:
                     progress.end(ended)

@@ -7,6 +7,7 @@ Tasks are the environments of :func:`marl_pr_common.envs.make` by name; settings
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from marl_pr_common.tabular.one_seed import OneSeed, make_trainer, team_size
 
 ENGINE = f"marl-pr tabular {__version__}"
 KIND = "tabular-study"
-LIGHT = True
+LIGHT = math.inf
 PIECE = 1_000
 """Steps between two looks at signals and the clock."""
 

@@ -45,16 +45,24 @@ def compare(out, arms, seeds, train, jobs=2):
 
 def fails_for(name, monkeypatch, program="import os; os.abort()"):
     """Make the cell ``name`` a process that crashes, as a bug in a task would."""
-    real = processes.command
-    monkeypatch.setattr(
-        processes, "command", lambda path: [sys.executable, "-c", program] if path.name == name else real(path)
-    )
+    serve = f"""
+import sys
+from marl_pr_common.study import cell
+real = cell.run
+def run(path):
+    if path.name == {name!r}:
+        {program}
+    real(path)
+cell.run = run
+sys.exit(cell.main(["--serve"]))
+"""
+    monkeypatch.setattr(processes, "serving", lambda: [sys.executable, "-c", serve])
 
 
 def test_cells_run_fail_alone_and_are_resumed(shared, tmp_path, monkeypatch):
     out, failing = tmp_path / "out", "td3_pr-Pendulum-v1-seed0"
     with monkeypatch.context() as patch:
-        fails_for(failing, patch, "import os, sys; sys.stderr.write('boom\\n'); sys.stderr.flush(); os.abort()")
+        fails_for(failing, patch, "import os; os.write(2, b'boom'); os.abort()")
         code, said = compare(out, ("td3", "td3_pr"), (0,), shared)
     assert code == 1
     assert f"{failing} FAILED: boom (exit code -6) (log: " in said
@@ -112,7 +120,7 @@ def test_what_is_refused_claims_no_directory(shared, tmp_path, change, message):
 def test_settings_without_a_done_cell_may_be_replaced(shared, tmp_path, monkeypatch):
     out, name = tmp_path / "out", "td3-Pendulum-v1-seed0"
     with monkeypatch.context() as patch:
-        patch.setattr(processes, "command", lambda path: [sys.executable, "-c", "raise SystemExit('boom')"])
+        patch.setattr(processes, "serving", lambda: [sys.executable, "-c", "raise SystemExit('boom')"])
         assert compare(out, ("td3",), (0, 3), shared)[0] == 1
     code, said = compare(out, ("td3",), (0,), replace(shared, tau=0.5))
     assert code == 0

@@ -9,9 +9,10 @@ import pytest
 
 from marl_pr_common.runs import RESULTS, read_results, write_results
 from marl_pr_common.study import processes
-from marl_pr_common.study.cell import DONE, is_done, read_manifest
+from marl_pr_common.study.cell import DONE, is_done, read_manifest, write_manifest
+from marl_pr_common.study.plan import resolve
 from marl_pr_common.study.run import report_only, run_study
-from tests.study.studies import TABULAR, console, run, said, study, write
+from tests.study.studies import NETWORKS, TABULAR, console, run, said, study, write
 
 TIMES = ["wall_time", "cpu_time"]
 REPORT = ["report.html", "summary.md", RESULTS, "study.json"]
@@ -253,3 +254,13 @@ def test_the_study_says_how_it_was_run(finished):
     assert content["config"]["settings"] == TABULAR["settings"]
     assert content["times"][0]["versions"]["numpy"]
     assert "marl_pr_common.cli study" in content["times"][0]["command"]
+
+
+def test_networks_that_share_a_process_learn_as_in_one_of_their_own(tmp_path):
+    out, alone = tmp_path / "out", tmp_path / "alone"
+    assert not run_study(study(NETWORKS, seeds=1), out, jobs=1, console=console()).failed
+    for cell in resolve(study(NETWORKS, seeds=1), alone):
+        write_manifest(cell.directory, cell.manifest)
+        assert processes.run_cell(str(cell.directory)).state == "done"
+        found = [read_results([where / "cells" / cell.name / "run"]).drop(columns=TIMES) for where in (out, alone)]
+        assert found[0].equals(found[1])
