@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from marl_pr_common.envs import FiniteMDP, ObsSpace, digital_mdp, grid_spec
-from marl_pr_common.figures.style import COLOURS, new_figure, save
+from marl_pr_common.plots.style import OKABE_ITO, new_figure, save_figure
 from marl_pr_common.reciprocity import peers
 from marl_pr_common.tabular import (
     Constant,
@@ -140,15 +140,14 @@ def scaling(repeats: int) -> pd.DataFrame:
 
 def draw(data: pd.DataFrame, path: Path) -> None:
     """One panel per axis."""
-    figure, axes = new_figure(1, 3, (4.0, 3.4))
+    figure, axes = new_figure(1, 3, (12.0, 3.4))
     for axis, (name, part) in zip(axes[0], data.groupby("axis", sort=False), strict=True):
         for k, (label, rows) in enumerate(part.groupby("algorithm", sort=False)):
-            axis.plot(rows["value"], rows["ns"], "osD"[k] + "-", color=COLOURS[k], markersize=4, label=label)
+            axis.plot(rows["value"], rows["ns"], "osD"[k] + "-", color=OKABE_ITO[k], markersize=4, label=label)
         axis.set(xlabel=str(name), ylabel="ns per agent and update", xscale="log", yscale="log")
         axis.grid(alpha=0.25)
         axis.legend(fontsize=8, frameon=False)
-    figure.tight_layout()
-    save(figure, path)
+    save_figure(figure, path, dpi=150)
 
 
 def main() -> None:

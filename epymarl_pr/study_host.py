@@ -13,5 +13,6 @@ from epymarl_pr.study.run import run
 from marl_pr_common.study.hosts import Arm
 
 ARMS: Mapping[str, Arm] = arms()
+LIGHT = 0
 
-__all__ = ["ARMS", "plan", "run"]
+__all__ = ["ARMS", "LIGHT", "plan", "run"]

@@ -1,9 +1,8 @@
-"""What a user sees: a bar over all runs in a terminal, plain lines elsewhere; results; the doctor's report."""
+"""What a user sees: a bar in a terminal, plain lines elsewhere; the doctor's report."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Display:
-    """Progress over all cells of a comparison; use it as a context manager.
+    """Progress of a run; use it as a context manager.
 
     :param console: where to write; standard error by default
     """
@@ -53,15 +52,6 @@ class Display:
     def line(self, text: str) -> None:
         """One line that stays, above the bar if there is one."""
         self.console.print(text, markup=False)
-
-    def result(self, out: Path, failed: Sequence[str] = ()) -> None:
-        """Name the files in ``out`` that are there to be looked at, and the runs that failed."""
-        names = ("summary.md", "learning_curves.png", "learning_curves.svg", "results.parquet")
-        found = [str(out / name) for name in names if (out / name).is_file()]
-        if found:
-            self.line(f"Wrote {', '.join(found)}")
-        if failed:
-            self.line(f"FAILED, {len(failed)}: {', '.join(failed)}. Logs: {out / 'logs'}")
 
 
 _STYLES = {"ok": "green", "absent": "dim", "conflict": "yellow", "broken": "bold red"}

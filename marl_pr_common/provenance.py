@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import importlib.metadata
 import os
 import platform
@@ -132,6 +133,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
     return found
 
 
+@functools.cache  # read from files, which takes longer than a small cell of a study
 def _version(distribution: str) -> str | None:
     try:
         return importlib.metadata.version(distribution)

@@ -1,4 +1,4 @@
-"""One process at a time works on a run directory, and none outlives the comparison that started it."""
+"""One process at a time works on a run directory, and none outlives the study that started it."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def end_with_parent() -> None:
     sigterm_at_parents_death()
     if os.getppid() != int(parent):  # it died before the line above
         raise OSError(
-            f"The comparison that started this run (process {parent}) has ended, so the run was not begun. "
-            "Give the same `marl-pr compare` command again to go on."
+            f"The command that started this run (process {parent}) has ended, so the run was not begun. "
+            "Give the same command again to go on."
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,7 @@ class ResultsWriter:
         :param values: metric name -> value
         :param agent: index of the agent that the values belong to
         """
-        common = asdict(self.identity) | {"agent": agent} | asdict(clock)
+        common = vars(self.identity) | {"agent": agent} | vars(clock)
         self._rows.extend(common | {"metric": metric, "value": float(value)} for metric, value in values.items())
 
     def flush(self) -> None:

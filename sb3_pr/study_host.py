@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from marl_pr_common import arms
 from marl_pr_common.config import from_mapping
 from marl_pr_common.files import read_json
 from marl_pr_common.provenance import RUN, as_plain
@@ -16,16 +15,27 @@ from marl_pr_common.status import read_status
 from marl_pr_common.study.hosts import Arm, CellRun, Plan
 from sb3_pr.train_config import TrainConfig
 
-
-def _settings(arm: arms.Arm) -> dict[str, Any]:
-    """What an arm of a comparison fixes, as settings of a study."""
-    settings: dict[str, Any] = {"algo": arm.algo}
-    if arm.algo.endswith("_pr") and not arm.reciprocity:
-        settings["pr"] = {"kappa": 0.0}
-    return settings | {name: True for name in ("shared_replay", "own_critics") if getattr(arm, name)}
+_ALONE = {"pr": {"kappa": 0.0}}
+"""The agents never hear of each other's values."""
 
 
-ARMS: dict[str, Arm] = {name: Arm(arm.label, _settings(arm)) for name, arm in arms.ARMS.items()}
+def _family(algo: str) -> dict[str, Arm]:
+    """Upstream, the same with reciprocity, and the controls that tell why."""
+    name, pr = algo.upper(), {"algo": f"{algo}_pr"}
+    return {
+        algo: Arm(name, {"algo": algo}),
+        f"{algo}_pr": Arm(f"{name}PR", pr),
+        f"{algo}_independent": Arm(f"{name}, independent", pr | _ALONE),
+        f"{algo}_shared_replay": Arm(f"{name}, shared replay", pr | _ALONE | {"shared_replay": True}),
+        f"{algo}_pr_shared_replay": Arm(f"{name}PR, shared replay", pr | {"shared_replay": True}),
+        # further critics of the agent's own in the place of its peers'
+        f"{algo}_own_critics": Arm(f"{name}, own critics", pr | {"own_critics": True}),
+    }
+
+
+ARMS: dict[str, Arm] = {**_family("td3"), **_family("ddpg")}
+
+LIGHT = 20_000
 
 
 def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:

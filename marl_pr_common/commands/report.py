@@ -10,7 +10,8 @@ from tyro.conf import Positional
 from marl_pr_common.display import Display
 from marl_pr_common.readers import read_all
 from marl_pr_common.readers.given import parse
-from marl_pr_common.report import context_of, write_report
+from marl_pr_common.report import context_of, label_arms, write_report
+from sb3_pr.study_host import ARMS
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,12 @@ class Command:
 
     def run(self) -> int:
         """Write; exit code 0."""
+        path = self.write()
+        Display().line(f"Wrote {path}, and beside it summary.md and figures")
+        return 0
+
+    def write(self) -> Path:
+        """Write, and return the path of the HTML file."""
         skipped: list[str] = []
         results = read_all(self.runs, skipped, parse(self.given))
         tasks = results["task"].unique()
@@ -49,12 +56,11 @@ class Command:
         found = context_of(self.runs, self.title)
         context = replace(
             found,
+            labels=label_arms(results, {name: arm.label for name, arm in ARMS.items()}, self.metric),
             reference=self.reference,
             thresholds=thresholds,
             metric=self.metric,
             exclude=self.exclude,
             notes=[*found.notes, *skipped],
         )
-        path = write_report(results, self.out, context)
-        Display().line(f"Wrote {path}, and beside it summary.md and figures")
-        return 0
+        return write_report(results, self.out, context)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from marl_pr_common.config.shipped import load_config
 from marl_pr_common.display import Display
-from marl_pr_common.run_guard import end_with_parent, exclusive
+from marl_pr_common.run_guard import exclusive
 from sb3_pr.train_config import TrainConfig
 
 
@@ -37,7 +37,6 @@ class Command:
 
     def run(self) -> int:
         """Train; exit code 0."""
-        end_with_parent()  # before the slow imports
         directory = self._directory()
         from sb3_pr.training import resume, train
 

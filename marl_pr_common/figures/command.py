@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from marl_pr_common.figures import convergence, figure4, theory
+from marl_pr_common.figures import convergence, theory
+from marl_pr_common.study.config import StudyConfig, Task, load_study
 
 
 @dataclass(frozen=True)
 class FigureConfig:
-    """Make a figure of the paper's tabular experiments again (PNG and SVG), with the tidy data behind it (CSV)."""
+    """Make a figure of the paper's tabular experiments again: 2 and 3 as PNG and SVG, with the tidy data behind them
+    (CSV) and a summary (Markdown); 4 as a study, with its report."""
 
     number: Literal[2, 3, 4]
     """2: consensus and convergence on Digital. 3: the case kappa = 1, and how
@@ -28,7 +30,9 @@ class FigureConfig:
     envs: tuple[str, ...] = ("Landmarks-2", "Blocker-3", "Landmarks-10")
     """Environments of figure 4; any registered name. The default is the paper's choice."""
     name: str = ""
-    """File name of figure 4 without suffix; empty is "figure4"."""
+    """Name of figure 4's folder in `out`; empty is "figure4"."""
+    jobs: int = 2
+    """Processes at the same time, for figure 4."""
     progress: bool = True
     """Whether to show a progress bar."""
 
@@ -42,16 +46,20 @@ class FigureConfig:
         if not self.envs:
             raise ValueError("envs is empty: name at least one environment, for instance Navigation-10.")
 
+    def study(self) -> StudyConfig:
+        """Figure 4: the shipped study at the paper's scale, on these environments and this budget."""
+        paper = load_study("fig4").at("paper")
+        tasks = {env: paper.tasks.get(env, Task()) for env in self.envs}
+        if self.steps:
+            budget = {"steps_per_agent": self.steps, "eval_every": max(self.steps // 40, 1)}
+            tasks = {env: replace(task, settings={**task.settings, **budget}) for env, task in tasks.items()}
+        return replace(paper, tasks=tasks, seeds=tuple(range(self.seeds)) if self.seeds else paper.seeds)
+
 
 def run_figure(config: FigureConfig) -> Path:
-    """Make the figure and return the path of its PNG; SVG, CSV and a Markdown summary lie beside it."""
-    grids = config.number == 4
-    seeds = config.seeds or (20 if grids else 5)
-    steps = config.steps or 10_000_000
+    """Make figure 2 or 3 and return the path of its PNG; SVG, CSV and a Markdown summary lie beside it."""
+    seeds, steps = config.seeds or 5, config.steps or 10_000_000
     extra = 2 * 20 * convergence.CHECKPOINTS[-1] if config.number == 3 else 0
-    total = (
-        figure4.work(config.envs, seeds, config.steps or None) if grids else len(theory.KAPPAS) * seeds * steps + extra
-    )
     columns = (
         TextColumn(f"figure {config.number}"),
         BarColumn(),
@@ -59,14 +67,11 @@ def run_figure(config: FigureConfig) -> Path:
         TimeRemainingColumn(),
     )
     with Progress(*columns, disable=not config.progress) as bar:
-        task = bar.add_task("steps", total=total)
+        task = bar.add_task("steps", total=len(theory.KAPPAS) * seeds * steps + extra)
 
         def advance(done: int) -> None:
             bar.advance(task, done)
 
-        if grids:
-            name = config.name or "figure4"
-            return figure4.figure4(config.envs, seeds, config.out, config.steps or None, advance, name)
         draw = theory.figure2 if config.number == 2 else theory.figure3
         path = draw(seeds, steps, config.out, advance)
         if config.number == 3:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from marl_pr_common.envs import ObsSpace, optimal_q, random_mdp
-from marl_pr_common.figures.curves import Advance
-from marl_pr_common.figures.style import COLOURS, DASHES, new_figure, save
+from marl_pr_common.figures.theory import COLOURS, DASHES, Advance
+from marl_pr_common.plots.style import new_figure, save_figure
 from marl_pr_common.reciprocity import peers
 from marl_pr_common.tabular import DigitalRun, Power, Shrink, TabularConfig, TheoryWarning
 from marl_pr_common.tabular.measures import decay_slope, distance
@@ -75,5 +75,4 @@ def convergence(out: Path, n_mdps: int = 20, advance: Advance | None = None) -> 
     axes[0, 0].set_title(f"{n_mdps} random MDPs, thick: median")
     axes[0, 0].legend(frameon=False)
     axes[0, 0].grid(alpha=0.25)
-    figure.tight_layout()
-    return save(figure, out / "convergence")[0]
+    return save_figure(figure, out / "convergence", dpi=150)[0]

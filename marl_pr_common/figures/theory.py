@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from marl_pr_common.envs import FiniteMDP, ObsSpace, digital_mdp, optimal_q
-from marl_pr_common.figures.curves import Advance
-from marl_pr_common.figures.style import COLOURS, DASHES, mean_interval, new_figure, save
+from marl_pr_common.plots.style import OKABE_ITO, new_figure, save_figure
+from marl_pr_common.stats import mean_interval
 from marl_pr_common.tabular import DigitalRun, Power, Shrink, TabularConfig, TheoryWarning, measures
 from marl_pr_common.tabular.schedules import Schedule
 
+Advance = Callable[[int], None]
+"""Called with the number of steps done after each piece of work, for a progress bar."""
 Floats = NDArray[np.float64]
+COLOURS = tuple(OKABE_ITO[index] for index in (6, 0, 5, 3, 2, 1, 4))
+DASHES = ("-", ":", "--", "-.", "-", "--", "-.")
 ALPHA, BETA = Power(0.3, 0.65), Power(0.3, 0.35)
 """The paper's numbers for Digital (section V.A)."""
 KAPPAS: dict[str, float | Schedule] = {"1": 1.0, "0.9": 0.9, "0.5": 0.5, "0.3": 0.3, "Shrink(30)": Shrink(30.0)}
@@ -83,7 +87,7 @@ def figure2(seeds: int, steps: int, out: Path, advance: Advance | None = None) -
     data.to_csv(out / "figure2.csv", index=False)
     policy_rows(last["0.5"][0], (6, 9, 12), mdp).to_csv(out / "figure2_policies.csv", index=False)
     (out / "figure2.md").write_text(theory_summary(data, float(np.ptp(optimal_q(mdp)))))
-    figure, axes = new_figure(2, 3, (4.4, 3.4))
+    figure, axes = new_figure(2, 3, (13.2, 6.8))
     draw_policies(axes[0, 0], last["0.5"][0], (6, 9, 12), mdp, f"kappa = 0.5, {steps:,} steps, seed 0")
     draw_greedy(axes[0, 1], last, mdp)
     draw_measure(axes[0, 2], data, "consensus")
@@ -101,7 +105,7 @@ def figure3(seeds: int, steps: int, out: Path, advance: Advance | None = None) -
     agents = (3, 6, 9, 12, 15, 18)
     policy_rows(last["1"][0], agents, mdp).to_csv(out / "figure3_policies.csv", index=False)
     (out / "figure3.md").write_text(theory_summary(data, float(np.ptp(optimal_q(mdp)))))
-    figure, axes = new_figure(1, 3, (4.6, 3.6))
+    figure, axes = new_figure(1, 3, (13.8, 3.6))
     draw_policies(axes[0, 0], last["1"][0], agents, mdp, f"kappa = 1, {steps:,} steps, seed 0")
     draw_measure(axes[0, 1], data[data["kappa"] == "1"], "policy_mse")
     draw_measure(axes[0, 2], data[data["kappa"] != "1"], "process_distance")
@@ -148,7 +152,7 @@ def draw_measure(axis: Any, data: pd.DataFrame, measure: str) -> None:
     for name in dict.fromkeys(data["kappa"]):
         k = list(KAPPAS).index(name)
         table = data[data["kappa"] == name].pivot(index="steps", columns="seed", values=measure)
-        mean, half = mean_interval(table.to_numpy(), axis=1)
+        mean, low, high = mean_interval(table.to_numpy().T, np.random.default_rng(0))
         axis.plot(
             table.index,
             mean,
@@ -158,7 +162,7 @@ def draw_measure(axis: Any, data: pd.DataFrame, measure: str) -> None:
             label=f"kappa = {name}",
         )
         axis.fill_between(
-            table.index, np.maximum(mean - half, 1e-12), mean + half, color=COLOURS[k], alpha=0.18, linewidth=0
+            table.index, np.maximum(low, 1e-12), np.maximum(high, 1e-12), color=COLOURS[k], alpha=0.18, linewidth=0
         )
     lowest = max(float(data[measure].min()) / 2, 1e-9)
     axis.set(xscale="log", yscale="log", xlabel="steps", ylabel=MEASURES[measure], ylim=(lowest, None))
@@ -193,5 +197,4 @@ def theory_summary(data: pd.DataFrame, value_range: float) -> str:
 def _finish(figure: Any, axes: Any, path: Path) -> Path:
     for axis in axes.flat:
         axis.grid(alpha=0.25)
-    figure.tight_layout()
-    return save(figure, path)[0]
+    return save_figure(figure, path, dpi=150)[0]

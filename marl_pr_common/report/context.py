@@ -15,7 +15,7 @@ class ReportContext:
     description: str = ""
     """What was asked, in plain words; paragraphs are separated by empty lines."""
     labels: Mapping[str, str] = field(default_factory=dict)
-    """Arm -> name for readers; ``arm_labels`` where there is none."""
+    """Arm -> name for readers; that of the column ``arm``, with the number of agents, where there is none."""
     reference: str | None = None
     """Arm that the others are compared to; the first one in the results by default."""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -11,9 +11,9 @@ from marl_pr_common.plots import ArmLabel, Estimates, Panel, SweepLine, Watched
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.document import Drawing
 from marl_pr_common.report.measure import Measured, TaskResult
+from marl_pr_common.report.numbers import number
 from marl_pr_common.report.scoring import SCORES
 from marl_pr_common.report.wording import heading
-from marl_pr_common.summary import number
 
 RETURN = "Return, mean over a team's agents"
 SWEEP_AXES = {"kappa": "kappa, weight of the peers", "n_peers": "Number of peers |N_i|"}

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from marl_pr_common.arms import arm_labels
 from marl_pr_common.comparable import comparable
 from marl_pr_common.plots import ArmLabel, Curve, TimedCurve, with_interval
 from marl_pr_common.report.context import ReportContext
-from marl_pr_common.report.scoring import Scored, differences, estimates, improvement, scores_of
+from marl_pr_common.report.numbers import plural
+from marl_pr_common.report.scoring import STEPS, Scored, differences, estimates, improvement, scores_of
 from marl_pr_common.stats import (
     MIN_SEEDS_FOR_INTERVAL,
     Difference,
@@ -26,6 +26,7 @@ from marl_pr_common.stats import (
     steps_to_threshold,
     team_curves,
 )
+from marl_pr_common.stats.curves import team_size
 
 N_RESAMPLES = 2_000
 """Of bands, which have many points; single numbers are resampled 10,000 times."""
@@ -67,7 +68,7 @@ class TaskResult:
     """Arm but the reference -> probability that its final return is above one of the reference; ends NaN below five
     seeds"""
     differences: Mapping[tuple[str, str], Difference]
-    """(arm, final or area) -> arm minus reference, seed by seed, Holm's procedure over all of them; from ten on"""
+    """(arm, key of ``DIFFERENCES``) -> arm minus reference, seed by seed, Holm's procedure over all; from ten on"""
     profiles: Mapping[str, Profile]
     threshold: float | None
     reached: Mapping[str, Reached]
@@ -81,6 +82,8 @@ class Measured:
     labels: Mapping[str, ArmLabel]
     reference: str
     engines: tuple[str, ...]
+    evaluations: tuple[str, ...]
+    """Protocols of evaluation, in words, as far as they are known."""
     across: Mapping[str, Interval]
     """Arm -> probability of improvement as a mean over all tasks; empty unless there are two tasks or more"""
     remarks: tuple[str, ...]
@@ -101,7 +104,7 @@ def measure(results: pd.DataFrame, context: ReportContext) -> Measured:
     """
     checked = comparable(results, context.metric, context.exclude)
     rows = checked.results[checked.results["metric"] == context.metric]
-    names = arm_labels(rows, context.metric) | dict(context.labels)
+    names = label_arms(rows, {}, context.metric) | dict(context.labels)
     arms = list(dict.fromkeys(rows["arm"]))
     labels = {arm: ArmLabel(names[arm], index) for index, arm in enumerate(arms)}
     reference = arms[0] if context.reference is None else context.reference
@@ -113,7 +116,14 @@ def measure(results: pd.DataFrame, context: ReportContext) -> Measured:
         for task, here in rows.groupby("task", sort=False)
     }
     across = _across(tasks, reference, rng)
-    return Measured(tasks, labels, reference, tuple(dict.fromkeys(rows["engine"])), across, checked.notes)
+    engines, protocols = (tuple(filter(None, dict.fromkeys(rows[name]))) for name in ("engine", "evaluation"))
+    return Measured(tasks, labels, reference, engines, protocols, across, checked.notes)
+
+
+def label_arms(results: pd.DataFrame, names: Mapping[str, str], metric: str = "eval/return") -> dict[str, str]:
+    """Arm -> its name for readers, that of the column ``arm`` if ``names`` has none, with its number of agents."""
+    teams = results[results["metric"] == metric].groupby("arm", sort=False)
+    return {str(arm): f"{names.get(arm, arm)}, {plural(team_size(rows), 'agent')}" for arm, rows in teams}
 
 
 def _task(
@@ -134,15 +144,17 @@ def _task(
     known = reference if reference in arms else None
     at = levels(*finals.values())
     threshold = context.thresholds.get(task)
+    reached = {} if threshold is None else {arm: steps_to_threshold(r.data, threshold) for arm, r in arms.items()}
+    steps = {arm: {STEPS: found.env_steps_per_agent} for arm, found in reached.items()}
     return TaskResult(
         task=task,
         arms=arms,
         reference=known,
         improvement={arm: improvement(finals[arm], finals[known], rng) for arm in arms if known and arm != known},
-        differences=differences({arm: (r.data, r.scores) for arm, r in arms.items()}, known, rng),
+        differences=differences({a: (r.data, {**r.scores, **steps.get(a, {})}) for a, r in arms.items()}, known, rng),
         profiles={arm: _profile(final, at, rng) for arm, final in finals.items()},
         threshold=threshold,
-        reached={} if threshold is None else {a: steps_to_threshold(r.data, threshold) for a, r in arms.items()},
+        reached=reached,
     )
 
 

@@ -22,6 +22,9 @@ from marl_pr_common.stats import (
 from marl_pr_common.stats.bootstrap import quantiles, stratified_draws
 
 SCORES = {"final": "final return", "area": "area under the curve"}
+STEPS = "steps"
+DIFFERENCES = {**SCORES, STEPS: "env steps per agent to the threshold"}
+"""What arms are told apart by. A seed that never reaches the threshold counts with its whole budget."""
 N_RESAMPLES = 10_000
 """Of single numbers."""
 NO_INTERVAL = (float("nan"), float("nan"))
@@ -38,7 +41,7 @@ def median_of_seeds(values: Floats) -> Floats:
     return np.asarray(np.median(values, axis=-2).mean(axis=-1))
 
 
-ESTIMATES = {"mean": mean, "median": median_of_seeds, "IQM": iqm}
+ESTIMATES = {"mean": mean, "median over seeds": median_of_seeds, "IQM": iqm}
 
 
 def scores_of(data: TeamCurves) -> Scored:
@@ -82,7 +85,10 @@ def improvement(scores: Floats, reference: Floats, rng: np.random.Generator) -> 
 def differences(
     arms: Mapping[str, tuple[TeamCurves, Scored]], reference: str | None, rng: np.random.Generator
 ) -> dict[tuple[str, str], Difference]:
-    """Every arm minus the reference, seed by seed, where they share ten seeds or more; one family for Holm."""
+    """Every arm minus the reference, seed by seed, where they share ten seeds or more; one family for Holm.
+
+    :param arms: with the keys of ``DIFFERENCES`` that are known
+    """
     if reference is None:
         return {}
     pairs = {}
@@ -90,6 +96,6 @@ def differences(
     for arm, (data, scored) in arms.items():
         common, mine, theirs = np.intersect1d(data.seeds, base.seeds, return_indices=True)
         if arm != reference and len(common) >= MIN_SEEDS_FOR_DIFFERENCE:
-            for name in (key for key in SCORES if key in scored and key in base_scores):
+            for name in (key for key in DIFFERENCES if key in scored and key in base_scores):
                 pairs[arm, name] = (scored[name][mine], base_scores[name][theirs])
     return compare_pairs(pairs, rng) if pairs else {}

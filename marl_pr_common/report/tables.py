@@ -10,9 +10,10 @@ import numpy as np
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.document import Table
 from marl_pr_common.report.measure import Measured, TaskResult
-from marl_pr_common.report.scoring import SCORES, Scored
+from marl_pr_common.report.numbers import difference_text, number, span
+from marl_pr_common.report.scoring import DIFFERENCES, SCORES, Scored
 from marl_pr_common.report.sharing import EqualBudget
-from marl_pr_common.report.wording import COUNTS, HOW_DECIDED, difference_text
+from marl_pr_common.report.wording import CENSORED, COUNTS, HOW_DECIDED
 from marl_pr_common.stats import (
     MIN_SEEDS_FOR_DIFFERENCE,
     MIN_SEEDS_FOR_INTERVAL,
@@ -22,7 +23,6 @@ from marl_pr_common.stats import (
     fraction_reached,
     median_steps,
 )
-from marl_pr_common.summary import number, span
 
 UNKNOWN = "unknown"
 _DIFFERENCES = tuple(f"{name}, difference" for name in SCORES.values())
@@ -54,7 +54,7 @@ def _point(scores: Floats, name: str) -> str:
 
 def _scores(task: TaskResult) -> Table:
     header = ("arm", "agents", "seeds", "env steps per agent", "env steps in total", "updates of each agent")
-    columns = (("final", "mean"), ("final", "median"), ("final", "IQM"), ("area", "mean"), ("area", "IQM"))
+    columns = (("final", "mean"), ("final", "median over seeds"), ("final", "IQM"), ("area", "mean"), ("area", "IQM"))
     rows = []
     for arm in task.arms.values():
         data = arm.data
@@ -74,16 +74,17 @@ def _scores(task: TaskResult) -> Table:
 def _against(task: TaskResult) -> Table:
     assert task.reference is not None
     reference = task.arms[task.reference].label.text
+    told = list(DIFFERENCES if task.reached else SCORES)
     rows = []
     for name, arm in task.arms.items():
         if name != task.reference:
-            differences = [difference_text(task.differences.get((name, score))) for score in SCORES]
+            differences = [difference_text(task.differences.get((name, score))) for score in told]
             rows.append((arm.label.text, probability(task.improvement[name]), *differences))
     return Table(
         title=f"Against {reference}",
-        header=("arm", "probability of improvement", *_DIFFERENCES),
+        header=("arm", "probability of improvement", *(f"{DIFFERENCES[name]}, difference" for name in told)),
         rows=rows,
-        note=HOW_DECIDED
+        note=f"{HOW_DECIDED}{CENSORED if task.reached else ''}"
         if task.differences
         else f"Differences are told from {MIN_SEEDS_FOR_DIFFERENCE} common seeds on.",
     )

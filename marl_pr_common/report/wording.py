@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.measure import ArmResult, Measured, TaskResult
-from marl_pr_common.report.scoring import SCORES
+from marl_pr_common.report.numbers import plural, span, verdict
+from marl_pr_common.report.scoring import DIFFERENCES, SCORES
 from marl_pr_common.report.sharing import EqualBudget
 from marl_pr_common.stats import MIN_SEEDS_FOR_DIFFERENCE, Difference, TeamCurves
-from marl_pr_common.summary import span, verdict
 
 COUNTS = {"env_steps_per_agent": "env steps per agent", "total_env_steps": "env steps of all agents together"}
 HOW_DECIDED = (
@@ -17,11 +17,7 @@ HOW_DECIDED = (
     "shifts that it does not reject. Where several differences stand together p is adjusted by Holm's procedure, and "
     "each interval has the level at which it was tested, so it is wider than a 95 % one."
 )
-
-
-def plural(count: int, noun: str) -> str:
-    """1 seed, 2 seeds."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+CENSORED = " In steps to the threshold a seed that never reaches it counts with its whole budget."
 
 
 def every_arm(measured: Measured) -> list[ArmResult]:
@@ -54,6 +50,8 @@ def _seeds(data: Iterable[TeamCurves]) -> str:
 def setting(measured: Measured) -> list[str]:
     """What was run, in lines."""
     lines = [f"Engine: {', '.join(measured.engines)}. Tasks: {', '.join(measured.tasks)}."]
+    if measured.evaluations:
+        lines.append(f"Evaluation: {'; '.join(measured.evaluations)}.")
     for arm, label in measured.labels.items():
         data = [task.arms[arm].data for task in measured.tasks.values() if arm in task.arms]
         role = " (reference)" if arm == measured.reference else ""
@@ -82,7 +80,8 @@ def conclusion(measured: Measured, equal: Mapping[str, Sequence[EqualBudget]]) -
             "text gives the difference of the arms, seed by seed, with its interval."
         ]
     whole = {(task.task, *key): d for task in measured.tasks.values() for key, d in task.differences.items()}
-    lines = [_tally(measured, whole, name, f"after {budgets(measured)}, {seeds} per arm and task") for name in SCORES]
+    where = f"after {budgets(measured)}, {seeds} per arm and task"
+    lines = [_tally(measured, whole, name, where) for name in DIFFERENCES]
     total = [(task, budget) for task, pair in equal.items() for budget in pair if budget.axis == "total_env_steps"]
     at_total = {(task, *key): d for task, budget in total for key, d in budget.differences.items()}
     where = f"after {span(budget.budget for _, budget in total)} env steps of all agents together" if total else ""
@@ -97,7 +96,7 @@ def _tally(measured: Measured, told: Mapping[tuple[str, str, str], Difference], 
     above = sum(d.different and d.value > 0 for d in found)
     below = sum(d.different and d.value < 0 for d in found)
     reference = measured.labels[measured.reference].text
-    text = f"{SCORES[name].capitalize()} {where}: "
+    text = f"{DIFFERENCES[name].capitalize()} {where}: "
     if above + below == 0:
         text += f"none of {plural(len(found), 'difference')} to {reference} is told apart from 0."
     else:
@@ -135,7 +134,7 @@ def _of_task(task: TaskResult, measured: Measured) -> list[str]:
     for arm, result in task.arms.items():
         if arm == task.reference:
             continue
-        told = [(SCORES[name], task.differences[arm, name]) for name in SCORES if (arm, name) in task.differences]
+        told = [(DIFFERENCES[k], task.differences[arm, k]) for k in DIFFERENCES if (arm, k) in task.differences]
         pair = f"{result.label.text} minus {reference.label.text}"
         if not told:
             lines.append(f"{task.task}, {pair}: fewer than {MIN_SEEDS_FOR_DIFFERENCE} common seeds, not compared.")
@@ -201,16 +200,9 @@ def _equal(task: str, budget: EqualBudget, measured: Measured) -> list[str]:
     where = f"{task}, {budget.budget:,} {COUNTS[budget.axis]}"
     reference = measured.labels[measured.reference].text
     return [
-        f"{where}, {SCORES[name]}, {measured.labels[arm].text} minus {reference}: {verdict(difference)}"
+        f"{where}, {DIFFERENCES[name]}, {measured.labels[arm].text} minus {reference}: {verdict(difference)}"
         for (arm, name), difference in budget.differences.items()
     ]
-
-
-def difference_text(difference: Difference | None) -> str:
-    """For a cell of a table."""
-    if difference is None:
-        return "not compared"
-    return f"{difference.value:+.4g} [{difference.low:+.4g}, {difference.high:+.4g}]; p = {difference.p_holm:.2g}"
 
 
 def left_out(measured: Measured, context: ReportContext) -> list[str]:

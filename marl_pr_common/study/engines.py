@@ -5,7 +5,8 @@ ray     joblib's backend for Ray: a cluster that `ray start` made, else one on t
 dask    joblib's backend for Dask: the scheduler that MARL_PR_DASK names, else one on this machine
 slurm   submitit: a job array with one cell per task; its sbatch options come from MARL_PR_SLURM
 
-A cell is a process of its own everywhere, so that joblib's process pool would add a second one that only waits.
+A cell is a process of its own everywhere, so that joblib's process pool would add a second one that only waits. Only
+the local engine runs light cells, one after the other, in one process for each job.
 """
 
 from __future__ import annotations
@@ -27,14 +28,19 @@ SLURM_OPTIONS = "MARL_PR_SLURM"
 "cluster=local" runs the same jobs on this machine."""
 
 
-def run_cells(engine: Engine, directories: Sequence[str], jobs: int, folder: Path) -> Generator[Ended, None, None]:
+def run_cells(
+    engine: Engine, directories: Sequence[str], jobs: int, folder: Path, light: bool = False
+) -> Generator[Ended, None, None]:
     """Run the cells, at most ``jobs`` at a time, and yield each when it has ended.
 
     Interrupted (or its generator closed), all cells are asked to save and end.
 
     :param folder: for the engine's own files
+    :param light: whether cells are shorter than the start of a process, see :class:`marl_pr_common.study.hosts.Host`
     :raises ImportError: if the engine is not installed; the message says how to install it
     """
+    if engine == "local":
+        return _local(directories, jobs, light)
     return _ENGINES[engine](directories, jobs, folder)
 
 
@@ -44,20 +50,21 @@ def require(engine: str) -> None:
     :raises ValueError: for an unknown engine
     :raises ImportError: if its package is missing
     """
-    if engine not in _ENGINES:
+    if engine not in get_args(Engine):
         raise ValueError(f"engine={engine!r} is not one of {', '.join(get_args(Engine))}.")
     packages = {"ray": "ray", "dask": "distributed", "slurm": "submitit"}
     if engine in packages:
         _import(packages[engine], engine)
 
 
-def _local(directories: Sequence[str], jobs: int, folder: Path) -> Generator[Ended, None, None]:
+def _local(directories: Sequence[str], jobs: int, light: bool) -> Generator[Ended, None, None]:
     from joblib import Parallel, delayed
 
-    running = Running()
+    running = Running(light)
     parallel = Parallel(n_jobs=jobs, backend="threading", batch_size=1, return_as="generator_unordered")
     try:
         yield from parallel(delayed(running.run)(directory) for directory in directories)
+        running.close()
     except BaseException:
         running.stop()
         raise
@@ -129,7 +136,6 @@ def _import(package: str, engine: str) -> Any:
 
 
 _ENGINES: dict[str, Callable[[Sequence[str], int, Path], Generator[Ended, None, None]]] = {
-    "local": _local,
     "slurm": _slurm,
     "ray": _ray,
     "dask": _dask,

@@ -62,6 +62,10 @@ class Host(Protocol):
     ARMS: Mapping[str, Arm]
     """The arms that a study may name."""
 
+    LIGHT: float
+    """Env steps of all agents up to which a cell is over about as soon as a process has started. Such cells share
+    processes, one after the other, so they must leave nothing behind in theirs. 0: none."""
+
     def plan(self, task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
         """What a cell with these settings will do; cheap, nothing is written or trained.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from marl_pr_common.run_guard import PARENT
 from marl_pr_common.study.cell import LOG, SECONDS_TO_SAVE, is_done
@@ -35,12 +36,17 @@ class Ended:
 
 
 class Running:
-    """The cells of this process, so that all of them end, and save, when it is interrupted."""
+    """The cells of this process, so that all of them end, and save, when it is interrupted.
 
-    def __init__(self) -> None:
+    :param light: cells are over sooner than a process has started: each thread that runs some keeps one process for
+        them all, and starts another only after one that crashed
+    """
+
+    def __init__(self, light: bool = False) -> None:
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
         self._stopped = False
+        self._light, self._own = light, threading.local()
 
     def run(self, directory: str, threads: int = 1) -> Ended:
         """Run one cell to its end, its words going to its log.
@@ -55,19 +61,37 @@ class Running:
             with self._lock:
                 if self._stopped:
                     return Ended(directory, "stopped", 0.0)
-                process = subprocess.Popen(command(path), stdout=log, stderr=log, env=_environment(threads))
+                process = self._process(path, log, threads)
                 self._processes.add(process)
-            process.wait()  # here, and not elsewhere: on Linux a cell ends with the thread that started it
+            # waited for here, and not elsewhere: on Linux a cell ends with the thread that started its process
+            code = _served(process, path) if self._light else process.wait()
         with self._lock:
-            self._processes.discard(process)
+            if process.poll() is not None:
+                self._processes.discard(process)
             stopped = self._stopped
         seconds = time.monotonic() - started
         if is_done(path):
             return Ended(directory, "done", seconds)
-        if stopped or process.returncode in _ASKED_TO_END:
+        if stopped or code in _ASKED_TO_END:
             return Ended(directory, "stopped", seconds)
         said = last_words(path / LOG, before) or "it said nothing"
-        return Ended(directory, "failed", seconds, f"{said} (exit code {process.returncode})")
+        return Ended(directory, "failed", seconds, f"{said} (exit code {code})")
+
+    def _process(self, path: Path, log: IO[bytes], threads: int) -> subprocess.Popen[bytes]:
+        environment = _environment(threads)
+        if not self._light:
+            return subprocess.Popen(command(path), stdout=log, stderr=log, env=environment)
+        process: subprocess.Popen[bytes] | None = getattr(self._own, "process", None)
+        if process is None or process.poll() is not None:
+            pipe = subprocess.PIPE
+            process = subprocess.Popen(serving(), stdin=pipe, stdout=pipe, stderr=log, env=environment)
+            self._own.process = process
+        return process
+
+    def close(self) -> None:
+        """End the processes that wait for further cells."""
+        for process in self._processes:
+            process.communicate()
 
     def stop(self) -> None:
         """Ask all to save and end, and wait until they have."""
@@ -95,6 +119,22 @@ def run_cell(directory: str, threads: int = 1) -> Ended:
 def command(directory: Path) -> list[str]:
     """The command line of a cell; it can be given by hand just as well."""
     return [sys.executable, "-m", "marl_pr_common.study.cell", str(directory)]
+
+
+def serving() -> list[str]:
+    """The command line of a process that runs one cell after the other."""
+    return [sys.executable, "-m", "marl_pr_common.study.cell", "--serve"]
+
+
+def _served(process: subprocess.Popen[bytes], path: Path) -> int:
+    """Have a process run a cell; the exit code, the process's own if that ended meanwhile."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(f"{json.dumps(str(path))}\n".encode())
+        process.stdin.flush()
+    answer = process.stdout.readline()
+    return int(answer) if answer else process.wait()
 
 
 def last_words(log: Path, start: int = 0) -> str:

@@ -22,12 +22,15 @@ from marl_pr_common.runs import set_aside
 from marl_pr_common.study import engines
 from marl_pr_common.study.cell import DONE, RUN_DIRECTORY, Manifest, heal, is_done, read_manifest, write_manifest
 from marl_pr_common.study.config import StudyConfig
+from marl_pr_common.study.hosts import load_host
 from marl_pr_common.study.plan import Cell, resolve
 from marl_pr_common.study.progress import Progress
 from marl_pr_common.study.report import report
 
 STUDY = "study.json"
 LOCK = ".lock"
+OLD_COMPARISON = "compare.json"
+"""What `marl-pr compare` left before its comparisons were studies."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,13 @@ def run_study(
         progress = Progress(cells, todo, console)
         if len(todo) < len(cells):
             progress.line(f"{len(cells) - len(todo)} of {len(cells)} cells are done and kept.")
-        _run(engine, todo, jobs, out, progress)
+        if todo:
+            most = max(cell.manifest.plan.total_env_steps for cell in todo)
+            light = most <= load_host(config.host).LIGHT
+            running = engines.run_cells(engine, [str(cell.directory) for cell in todo], jobs, out / "engine", light)
+            with progress, contextlib.closing(running) as results:
+                for ended in results:
+                    progress.end(ended)
         failed = {ended.directory: ended.error for ended in progress.ended.values() if ended.state == "failed"}
         return _outcome(config, cells, out, failed, command)
 
@@ -99,11 +108,16 @@ def _outcome(config: StudyConfig, cells: Sequence[Cell], out: Path, failed: Mapp
     return Outcome(done, names, left, tuple(written), "\n".join(refused))
 
 
-def require_study_or_unused(out: Path) -> None:
-    """Raise FileExistsError if ``out`` holds anything but a study."""
+def require_study_or_unused(out: Path, beside: Sequence[str] = ()) -> None:
+    """Raise FileExistsError if ``out`` holds anything but a study, and names in ``beside``."""
     if (out / STUDY).is_file() or not out.exists():
         return
-    if not out.is_dir() or any(path.name != LOCK for path in out.iterdir()):
+    if (out / OLD_COMPARISON).is_file():
+        raise FileExistsError(
+            f"{out} holds a comparison of an earlier version, which this one cannot go on with. Nothing was changed; "
+            f"choose another --out. `marl-pr report {out} --out REPORT` reports on it."
+        )
+    if not out.is_dir() or any(path.name not in (LOCK, *beside) for path in out.iterdir()):
         raise FileExistsError(f"{out} is not empty and holds no study. Nothing was changed; choose another --out.")
 
 
@@ -115,19 +129,6 @@ def _locked(out: Path) -> Iterator[None]:
             yield
     except filelock.Timeout as error:
         raise ValueError(f"Another process is working on {out}. Wait for it, or choose another --out.") from error
-
-
-def _run(engine: engines.Engine, todo: Sequence[Cell], jobs: int, out: Path, progress: Progress) -> None:
-    if not todo:
-        return
-    with (
-        progress,
-        contextlib.closing(
-            engines.run_cells(engine, [str(cell.directory) for cell in todo], jobs, out / "engine")
-        ) as results,
-    ):
-        for ended in results:
-            progress.end(ended)
 
 
 def _claim(config: StudyConfig, cells: Sequence[Cell], out: Path) -> None:

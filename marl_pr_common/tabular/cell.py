@@ -29,6 +29,8 @@ class Budget:
     """Greedy episodes per evaluation, in an environment of their own."""
     eval_max_steps: int = EVAL_MAX_STEPS
     """Steps after which a greedy episode of an environment without a time limit is cut, with a warning."""
+    checkpoint_every: int = 10_000
+    """Steps after which the next evaluation is followed by a checkpoint."""
     epsilon: float = 0.1
     """Probability of a random action while training, in [0, 1)."""
     gamma: float = 0.99
@@ -36,7 +38,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         check_literals(self)
-        for name in ("steps_per_agent", "eval_every", "eval_episodes", "eval_max_steps"):
+        for name in ("steps_per_agent", "eval_every", "eval_episodes", "eval_max_steps", "checkpoint_every"):
             check_count(name, getattr(self, name))
         for name in ("epsilon", "gamma"):
             if not 0.0 <= getattr(self, name) < 1.0:

@@ -7,6 +7,7 @@ Tasks are the environments of :func:`marl_pr_common.envs.make` by name; settings
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from marl_pr_common.tabular.one_seed import OneSeed, make_trainer, team_size
 
 ENGINE = f"marl-pr tabular {__version__}"
 KIND = "tabular-study"
+LIGHT = math.inf
 PIECE = 1_000
 """Steps between two looks at signals and the clock."""
 
@@ -89,6 +91,8 @@ class _Run:
         self.trainer: OneSeed = make_trainer(cell.task, config, self.budget, cell.seed)
         self.status = StatusReporter(directory, cell.plan.total_env_steps)
         self.wall = self.cpu = 0.0
+        self.saved = 0
+        """Steps per agent at the last checkpoint."""
 
     def to_the_end(self, going_on: bool) -> None:
         """Learn what remains, and leave a complete run."""
@@ -118,7 +122,9 @@ class _Run:
             while self.trainer.steps < due:
                 self._train(min(PIECE, due - self.trainer.steps))
             self._evaluate()
-            self._save()
+            if self.stop or self.trainer.steps - self.saved >= self.budget.checkpoint_every:
+                self._save()
+        self.writer.flush()
         self.status.running(self.cell.plan.total_env_steps)
         self.status.complete()
         shutil.rmtree(self.directory / CHECKPOINTS, ignore_errors=True)
@@ -143,6 +149,7 @@ class _Run:
         self.writer.flush()
         tree = {"trainer": self.trainer.state_dict(), "rows": self.writer.n_rows, "elapsed": [self.wall, self.cpu]}
         path = checkpoint.save(self.directory / CHECKPOINTS, tree, step=self.trainer.steps, kind=KIND)
+        self.saved = self.trainer.steps
         if self.stop:
             self.stop.finish(f"{self.stop.name}: {self.cell.name} saved {path}; the same command goes on from it.")
 
@@ -151,4 +158,5 @@ class _Run:
         self.trainer.load_state_dict(found.tree["trainer"])
         self.writer.cut(found.tree["rows"])
         self.wall, self.cpu = found.tree["elapsed"]
+        self.saved = self.trainer.steps
         record_resume(self.directory, found.manifest.step, found.path.name)

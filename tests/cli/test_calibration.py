@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from marl_pr_common.comparable import comparable
 from marl_pr_common.envs import grid_spec
 from marl_pr_common.envs.jit import HAS_NUMBA
+from marl_pr_common.report import ReportContext
+from marl_pr_common.report.measure import measure
+from marl_pr_common.report.wording import differences
 from marl_pr_common.stats import area_under_curve, paired_difference
-from marl_pr_common.summary import summarise
 from marl_pr_common.tabular import TabularPR, WorldTrainer, iql
 
 pytestmark = pytest.mark.skipif(not HAS_NUMBA, reason="thousands of runs need the extra fast")
@@ -93,11 +94,12 @@ def table(first: np.ndarray, second: np.ndarray) -> pd.DataFrame:
 
 
 @pytest.mark.slow
-def test_the_summary_hardly_ever_says_that_iql_is_higher_or_lower_than_itself(arms, capsys):
+def test_the_report_hardly_ever_says_that_iql_is_higher_or_lower_than_itself(arms, capsys):
     found = 0
     for first, second in zip(*arms, strict=True):
-        text = summarise(comparable(table(first, second)).results, np.random.default_rng(0))
+        context = ReportContext(thresholds={"Landmarks-2": float(np.median(first[:, -1]))})
+        text = "\n".join(differences(measure(table(first, second), context)))
         assert "10 seeds" in text
         found += bool(re.search(r"\b(higher|lower|better|worse)\b", text))
-    rate = told(found, "summaries that say higher or lower, of final return or area", capsys)
+    rate = told(found, "reports that say higher or lower, of final return, area or steps", capsys)
     assert rate <= ALLOWED

@@ -1,161 +1,106 @@
-"""A comparison: cells in processes, resumed, refused when it would mix settings, and undisturbed by one that fails."""
+"""A comparison is a study of options: refused when it would mix settings, extended, and named when it is an old one."""
 
 from __future__ import annotations
 
 import io
+import json
+import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 
-import filelock
 import pytest
 from rich.console import Console
 
-from marl_pr_common import cells
-from marl_pr_common.arms import cell_config
-from marl_pr_common.compare import CompareConfig, compare
-from marl_pr_common.display import Display
-from marl_pr_common.provenance import RUN
-from marl_pr_common.runs import read_results
+from marl_pr_common import run_guard
+from marl_pr_common.cli import main
+from marl_pr_common.commands.compare import Command, SharedSettings
+from marl_pr_common.provenance import as_plain
+from marl_pr_common.run_guard import exclusive
+from marl_pr_common.runs import read_results, write_results
 from marl_pr_common.status import read_status
+from marl_pr_common.study import processes
+from marl_pr_common.study.cell import is_done
+from marl_pr_common.study.plan import resolve
+from tests.cli.processes import CLI, LINUX_ONLY
 from tests.events import HANG, wait_for
 
-FILES = ("results.parquet", "learning_curves.png", "learning_curves.svg", "summary.md")
+FILES = ("results.parquet", "report.html", "summary.md", "study.json", "figures/learning_curves.png")
+LONG = ["--timesteps-per-agent", "1000000", "--eval-episodes", "1"]
 
 
 @pytest.fixture
-def quiet():
-    return Display(Console(file=io.StringIO(), width=300))
+def shared(tiny):
+    return SharedSettings(**{name: getattr(tiny, name) for name in as_plain(tiny)})
 
 
-def said(display):
-    return display.console.file.getvalue()
+def compare(out, arms, seeds, train, jobs=2):
+    """Exit code, and what was said."""
+    console = Console(file=io.StringIO(), width=400)
+    code = Command(out, arms=arms, seeds=seeds, jobs=jobs, train=train).run(console)
+    return code, console.file.getvalue()
 
 
-def fails_for(name, monkeypatch):
+def fails_for(name, monkeypatch, program="import os; os.abort()"):
     """Make the cell ``name`` a process that crashes, as a bug in a task would."""
-    real = cells.command
+    serve = f"""
+import sys
+from marl_pr_common.study import cell
+real = cell.run
+def run(path):
+    if path.name == {name!r}:
+        {program}
+    real(path)
+cell.run = run
+sys.exit(cell.main(["--serve"]))
+"""
+    monkeypatch.setattr(processes, "serving", lambda: [sys.executable, "-c", serve])
 
-    def command(cell):
-        crash = "import os, sys; sys.stderr.write('boom\\n'); sys.stderr.flush(); os.abort()"
-        return [sys.executable, "-c", crash] if cell.name == name else real(cell)
 
-    monkeypatch.setattr(cells, "command", command)
-
-
-def test_cells_run_fail_alone_and_are_resumed(tiny, tmp_path, monkeypatch, quiet):
-    out = tmp_path / "out"
-    config = CompareConfig(arms=("td3", "td3_pr"), seeds=(0,), jobs=2, train=tiny)
+def test_cells_run_fail_alone_and_are_resumed(shared, tmp_path, monkeypatch):
+    out, failing = tmp_path / "out", "td3_pr-Pendulum-v1-seed0"
     with monkeypatch.context() as patch:
-        fails_for("td3_pr-seed0", patch)
-        outcome = compare(config, out, quiet)
-    assert (outcome.complete, outcome.failed) == (("td3-seed0",), ("td3_pr-seed0",))
-    assert "td3_pr-seed0 FAILED: boom (log: " in said(quiet)
-    assert "boom" in (out / "logs" / "td3_pr-seed0.log").read_text()
-    assert "Cell td3_pr-seed0 failed; its log is logs/td3_pr-seed0.log." in (out / "summary.md").read_text()
+        fails_for(failing, patch, "import os; os.write(2, b'boom'); os.abort()")
+        code, said = compare(out, ("td3", "td3_pr"), (0,), shared)
+    assert code == 1
+    assert f"{failing} FAILED: boom (exit code -6) (log: " in said
+    assert f"cells/{failing}/log.txt" in (out / "summary.md").read_text()
     assert set(read_results([out])["arm"]) == {"td3"}
-
-    kept = (out / "cells" / "td3-seed0" / RUN).read_bytes()
-    half_done = out / "cells" / "td3_pr-seed0"
-    half_done.mkdir()
-    (half_done / "model.zip").write_text("of a run that was killed")
-    outcome = compare(config, out, quiet)
-    assert (len(outcome.complete), outcome.failed) == (2, ())
-    assert (out / "cells" / "td3-seed0" / RUN).read_bytes() == kept
-    assert (out / "cells" / "td3_pr-seed0.incomplete-1" / "model.zip").read_text() == "of a run that was killed"
-    table = read_results([out])
-    assert list(table["arm"].unique()) == ["td3", "td3_pr"]
+    code, said = compare(out, ("td3", "td3_pr"), (0,), shared)
+    assert code == 0
+    assert "1 of 2 cells are done and kept." in said
+    assert list(read_results([out])["arm"].unique()) == ["td3", "td3_pr"]
     assert all((out / name).stat().st_size > 0 for name in FILES)
-
-    with pytest.raises(
-        ValueError, match=r"other settings: tau was 0.005 and is now 0.5; pr.kappa was 0.5 and is now 0.1"
-    ):
-        compare(replace(config, train=replace(tiny, tau=0.5, pr=replace(tiny.pr, kappa=0.1))), out, quiet)
-    with monkeypatch.context() as patch:
-        patch.setattr(cells, "command", lambda cell: pytest.fail("a complete cell ran again"))
-        compare(replace(config, seeds=(0,), jobs=1), out, quiet)
-    assert "2 of 2 cells are complete and kept." in said(quiet)
+    changed = replace(shared, tau=0.5, pr=replace(shared.pr, kappa=0.1))
+    with pytest.raises(ValueError, match=r"settings.tau was 0.005 and is now 0.5; settings.pr.kappa was 0.5 and is"):
+        compare(out, ("td3", "td3_pr"), (0,), changed)
+    with pytest.raises(ValueError, match=r"other settings: tasks.Hopper-v5 was 'absent'"):
+        compare(out, ("td3",), (0,), replace(shared, env="Hopper-v5"))
 
 
-def test_no_complete_cell_gives_no_summary(tiny, tmp_path, monkeypatch, quiet):
-    fails_for("td3-seed0", monkeypatch)
-    outcome = compare(CompareConfig(arms=("td3",), seeds=(0,), train=tiny), tmp_path / "out", quiet)
-    assert (outcome.complete, outcome.failed) == ((), ("td3-seed0",))
-    assert not (tmp_path / "out" / "summary.md").exists()
-
-
-def test_another_directory_is_left_alone(tiny, tmp_path, quiet):
-    (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(FileExistsError, match="not empty and holds no comparison"):
-        compare(CompareConfig(train=tiny), tmp_path, quiet)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
-
-
-def test_two_processes_do_not_share_a_directory(tiny, tmp_path, quiet):
+def test_added_seeds_and_arms_join_those_that_are_there(shared, tmp_path):
     out = tmp_path / "out"
-    config = CompareConfig(arms=("td3",), seeds=(0,), train=tiny)
-    with pytest.MonkeyPatch.context() as patch:
-        fails_for("td3-seed0", patch)
-        compare(config, out, quiet)
-        with filelock.FileLock(out / ".lock"), pytest.raises(ValueError, match="Another process is working on"):
-            compare(config, out, quiet)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM to catch")
-def test_sigterm_ends_the_cells_too_and_the_comparison_can_go_on(tiny, tmp_path):
-    out = tmp_path / "out"
-    arguments = ["--arms", "td3", "--seeds", "0", "--timesteps-per-agent", "1000000", "--eval-episodes", "1"]
-    command = [sys.executable, "-m", "marl_pr_common.cli", "compare", "--out", str(out), *arguments]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: read_status(out / "cells" / "td3-seed0") is not None, process)
-    process.terminate()
-    assert "interrupted" in process.communicate(timeout=HANG)[1]
-    assert process.returncode == 130
-    status = read_status(out / "cells" / "td3-seed0")
-    assert status is not None
-    assert (status.state, status.error) == ("stopped", None)
-
-
-def test_an_interrupt_ends_the_running_processes(tiny, tmp_path, monkeypatch, quiet):
-    started = []
-    real = subprocess.Popen
-
-    def popen(*args, **kwargs):
-        started.append(real([sys.executable, "-c", "import time; time.sleep(60)"]))
-        return started[-1]
-
-    def interrupted(*args):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cells.subprocess, "Popen", popen)
-    monkeypatch.setattr(quiet, "update", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        compare(CompareConfig(arms=("td3",), seeds=(0, 1, 2), jobs=1, train=tiny), tmp_path / "out", quiet)
-    assert len(started) == 1
-    assert started[0].wait(timeout=HANG) != 0
-
-
-def test_arms_differ_only_in_what_they_are_about(tiny):
-    shared = replace(tiny, pr=replace(tiny.pr, kappa=0.3))
-    seen = {
-        name: cell_config(shared, name, 7)
-        for name in ("td3", "td3_pr", "td3_independent", "td3_shared_replay", "ddpg_pr_shared_replay")
-    }
-    assert {name: (c.algo, c.team_size, c.shared_replay, c.pr.kappa) for name, c in seen.items()} == {
-        "td3": ("td3", 1, False, 0.0),
-        "td3_pr": ("td3_pr", 3, False, 0.3),
-        "td3_independent": ("td3_pr", 3, False, 0.0),
-        "td3_shared_replay": ("td3_pr", 3, True, 0.0),
-        "ddpg_pr_shared_replay": ("ddpg_pr", 3, True, 0.3),
-    }
-    same = {"shared_replay": False, "pr": shared.pr, "final_checkpoint": shared.final_checkpoint}
-    for config in seen.values():
-        assert replace(config, algo=shared.algo, seed=shared.seed, **same) == shared
+    compare(out, ("td3",), (0, 1), shared)
+    code, said = compare(out, ("ddpg", "td3"), (2,), shared)
+    assert code == 0
+    assert "2 of 6 cells are done and kept." in said
+    names = [f"{arm}-Pendulum-v1-seed{seed}" for seed in range(3) for arm in ("td3", "ddpg")]
+    assert set(read_results([out])["run"]) == set(names)
+    asked = json.loads((out / "study.json").read_text())["config"]
+    assert (list(asked["arms"]), asked["seeds"]) == (["td3", "ddpg"], [0, 1, 2])
+    summary = (out / "summary.md").read_text()
+    assert "TD3 (reference): 3 seeds" in summary
+    assert "DDPG: 3 seeds" in summary
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"seeds": (0, 3_000_000_000)}, r"integers in \[0, 2\*\*31 - 1\]"),
+        ({"env": "Nope-v0"}, "env='Nope-v0' cannot be made"),
+        ({"env": "CartPole-v1"}, "continuous actions"),
         ({"arms": ("td3", "td3_rp")}, "'td3_rp' is not one of .*Did you mean 'td3_pr'"),
         ({"arms": ()}, "arms is empty"),
         ({"arms": ("td3", "td3")}, "named twice"),
@@ -165,6 +110,111 @@ def test_arms_differ_only_in_what_they_are_about(tiny):
         ({"jobs": 0}, "jobs=0"),
     ],
 )
-def test_bad_input_is_refused(change, message):
+def test_what_is_refused_claims_no_directory(shared, tmp_path, change, message):
+    train = replace(shared, env=change.get("env", shared.env))
     with pytest.raises(ValueError, match=message):
-        CompareConfig(**change)
+        compare(tmp_path / "out", change.get("arms", ("td3",)), change.get("seeds", (0,)), train, change.get("jobs", 1))
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_without_a_done_cell_may_be_replaced(shared, tmp_path, monkeypatch):
+    out, name = tmp_path / "out", "td3-Pendulum-v1-seed0"
+    with monkeypatch.context() as patch:
+        patch.setattr(processes, "serving", lambda: [sys.executable, "-c", "raise SystemExit('boom')"])
+        assert compare(out, ("td3",), (0, 3), shared)[0] == 1
+    code, said = compare(out, ("td3",), (0,), replace(shared, tau=0.5))
+    assert code == 0
+    assert "its settings are replaced (settings.tau was 0.005 and is now 0.5)" in said
+    asked = json.loads((out / "study.json").read_text())["config"]
+    assert (asked["seeds"], asked["settings"]["tau"]) == ([0], 0.5)
+    assert json.loads((out / "cells" / name / "run" / "run.json").read_text())["config"]["tau"] == 0.5
+    with pytest.raises(ValueError, match=r"tau was 0.5 and is now 0.005"):
+        compare(out, ("td3",), (0,), shared)
+
+
+def test_settings_are_not_replaced_under_a_run_that_goes_on(shared, tmp_path, monkeypatch):
+    out, cell = tmp_path / "out", tmp_path / "out" / "cells" / "td3-Pendulum-v1-seed0"
+    cell.mkdir(parents=True)
+    asked = json.dumps({"config": as_plain(Command(out, arms=("td3",), train=shared).study())})
+    (out / "study.json").write_text(asked)
+    monkeypatch.setattr(run_guard, "WAIT_SECONDS", 0.1)
+    with exclusive(cell), pytest.raises(ValueError, match="other settings"):
+        compare(out, ("td3",), (0,), replace(shared, tau=0.5))
+    assert (out / "study.json").read_text() == asked
+
+
+def test_a_comparison_of_an_earlier_version_is_named_and_reported_on(shared, tmp_path, make_results, capsys):
+    out = tmp_path / "old"
+    out.mkdir()
+    (out / "compare.json").write_text('{"arms": ["td3"], "seeds": [0], "train": {}}')
+    write_results(out / "results.parquet", make_results(lambda arm, seed, agent, steps: steps + seed, 3))
+    before = sorted(out.iterdir())
+    with pytest.raises(FileExistsError, match=r"comparison of an earlier version.*`marl-pr report .*old --out REPORT`"):
+        compare(out, ("td3",), (0,), shared)
+    assert sorted(out.iterdir()) == before
+    assert main(["report", str(out), "--out", str(tmp_path / "report")]) == 0
+    assert "TD3PR, 3 agents" in (tmp_path / "report" / "summary.md").read_text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM to catch")
+def test_sigterm_ends_the_cells_too_and_the_comparison_can_go_on(tmp_path):
+    out = tmp_path / "out"
+    run = out / "cells" / "td3-Pendulum-v1-seed0" / "run"
+    command = [*CLI, "compare", "--out", str(out), "--arms", "td3", "--seeds", "0", *LONG]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: read_status(run) is not None, process)
+    process.terminate()
+    assert "interrupted" in process.communicate(timeout=HANG)[1]
+    assert process.returncode == 130
+    status = read_status(run)
+    assert status is not None
+    assert (status.state, status.error) == ("stopped", None)
+
+
+@LINUX_ONLY
+def test_a_killed_comparison_takes_its_cells_along_and_goes_on_at_once(shared, tmp_path):
+    out = tmp_path / "out"
+    run = out / "cells" / "td3-Pendulum-v1-seed0" / "run"
+    command = [*CLI, "compare", "--out", str(out), "--arms", "td3", "--seeds", "0", *LONG]
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        wait_for(lambda: read_status(run) is not None, process)
+        process.kill()
+        process.wait()
+        code, said = compare(out, ("td3",), (0,), shared)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert code == 0, said
+    assert is_done(run.parent)
+    assert json.loads((run / "run.json").read_text())["config"]["timesteps_per_agent"] == 120
+    left = read_status(run.with_name("run.incomplete-1"))
+    assert left is not None
+    assert (left.state, left.error) == ("stopped", None)
+
+
+def test_arms_differ_only_in_what_they_are_about(shared, tmp_path):
+    shared = replace(shared, pr=replace(shared.pr, kappa=0.3))
+    arms = ("td3", "td3_pr", "td3_independent", "td3_shared_replay", "ddpg_pr_shared_replay")
+    cells = resolve(Command(tmp_path, arms=arms, seeds=(7,), train=shared).study(), tmp_path)
+    seen = {cell.manifest.arm: cell.manifest.plan.settings for cell in cells}
+    teams = {cell.manifest.arm: cell.manifest.plan.n_agents for cell in cells}
+    assert {name: (c["algo"], teams[name], c["shared_replay"]) for name, c in seen.items()} == {
+        "td3": ("td3", 1, False),
+        "td3_pr": ("td3_pr", 3, False),
+        "td3_independent": ("td3_pr", 3, False),
+        "td3_shared_replay": ("td3_pr", 3, True),
+        "ddpg_pr_shared_replay": ("ddpg_pr", 3, True),
+    }
+    kappas = {name: c["pr"]["kappa"] for name, c in seen.items() if name != "td3"}
+    assert kappas == {
+        "td3_pr": 0.3,
+        "td3_independent": 0.0,
+        "td3_shared_replay": 0.0,
+        "ddpg_pr_shared_replay": 0.3,
+    }
+    decided = ("algo", "seed", "shared_replay", "pr", "final_checkpoint")
+    expected = {key: value for key, value in as_plain(shared).items() if key not in decided}
+    for settings in seen.values():
+        assert {key: value for key, value in settings.items() if key not in decided} == expected
+        assert settings["seed"] == 7

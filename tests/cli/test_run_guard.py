@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 
 import pytest
 
-from marl_pr_common import cells, run_guard
-from marl_pr_common.cells import is_complete
+from marl_pr_common import run_guard
 from marl_pr_common.run_guard import PARENT, RunInUseError, exclusive, in_use
 from marl_pr_common.status import Status, write_status
-from tests.cli.processes import CLI, LINUX_ONLY, said
+from marl_pr_common.study import processes
+from marl_pr_common.study.processes import Running
+from tests.cli.processes import LINUX_ONLY
+from tests.events import HANG
 
 
 @LINUX_ONLY
-def test_a_cell_whose_comparison_is_gone_does_not_begin(tmp_path):
-    command = [*CLI, "train", "--out", str(tmp_path / "run")]
-    done = subprocess.run(command, env={**os.environ, PARENT: "1"}, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
+@pytest.mark.parametrize("serving", [False, True])
+def test_a_cell_whose_study_is_gone_does_not_begin(tmp_path, serving):
+    (tmp_path / "manifest.json").write_text("{}")
+    command = processes.serving() if serving else processes.command(tmp_path)
+    done = subprocess.run(command, env={**os.environ, PARENT: "1"}, capture_output=True, text=True, timeout=HANG)
+    assert done.returncode == 1
     assert "(process 1) has ended" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
 
-def test_a_cell_that_another_process_trains_is_left_alone(tmp_path, monkeypatch, quiet):
-    out = tmp_path / "out"
-    cell = out / "cells" / "td3-seed0"
+def test_a_cell_that_another_process_trains_is_left_alone(tmp_path, monkeypatch):
+    cell = tmp_path / "out" / "cells" / "td3-seed0"
+    cell.mkdir(parents=True)
+    (cell / "manifest.json").write_text("{}")
+    waits = "from marl_pr_common.study import cell; import sys; cell.SECONDS_TO_SAVE = 0.2; sys.exit(cell.main())"
+    monkeypatch.setattr(processes, "command", lambda path: [sys.executable, "-c", waits, str(path)])
     monkeypatch.setattr(run_guard, "WAIT_SECONDS", 0.2)
     with exclusive(cell):
         write_status(cell, Status("running", 1, 120))
@@ -35,17 +43,11 @@ def test_a_cell_that_another_process_trains_is_left_alone(tmp_path, monkeypatch,
             exclusive(cell),
         ):
             pass
-        results = cells.run_cells([_cell(out)], 1, quiet)
-    assert results == ("td3-seed0",)
-    assert "td3-seed0 FAILED: " in said(quiet)
-    assert "is being trained by another process" in said(quiet)
+        ended = Running().run(str(cell))
+    assert ended.state == "failed"
+    assert "is being trained by another process" in ended.error
     assert [path.name for path in cell.parent.iterdir() if path.is_dir()] == ["td3-seed0"]
     assert not in_use(cell)
-
-
-def _cell(out):
-    name = "td3-seed0"
-    return cells.Cell(name, "td3", out / "none.yaml", out / "cells" / name, out / "logs" / f"{name}.log", 120, 1)
 
 
 def test_training_holds_the_lock(tiny, tmp_path, monkeypatch):
@@ -57,16 +59,3 @@ def test_training_holds_the_lock(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "train", lambda *args: held.append(in_use(tmp_path / "run")))
     Command(out=tmp_path / "run", train=tiny).run()
     assert held == [True]
-
-
-@pytest.mark.parametrize("missing", ["run.json", "results.parquet", "model.zip"])
-def test_complete_is_what_says_so_and_has_its_files(tmp_path, missing):
-    for name in ("run.json", "results.parquet", "model.zip"):
-        (tmp_path / name).write_text("")
-    assert not is_complete(tmp_path)
-    write_status(tmp_path, Status("running", 120, 120))
-    assert not is_complete(tmp_path)
-    write_status(tmp_path, Status("complete", 120, 120))
-    assert is_complete(tmp_path)
-    (tmp_path / missing).unlink()
-    assert not is_complete(tmp_path)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 STEPS = (0, 100, 200, 300)
+LABELS = {"td3": "TD3, 1 agent", "td3_pr": "TD3PR, 3 agents"}
 
 
 def _run(arm: str, task: str, seed: int, gain: float, rng: np.random.Generator) -> list[dict[str, object]]:

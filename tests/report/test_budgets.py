@@ -10,8 +10,7 @@ from marl_pr_common.report import ReportContext
 from marl_pr_common.report.build import build
 from marl_pr_common.report.measure import measure
 from marl_pr_common.report.sharing import equal_budgets
-from marl_pr_common.stats import cut, steps_to_threshold, team_curves
-from marl_pr_common.summary import summarise
+from marl_pr_common.stats import cut, paired_difference, steps_to_threshold, team_curves
 from tests.report.tables import study
 
 TASK = "Pendulum-v1"
@@ -45,16 +44,13 @@ def test_a_team_of_which_only_the_team_has_rows_is_as_large_as_when_all_acted():
     assert team_curves(results, "td3_pr", TASK).n_agents == 3
 
 
-def test_reports_and_summaries_give_a_range_over_seeds():
+def test_reports_give_a_range_over_seeds():
     document = build(finishing(), ReportContext())
-    ours, theirs = document.setting[1:]
+    ours, theirs = document.setting[2:]
     assert "300 env steps per agent, 810 to 900 of all its agents together, depending on the run." in ours
     assert "300 env steps per agent, 900 of all its agents together, in each run." in theirs
     assert any("differ from run to run" in line for line in document.limits)
     assert document.tables[TASK][0].rows[0][4] == "810 to 900"
-    summary = summarise(finishing(), np.random.default_rng(0))
-    assert "300 env steps per agent, 810 to 900 in total per seed" in summary
-    assert "(`td3_independent` used 900 env steps in total, `td3_pr` 810 to 900.)" in summary
 
 
 def test_tasks_of_different_sizes_are_no_arms_of_different_sizes():
@@ -114,3 +110,23 @@ def test_the_limits_say_for_what_the_5_percent_hold(tasks, expected):
     document = build(study(10, tasks=tasks), ReportContext())
     assert len(document.conclusion) == 4
     assert sum(expected in line for line in document.limits) == 1
+
+
+def test_steps_to_a_threshold_are_told_apart_by_the_same_test():
+    """TD3PR rises twice as fast; nobody else reaches 25 before its budget ends, and counts with the whole of it."""
+    results = study(10, {"td3_independent": 5.0, "td3_pr": 20.0, "twin": 5.0}, [TASK])
+    measured = measure(results, ReportContext(thresholds={TASK: 25.0}))
+    task = measured.tasks[TASK]
+    found = task.differences["td3_pr", "steps"]
+    steps = {arm: reached.env_steps_per_agent for arm, reached in task.reached.items()}
+    alone = paired_difference(steps["td3_pr"], steps["td3_independent"], np.random.default_rng(0))
+    assert (found.value, found.p_value) == (alone.value, alone.p_value)
+    assert found.different
+    assert found.high < 0
+    assert set(steps["td3_independent"]) == {300}
+    assert found.p_holm > found.p_value  # one family with final return and area
+    document = build(results, ReportContext(thresholds={TASK: 25.0}))
+    assert any("env steps per agent to the threshold, td3_pr, 3 agents minus" in line for line in document.differences)
+    against = next(table for table in document.tables[TASK] if table.title.startswith("Against"))
+    assert against.header[-1] == "env steps per agent to the threshold, difference"
+    assert "counts with its whole budget" in against.note

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.collections import FillBetweenPolyCollection
 
 from marl_pr_common import plots
-from marl_pr_common.figures.style import COLOURS
+from marl_pr_common.figures.theory import COLOURS
 from marl_pr_common.plots import ArmLabel, Estimates, Panel, SweepLine, Watched
 from marl_pr_common.plots.style import arm_style
 from marl_pr_common.stats import Interval, Reached, TeamCurves, performance_profile

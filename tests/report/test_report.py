@@ -20,7 +20,7 @@ from marl_pr_common.report.render import to_html, to_markdown
 from marl_pr_common.report.scoring import estimates
 from marl_pr_common.report.sharing import equal_budgets
 from marl_pr_common.stats import aggregate, iqm, mean, paired_difference
-from tests.report.tables import study
+from tests.report.tables import LABELS, study
 
 RANKING = re.compile(r"\b(better|worse|higher|lower|beats|outperform\w*|faster|slower)\b")
 FIGURES = {
@@ -39,6 +39,7 @@ FULL = ReportContext(
     provenance={"versions": {"numpy": "2.4.6"}, "git": {"commit": "abc123", "dirty": False}, "python": "3.11.7"},
     sweep={"kappa": {"td3": 0.0, "td3_pr": 0.5}},
     thresholds={"Pendulum-v1": 15.0},
+    labels=LABELS,
 )
 
 
@@ -131,8 +132,8 @@ def test_estimates_are_those_of_the_stats_package():
     for name, statistic in {"mean": mean, "IQM": iqm}.items():
         expected = aggregate(scores[:, None], statistic, np.random.default_rng(0))
         np.testing.assert_allclose(found[name], expected, rtol=1e-12)
-    assert found["median"].value == np.median(scores)
-    assert found["median"].low <= np.median(scores) <= found["median"].high
+    assert found["median over seeds"].value == np.median(scores)
+    assert found["median over seeds"].low <= np.median(scores) <= found["median over seeds"].high
 
 
 def test_equal_budgets_count_per_agent_and_in_total():
@@ -169,7 +170,7 @@ def test_below_ten_seeds_nothing_is_ranked(n_seeds):
 def test_an_arm_against_itself_shows_no_difference():
     results = study(10, {"td3_pr": 10.0})
     twin = results.assign(arm="td3_independent", run=results["run"].str.replace("td3_pr", "td3_independent"))
-    text = said(pd.concat([results, twin]), ReportContext())
+    text = said(pd.concat([results, twin]), ReportContext(labels=LABELS))
     assert "none of 2 differences to TD3PR, 3 agents is told apart from 0." in text
     assert not RANKING.search(text)
 
@@ -218,6 +219,6 @@ def test_unknown_times_leave_their_figure_out():
 
 
 def test_markdown_and_html_keep_the_text_of_others_as_text():
-    document = build(study(5), replace(FULL, labels={"td3": "TD3 | <i>upstream</i>"}))
+    document = build(study(5), replace(FULL, labels=LABELS | {"td3": "TD3 | <i>upstream</i>"}))
     assert r"| TD3 \| &lt;i>upstream&lt;/i> | 1 | 5 |" in to_markdown(document, "figures")
     assert "TD3 | <i>upstream</i>" in words(to_html(document, dict.fromkeys(FIGURES, b"")))

@@ -148,11 +148,12 @@ def test_a_killed_comparison_resumes_its_cells(tmp_path):
     options += ["--eval-every", "300", "--eval-episodes", "1", "--net-arch", "16", "--buffer-size", "500"]
     command = [*CLI, "compare", "--out", str(out), "--arms", "td3_pr", "--seeds", "0", "--jobs", "1", *options]
     command += ["--checkpoint-every", "100", "--device", "cpu"]
-    cell = out / "cells" / "td3_pr-seed0"
+    name = "td3_pr-Pendulum-v1-seed0"
+    cell = out / "cells" / name / "run"
     kill(command, tmp_path / "halted", before_save=3)
     done(run(command))
     assert json.loads((cell / "run.json").read_text())["resumed"][0]["step"] >= 600
-    assert sorted(path.name for path in (out / "cells").iterdir() if path.is_dir()) == ["td3_pr-seed0"]
+    assert sorted(path.name for path in (out / "cells").iterdir() if path.is_dir()) == [name]
     assert checkpoints(cell / "checkpoints") == []
     rows = pd.read_parquet(out / "results.parquet")
     assert sorted(rows[rows["metric"] == "eval/return"]["env_steps_per_agent"].unique()) == [0, 300, 600]

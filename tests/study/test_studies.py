@@ -70,10 +70,16 @@ def test_scales_differ_in_means_and_not_in_what_is_compared(name: str) -> None:
     config = load_study(name)
     if not config.scales:
         pytest.skip("one scale")
-    paper, overnight = config.at("paper"), config.at("overnight")
-    assert set(overnight.tasks) <= set(paper.tasks)
-    assert set(overnight.arms) <= set(paper.arms)
-    assert config.scales["overnight"].note, "it does not say how long it takes"
+    paper = config.at("paper")
+    for name, scale in config.scales.items():
+        assert set(config.at(name).tasks) <= set(paper.tasks)
+        assert set(config.at(name).arms) <= set(paper.arms)
+        assert scale.note or name == "paper", "it does not say how long it takes"
+
+
+def test_the_demo_trains_as_its_configuration_says() -> None:
+    train, settings = read_yaml(find_config("sb3/pendulum")), load_study("studies/demo").settings
+    assert {key: value for key, value in train.items() if key not in ("env", "algo")} == settings
 
 
 def test_dvm_distils_in_every_cell_and_not_just_before_the_last_evaluation(tmp_path: Path) -> None:

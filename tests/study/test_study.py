@@ -9,9 +9,10 @@ import pytest
 
 from marl_pr_common.runs import RESULTS, read_results, write_results
 from marl_pr_common.study import processes
-from marl_pr_common.study.cell import DONE, is_done, read_manifest
+from marl_pr_common.study.cell import DONE, is_done, read_manifest, write_manifest
+from marl_pr_common.study.plan import resolve
 from marl_pr_common.study.run import report_only, run_study
-from tests.study.studies import TABULAR, console, run, said, study, write
+from tests.study.studies import NETWORKS, TABULAR, console, run, said, study, write
 
 TIMES = ["wall_time", "cpu_time"]
 REPORT = ["report.html", "summary.md", RESULTS, "study.json"]
@@ -45,6 +46,13 @@ def test_one_command_runs_it_and_leaves_the_report(finished):
     assert results.groupby(["arm", "task", "seed"]).ngroups == 8
     assert set(results["run"]) == {path.name for path in cells}
     assert read_manifest(cells[0]).host == "tabular"
+
+
+def test_light_cells_share_a_process_and_each_has_its_own_log_and_command(finished):
+    _, out, _ = finished
+    cells = sorted(path for path in (out / "cells").iterdir() if path.is_dir())
+    for path in cells:
+        assert json.loads((path / "run" / "run.json").read_text())["command"].endswith(f"study.cell {path}")
 
 
 def test_a_second_run_runs_nothing(finished):
@@ -82,23 +90,36 @@ def test_done_cells_of_other_settings_are_refused_and_nothing_changes(finished):
     assert before == (stamps(out), (out / "study.json").read_bytes())
 
 
-def test_a_failing_cell_stops_no_other_and_its_log_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("fault", "said_last"),
+    [
+        ("raise OSError('no space left')", "OSError: no space left (exit code 1)"),
+        ("import os; os.write(2, b'out of memory'); os._exit(9)", "out of memory (exit code 9)"),
+    ],
+)
+def test_a_failing_cell_stops_no_other_and_its_log_is_named(tmp_path, monkeypatch, fault, said_last):
+    """One that ends the process which it shares with others, too."""
     out, name = tmp_path / "out", "iql-Landmarks-2-seed0"
-    program = "raise OSError('no space left')"
-    original = processes.command
-    monkeypatch.setattr(
-        processes, "command", lambda path: [sys.executable, "-c", program] if path.name == name else original(path)
-    )
+    program = f"""
+import sys
+from marl_pr_common.study import cell
+real = cell.run
+def run(path):
+    if path.name == {name!r}:
+        {fault}
+    real(path)
+cell.run = run
+sys.exit(cell.main(["--serve"]))
+"""
+    monkeypatch.setattr(processes, "serving", lambda: [sys.executable, "-c", program])
     screen = console()
     small = study(TABULAR, seeds=1, tasks={"Landmarks-2": {}})
     outcome = run_study(small, out, console=screen)
     assert outcome.failed == (name,)
     assert len(outcome.done) == 1
-    assert f"{name} FAILED: OSError: no space left (exit code 1) (log: {out / 'cells' / name / 'log.txt'})" in said(
-        screen
-    )
+    assert f"{name} FAILED: {said_last} (log: {out / 'cells' / name / 'log.txt'})" in said(screen)
     text = (out / "summary.md").read_text()
-    assert f"{name} (OSError: no space left (exit code 1))" in text
+    assert f"{name} ({said_last})" in text
     assert f"cells/{name}/log.txt" in text
     monkeypatch.undo()
     assert not run_study(small, out, console=console()).failed
@@ -233,3 +254,13 @@ def test_the_study_says_how_it_was_run(finished):
     assert content["config"]["settings"] == TABULAR["settings"]
     assert content["times"][0]["versions"]["numpy"]
     assert "marl_pr_common.cli study" in content["times"][0]["command"]
+
+
+def test_networks_that_share_a_process_learn_as_in_one_of_their_own(tmp_path):
+    out, alone = tmp_path / "out", tmp_path / "alone"
+    assert not run_study(study(NETWORKS, seeds=1), out, jobs=1, console=console()).failed
+    for cell in resolve(study(NETWORKS, seeds=1), alone):
+        write_manifest(cell.directory, cell.manifest)
+        assert processes.run_cell(str(cell.directory)).state == "done"
+        found = [read_results([where / "cells" / cell.name / "run"]).drop(columns=TIMES) for where in (out, alone)]
+        assert found[0].equals(found[1])

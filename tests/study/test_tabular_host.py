@@ -1,4 +1,4 @@
-"""Tabular arms of a study: the curves of Figure 4, and a killed cell that ends as an uninterrupted one."""
+"""Tabular arms of a study: their learners, and a killed cell that ends as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -9,38 +9,42 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from marl_pr_common.figures import curves
 from marl_pr_common.provenance import RUN
 from marl_pr_common.status import read_status
 from marl_pr_common.study.hosts import load_host
-from marl_pr_common.tabular import study_host
+from marl_pr_common.tabular import Power, decision, faithful, iql, shared_table, study_host
+from marl_pr_common.tabular.cell import Budget
+from marl_pr_common.tabular.one_seed import make_trainer
 from tests.study import cells
 
 SHORT = {"steps_per_agent": 1_500, "eval_every": 400, "eval_episodes": 5}
-FIGURE_4 = {
-    "iql": "iql",
-    "iql_decay": "iql-decay",
-    "shared_table": "shared",
-    "iql_pr": "faithful",
-    "iql_pr_decision": "decision",
-    "iql_pr_decision_decay": "decision-decay",
+CONFIGS = {
+    "iql": lambda beta: iql(),
+    "iql_decay": lambda beta: iql(Power(1.0, 0.65)),
+    "shared_table": lambda beta: shared_table(),
+    "iql_pr": faithful,
+    "iql_pr_decision": lambda beta: decision(),
+    "iql_pr_decision_decay": lambda beta: decision(Power(1.0, 0.65)),
 }
-"""Arm of a study -> arm of Figure 4."""
+"""Arm -> the learner that it is, from the paper's beta on the task."""
 
 
-@pytest.mark.parametrize("arm", FIGURE_4)
+@pytest.mark.parametrize("arm", CONFIGS)
 @pytest.mark.parametrize("task", ["Landmarks-2", "Navigation-3", "Cliff-4"])
-def test_an_arm_learns_as_in_figure_4(tmp_path: Path, arm: str, task: str) -> None:
+def test_an_arm_learns_as_its_learner_does_by_hand(tmp_path: Path, arm: str, task: str) -> None:
     what = cells.cell("tabular", arm, task, 1, SHORT)
     study_host.run(what, tmp_path / "cell")
     results = cells.read_results([tmp_path / "cell"])
-    budget = curves.Budget(1_500, 400, 5)
-    expected = curves.learning_curve(task, curves.arms(task)[FIGURE_4[arm]][1], 2, budget)
-    expected = expected[expected["seed"] == 1]
+    config, budget = CONFIGS[arm](0.3 if task == "Navigation-3" else 0.4), Budget(1_500, 400, 5)
+    trainer = make_trainer(task, config, budget, seed=1)
+    expected = []
+    for steps in (0, 400, 400, 400, 300):
+        trainer.train(steps)
+        expected.append(trainer.evaluate(5))
     team = results.groupby("env_steps_per_agent")["value"].mean()
-    np.testing.assert_allclose(team, expected["mean_return"])
-    assert list(team.index) == [0, 400, 800, 1200, 1500] == list(expected["steps"])
-    assert sorted(set(results["total_env_steps"])) == list(expected["total_steps"])
+    np.testing.assert_allclose(team, [found.returns.mean() for found in expected])
+    assert list(team.index) == [0, 400, 800, 1200, 1500] == [found.steps for found in expected]
+    assert sorted(set(results["total_env_steps"])) == [found.total_steps for found in expected]
     assert results.groupby("env_steps_per_agent")["agent"].nunique().eq(what.plan.n_agents).all()
     assert (results["run"].unique(), results["metric"].unique()) == ([what.name], ["eval/return"])
     assert (what.plan.env_steps_per_agent, what.plan.total_env_steps) == (1_500, 1_500 * what.plan.n_agents)
