@@ -29,10 +29,11 @@ from sb3_pr.persistence import Persistence
 from sb3_pr.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
 from sb3_pr.reciprocal import ActorObjective, CountsUpdates, ReciprocalTarget, snapshot_of
 from sb3_pr.resume.model import continue_learning
+from sb3_pr.signature import NamedParameters
 from sb3_pr.vec_env import check_action_space, make_columns, own_action_spaces, with_agents_as_columns
 
 
-class MultiAgent(CountsUpdates, Persistence):
+class MultiAgent(NamedParameters, CountsUpdates, Persistence):
     """Mixin in front of ``TD3`` or ``DDPG``; see :class:`sb3_pr.TD3PR` for the parameters."""
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
