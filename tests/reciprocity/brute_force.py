@@ -36,7 +36,7 @@ def one_row(own, peer_value, graph, weights, config):
             continue
         for a in range(len(weights)):
             value = peer_value(j, a)
-            if not math.isfinite(value):
+            if not abs(value) < math.inf:  # NaN included
                 continue
             weight = graph[j] * weights[a]
             if config.normalize == "sum":  # every adjacent state counts 1
