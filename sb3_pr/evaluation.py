@@ -44,9 +44,19 @@ def evaluate_agents(
     :return: one array (n_eval_episodes,) per agent
     :raises ValueError: if the environment has another number of agents, or is the model's own and cannot be copied
     """
-    env = made(env)
-    if is_team(env):
-        return evaluate_team(model, of_its_own(model, env), n_eval_episodes, seed, deterministic)
+    given, env = env, made(env)
+    try:
+        if is_team(env):
+            return evaluate_team(model, of_its_own(model, env), n_eval_episodes, seed, deterministic)
+        return _evaluate_each(model, env, n_eval_episodes, deterministic, seed)
+    finally:
+        if is_factory(given):
+            env.close()
+
+
+def _evaluate_each(
+    model: OffPolicyAlgorithm, env: Any, n_eval_episodes: int, deterministic: bool, seed: int | None
+) -> list[np.ndarray]:
     venv = env if isinstance(env, VecEnv) else DummyVecEnv([lambda: Monitor(env)])
     returns = []
     for policy in agent_policies(model):

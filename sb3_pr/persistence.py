@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import pickle
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from stable_baselines3 import TD3
@@ -64,9 +65,12 @@ class Persistence(TD3):
             kwargs |= dict(zip(("device", "custom_objects", "print_system_info", "force_reset"), args, strict=False))
             args = ()
             replaced = kwargs.get("custom_objects") or {}
-            kwargs["custom_objects"] = {**read_zip(path, replaced.keys()), **replaced}
+            source, read = read_zip(path, replaced.keys())
+            kwargs["custom_objects"] = {**read, **replaced}
+        else:
+            source = path
         try:
-            return super().load(path, env, *args, **kwargs)
+            return super().load(source, env, *args, **kwargs)
         except pickle.UnpicklingError as error:  # torch's reader of weights, which knows tensors only
             raise UntrustedFileError(f"{path} was not loaded: its weights are not plain tensors: {error}") from error
 
@@ -83,12 +87,17 @@ class Persistence(TD3):
 
     def _restore_reciprocity(self) -> None:
         """Make objects of what ``load`` read; files of version 0.1.0 hold the objects."""
+        if not isinstance(self.pr, (Mapping, ReciprocityConfig)):
+            raise ValueError(f"the saved options of reciprocity are damaged: {self.pr!r}")
         if isinstance(self.pr, Mapping):
             self.pr = from_mapping(ReciprocityConfig, self.pr, "saved options")
         if isinstance(vars(self).get("reciprocity"), Mapping):
             state = from_plain(self.reciprocity)
-            self.reciprocity = Reciprocity(self.pr, len(state["peer_weights"]))
-            self.reciprocity.load_state_dict(state)
+            try:
+                self.reciprocity = Reciprocity(self.pr, len(state["peer_weights"]))
+                self.reciprocity.load_state_dict(state)
+            except (KeyError, TypeError, AttributeError) as error:
+                raise ValueError(f"the saved state of reciprocity is damaged: {error!r}") from error
 
     def load_replay_buffer(self, path: Any, truncate_last_traj: bool = True, trust: bool = False) -> None:
         """SB3's, which reads a pickle.
@@ -100,7 +109,8 @@ class Persistence(TD3):
         """
         before = self.replay_buffer
         try:
-            super().load_replay_buffer(path if trust else handed(read_pickle(path)), truncate_last_traj)
+            with nullcontext(path) if trust else handed(read_pickle(path)) as file:
+                super().load_replay_buffer(file, truncate_last_traj)
             checks.replay_buffer(self.replay_buffer, before, self)
         except (AssertionError, AttributeError, ValueError) as error:
             self.replay_buffer = before

@@ -10,7 +10,8 @@ import json
 import pickle
 import sys
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -105,26 +106,32 @@ def _data_only_storage(content: bytes) -> Any:
     return th.load(io.BytesIO(content), weights_only=True)
 
 
-def read_zip(path: Any, replaced: Collection[str] = ()) -> dict[str, Any]:
+def read_zip(path: Any, replaced: Collection[str] = ()) -> tuple[io.BytesIO, dict[str, Any]]:
     """Every pickle in the description of a model that SB3 saved, by a reader that runs no foreign code.
 
     :param path: as for SB3's ``load``: a path, with or without ".zip", or an open file
     :param replaced: entries that the caller replaces (``custom_objects``) and nobody reads
-    :return: name of the entry -> what it holds: as ``custom_objects`` for SB3, which then unpickles nothing itself
+    :return: the file as it was read, for SB3 (what lies at ``path`` may be another one by then); and name of the entry
+        -> what it holds: as ``custom_objects`` for SB3, which then unpickles nothing itself
     :raises UntrustedFileError: if it refers to anything but the classes above, or is not a model
     """
     file = open_path(path, "r", suffix="zip")
     start = file.tell()
     try:
-        return {
-            name: _read(io.BytesIO(_decoded(entry[":serialized:"], path, name)), path, f"entry {name!r}")
-            for name, entry in _description(file, path).items()
-            if isinstance(entry, dict) and ":serialized:" in entry and name not in replaced
-        }
+        whole = io.BytesIO(file.read())
     finally:
         file.seek(start)
         if file is not path:
             file.close()
+    description = _description(whole, path)
+    if "env" in description and "env" not in replaced:  # SB3 never writes one, but would make it: "module:id" is code
+        raise UntrustedFileError(f"{path} was not loaded: it names an environment to be made, {description['env']!r}.")
+    whole.seek(0)
+    return whole, {
+        name: _read(io.BytesIO(_decoded(entry[":serialized:"], path, name)), path, f"entry {name!r}")
+        for name, entry in description.items()
+        if isinstance(entry, dict) and ":serialized:" in entry and name not in replaced
+    }
 
 
 def read_pickle(path: Any) -> Any:
@@ -145,10 +152,14 @@ def read_pickle(path: Any) -> Any:
 _waiting: dict[int, Any] = {}
 
 
-def handed(content: Any) -> io.BytesIO:
-    """A file whose unpickling gives ``content`` itself, once and in this process: for SB3, which takes files only."""
+@contextmanager
+def handed(content: Any) -> Iterator[io.BytesIO]:
+    """A file whose unpickling gives ``content`` itself, here and now: for SB3, which takes files only."""
     _waiting[id(content)] = content
-    return io.BytesIO(pickle.dumps(_Ticket(id(content))))
+    try:
+        yield io.BytesIO(pickle.dumps(_Ticket(id(content))))
+    finally:
+        _waiting.pop(id(content), None)
 
 
 class _Ticket:

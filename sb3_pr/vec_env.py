@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import Any
 
@@ -31,11 +32,11 @@ def make_columns(env: Any, n_agents: Any) -> Any:
     if isinstance(env, str) and (n_agents or 1) == 1:
         return env  # SB3 makes it
     if is_factory(env):
-        made = with_agents_as_columns(env())
-        if not isinstance(made, VecEnv):
-            made.close()
-            return make_vec_env(env, n_envs=int(n_agents or 1))
-        env = made
+        first = with_agents_as_columns(env())
+        if not isinstance(first, VecEnv):  # column 0: some simulators start once per process
+            made = itertools.chain([lambda: first], itertools.repeat(env))
+            return make_vec_env(lambda: next(made)(), n_envs=int(n_agents or 1))
+        env = first
     if isinstance(env, str):
         return make_vec_env(env, n_envs=int(n_agents or 1))
     env = with_agents_as_columns(env)

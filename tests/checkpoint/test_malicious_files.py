@@ -344,6 +344,28 @@ def test_of_torch_numpy_and_sb3_only_classes_that_call_nothing(name, saved, tmp_
         TD3PR.load(rewritten(saved, tmp_path / "model.zip", in_data(pickled)))
 
 
+def test_a_model_names_no_environment_to_be_made(saved, tmp_path, canary, monkeypatch):
+    """gymnasium imports the module in "module:id"."""
+    (tmp_path / "rv_canary.py").write_text(f"open({str(canary)!r}, 'w').close()")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def change(name, content):
+        return json.dumps({**json.loads(content), "env": "rv_canary:Foo-v0"}).encode() if name == "data" else content
+
+    with pytest.raises(UntrustedFileError, match="names an environment to be made, 'rv_canary:Foo-v0'"):
+        TD3PR.load(rewritten(saved, tmp_path / "model.zip", change))
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("key, value", [("reciprocity", {}), ("pr", [1]), ("pr", None)])
+def test_a_damaged_state_of_reciprocity_is_said_so(saved, tmp_path, key, value):
+    def change(name, content):
+        return json.dumps({**json.loads(content), key: value}).encode() if name == "data" else content
+
+    with pytest.raises(ValueError, match="saved (state|options).* (is|are) damaged"):
+        TD3PR.load(rewritten(saved, tmp_path / "model.zip", change))
+
+
 def test_what_one_made_oneself_loads_when_trusted(tmp_path):
     options = {"policy_kwargs": {"net_arch": [4]}, "buffer_size": 10, "n_agents": 2}
     model = TD3PR("MlpPolicy", "Pendulum-v1", learning_rate=lambda left: 1e-3 * left, **options)
