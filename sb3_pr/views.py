@@ -16,11 +16,15 @@ from stable_baselines3.common.buffers import ReplayBuffer
 
 
 def view(buffer: ReplayBuffer, kind: type[ReplayBuffer], agent: int | None) -> ReplayBuffer:
-    """The agent's column as a buffer of class ``kind`` with one env, in the same memory; None for all columns."""
+    """The agent's column as a buffer of class ``kind`` with one env, in the same memory; None for all columns.
+
+    A ``sample`` that was set on the buffer itself is the whole's; the view has its class's.
+    """
     result: ReplayBuffer = object.__new__(kind)
-    result.__dict__.update(vars(buffer))
+    own = {name: value for name, value in vars(buffer).items() if name != "sample"}
+    result.__dict__.update(own)
     if agent is not None:
-        result.__dict__.update({name: _of_column(buffer, value, agent) for name, value in vars(buffer).items()})
+        result.__dict__.update({name: _of_column(buffer, value, agent) for name, value in own.items()})
         result.n_envs = 1
     return result
 

@@ -117,3 +117,17 @@ def test_an_array_whose_entries_have_no_owner_is_refused():
     with pytest.raises(ValueError, match=r"Flat.priorities has 300 entries.*\(buffer_size, n_envs\) = \(100, 3\)"):
         TD3PR("MlpPolicy", "Pendulum-v1", n_agents=3, replay_buffer_class=Flat, buffer_size=300)
     TD3PR("MlpPolicy", "Pendulum-v1", replay_buffer_class=Flat, buffer_size=300)
+
+
+def test_a_sample_set_on_the_buffer_itself_is_what_training_draws():
+    model, drawn = TD3PR("MlpPolicy", "Pendulum-v1", n_agents=3, buffer_size=300, **SETTINGS), []
+    upstream = model.replay_buffer.sample
+
+    def recorded(batch_size, env=None):
+        drawn.append(upstream(batch_size, env))
+        return drawn[-1]
+
+    model.replay_buffer.sample = recorded
+    model.learn(150)
+    assert len(drawn) == model._n_updates > 5
+    assert drawn[0].rewards.shape == (48, 1)
