@@ -23,6 +23,7 @@ from sb3_pr.mlp import StackedMLP
 from sb3_pr.optimizers import lone_optimizer
 from sb3_pr.policies import NETWORKS, UPSTREAM, MaskedExtractor
 from sb3_pr.stacking import Part, agent_parameters
+from sb3_pr.surgery import uncompiled
 
 BUFFER_OPTIONS = ("handle_timeout_termination",)
 """Understood by every replay buffer that SB3 chooses by itself."""
@@ -128,6 +129,7 @@ def lone_module(module: nn.Module, agent: int, done: dict[int, nn.Module]) -> nn
 
     :param done: lone modules of stacked ones that were cut before, by id
     """
+    module = uncompiled(module)
     if id(module) in done:
         return done[id(module)]
     lone: nn.Module

@@ -20,7 +20,7 @@ import torch as th
 from torch import nn
 
 from sb3_pr.layers import PerAgent, StackedLinear
-from sb3_pr.surgery import ROW_WISE, STACKED, guard, side_by_side
+from sb3_pr.surgery import ROW_WISE, STACKED, guard, side_by_side, uncompiled
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -92,6 +92,7 @@ def agent_tensors(module: nn.Module, agent: int, prefix: str = "") -> Iterator[t
 
     :return: (name, stacked tensor, the agent's part of it)
     """
+    module = uncompiled(module)
     if isinstance(module, StackedLinear):
         yield prefix + "weight", module.weight, Part(agent, matrix=True)
         if module.bias is not None:

@@ -5,8 +5,9 @@ A module that serves them all says so: it has as ``n_agents`` their number (``St
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from stable_baselines3.common.policies import ContinuousCritic
 from stable_baselines3.common.torch_layers import (
@@ -110,19 +111,47 @@ def serving(module: nn.Module, n_agents: int, name: str) -> nn.Module:
         return module
     if isinstance(module._modules, Children) and module._modules.n_agents == n_agents:
         return module
+    inside = uncompiled(module)
+    if inside is not module and serving(inside, n_agents, name) is inside:
+        return module
     if hasattr(module, "n_agents") or any(
         own is not None for own in (*module._parameters.values(), *module._buffers.values())
     ):
-        raise SurgeryError(
-            f"{name} = {module!r} in a network of {n_agents} agents: they would share its weights. Give each agent its "
-            f"own: `stack([{type(module).__name__}(...) for _ in range({n_agents})])` with stack of sb3_pr.stacking."
-        )
-    if not module._modules and type(module) not in STACKED:
-        return side_by_side([module] * n_agents)
+        _refuse_shared(module, n_agents, name)
+    if type(module) not in STACKED:
+        _require_nothing_shared(module, n_agents, name)
+        copies = (copy.deepcopy(module) if module._modules else module for _ in range(n_agents - 1))
+        return side_by_side([module, *copies])
     for child_name, child in list(module._modules.items()):
         if child is not None:
             module._modules[child_name] = serving(child, n_agents, f"{name}.{child_name}")
-    return guard(module, n_agents) if type(module) in STACKED else module
+    return guard(module, n_agents)
+
+
+def uncompiled(module: nn.Module) -> nn.Module:
+    """The module itself, if it is what ``torch.compile`` made of one."""
+    return module._modules.get("_orig_mod") or module
+
+
+def _refuse_shared(module: nn.Module, n_agents: int, name: str) -> NoReturn:
+    raise SurgeryError(
+        f"{name} = {module!r} in a network of {n_agents} agents: they would share its weights. Give each agent its "
+        f"own: `stack([{type(module).__name__}(...) for _ in range({n_agents})])` with stack of sb3_pr.stacking."
+    )
+
+
+def _require_nothing_shared(module: nn.Module, n_agents: int, name: str) -> None:
+    """:raises SurgeryError: if a module whose forward() is not known has layers of several agents, or any weights"""
+    kind = type(module).__name__
+    for part in module.modules():
+        if hasattr(part, "n_agents") or isinstance(part._modules, Children):
+            raise SurgeryError(
+                f"{name} = {kind}(...) around layers of {n_agents} agents: its forward() would see the rows of all "
+                "agents at once and might mix them. Build it in make_actor or make_critic of your policy class, which "
+                "make one agent's network, or use a plain nn.Sequential."
+            )
+    if any(True for _ in (*module.parameters(), *module.buffers())):
+        _refuse_shared(module, n_agents, name)
 
 
 def side_by_side(modules: Sequence[nn.Module]) -> PerAgent:

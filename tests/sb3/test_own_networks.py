@@ -15,6 +15,7 @@ from torch.nn.utils import weight_norm
 
 from sb3_pr import DDPGPR, TD3PR, policies
 from sb3_pr.mlp import StackedMLP
+from sb3_pr.surgery import SurgeryError
 from tests.sb3.test_surgery import N, group
 
 
@@ -152,3 +153,51 @@ def test_values_of_an_own_extractor_are_read_and_set_for_all_agents_and_modules_
         extractor.net.requires_grad_(False)
     with pytest.raises(ValueError, match="3 agents at once"):
         extractor.net = th.nn.Linear(3, 5)
+
+
+class Centred(th.nn.Module):
+    """Looks at all rows that it is given."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        x = self.inner(x)
+        return x - x.mean(0, keepdim=True)
+
+
+def test_a_container_of_ones_own_sees_one_agents_rows():
+    network, x = group().actor.mu, th.randn(4 * N, 3)
+    network[1] = Centred(th.nn.ReLU())
+    before = network(x)[:8].clone()
+    x[8:] += 5
+    assert th.equal(network(x)[:8], before)
+    hidden = network[0](x)[4:8].relu()
+    th.testing.assert_close(network[:2](x)[4:8], hidden - hidden.mean(0))
+
+
+@pytest.mark.parametrize(
+    ("wrap", "remedy"),
+    [
+        (lambda actor: setattr(actor, "mu", Centred(actor.mu)), "around layers of 3 agents.*make_actor.*nn.Sequential"),
+        (lambda actor: actor.mu.insert(1, Centred(actor.mu[2])), "around layers of 3 agents.*make_actor"),
+        (lambda actor: actor.mu.insert(1, Centred(th.nn.LayerNorm(8))), "share its weights.*stack"),
+    ],
+)
+def test_a_container_of_ones_own_around_layers_is_refused(wrap, remedy):
+    actor = group().actor
+    before = str(actor)
+    with pytest.raises(SurgeryError, match=remedy):
+        wrap(actor)
+    assert str(actor) == before
+
+
+def test_an_agent_of_compiled_networks_is_not_compiled():
+    model = group()
+    expected = model.agent(1).policy.state_dict()
+    model.policy.actor = model.actor = th.compile(model.policy.actor, backend="eager")
+    model.actor.mu[1] = th.compile(th.nn.ReLU(), backend="eager")
+    found = model.agent(1).policy.state_dict()
+    assert found.keys() == expected.keys()
+    assert all(th.equal(found[name], tensor) for name, tensor in expected.items())
