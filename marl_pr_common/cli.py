@@ -89,7 +89,12 @@ def _command(name: str, options: Sequence[str]) -> Any:
     command = importlib.import_module(f"marl_pr_common.commands.{name}").Command
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--config")
-    path = early.parse_known_args(options)[0].config
+    for directory in ("--out", "--resume"):
+        early.add_argument(directory, nargs="?")
+    known = early.parse_known_args(options)[0]
+    if "" in (known.out, known.resume):
+        raise ValueError('the directory given is "", which would be the current one: give it a name, or "." if it is.')
+    path = known.config
     default = tyro.MISSING_NONPROP
     if path is not None and hasattr(command, "defaults"):
         default = command(**{"out": tyro.MISSING, **command.defaults(path)})

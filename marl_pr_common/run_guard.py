@@ -29,9 +29,16 @@ def exclusive(directory: Path, wait: float | None = None) -> Iterator[None]:
 
     :param wait: seconds to wait for another process, ``WAIT_SECONDS`` by default
     :raises RunInUseError: if another process still holds it then
+    :raises OSError: if nothing can be written beside the directory
     """
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(_lock_file(directory), timeout=WAIT_SECONDS if wait is None else wait)
+    path = _lock_file(directory)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(0o644)  # FileLock waits for some of the places where it can't be made
+    except OSError as error:
+        if not path.exists():
+            raise OSError(f"{directory} cannot be made: {error}. Give a directory that you may write to.") from error
+    lock = filelock.FileLock(path, timeout=WAIT_SECONDS if wait is None else wait)
     try:
         lock.acquire()
     except filelock.Timeout as error:

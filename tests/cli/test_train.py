@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch as th
 from stable_baselines3 import DDPG, TD3
 from stable_baselines3.common.env_util import make_vec_env
 
+from marl_pr_common import cli, run_guard
 from marl_pr_common.reciprocity import ReciprocityConfig
 from marl_pr_common.runs import TEAM, read_results
 from marl_pr_common.status import read_status
@@ -118,3 +120,24 @@ def test_a_run_that_breaks_says_so_and_keeps_its_results(tiny, tmp_path, monkeyp
     assert status is not None
     assert (status.state, status.error) == ("failed", "OSError: disk full")
     assert len(read_results([tmp_path / "run"])) > 0
+
+
+@pytest.mark.parametrize("options", [["--out", ""], ["--out="], ["--resume", ""]])
+def test_a_directory_without_a_name_is_refused(tmp_path, monkeypatch, capsys, options):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", *options]) == 2
+    assert 'the directory given is ""' in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("out", ["/proc/x", "file/run"])
+def test_a_place_that_cannot_be_written_to_is_not_called_in_use(tmp_path, monkeypatch, capsys, out):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run_guard, "WAIT_SECONDS", 0.1)
+    (tmp_path / "file").touch()
+    if out.startswith("/proc") and not sys.platform.startswith("linux"):
+        pytest.skip("no /proc")
+    assert cli.main(["train", "--out", out]) == 2
+    said = capsys.readouterr().err
+    assert f"{out} cannot be made" in said
+    assert "another process" not in said
