@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -14,50 +13,10 @@ from torch import nn
 from torch.jit import is_tracing  # type: ignore[attr-defined]
 
 from sb3_pr.optimizers import require_independent
+from sb3_pr.parameters import OwnParameters, SurgeryError
+from sb3_pr.parameters import stacked_axes as stacked_axes
 
-
-class SurgeryError(ValueError):
-    """A change of a stacked network that would mix its agents; it was not made."""
-
-
-def stacked_axes() -> int:
-    """In the place of ``dim()`` of a stacked layer's weights.
-
-    :raises SurgeryError: if ``torch.nn.init`` asks, in order to compute fans, an orthogonal matrix, ...
-    """
-    if sys._getframe(1).f_globals.get("__name__") == "torch.nn.init":
-        raise SurgeryError(
-            "the weights of several agents in one tensor, (n_agents, in_features, out_features): torch.nn.init would "
-            "take them for one layer's. Initialise each agent's: "
-            "`for matrix in layer.matrices(): torch.nn.init.orthogonal_(matrix)`."
-        )
-    return 3
-
-
-class _OwnParameters(dict[str, Any]):
-    """``weight`` and ``bias`` of a stacked layer, and nothing else: no parametrisation, pruning or other shape."""
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        before = self.get(name)
-        if name not in ("weight", "bias"):
-            self._refuse(f"{name} would be added")
-        if before is not None and (value is None or value.shape != before.shape):
-            found = None if value is None else tuple(value.shape)
-            self._refuse(f"{name} would be {found} instead of {tuple(before.shape)}")
-        super().__setitem__(name, value)
-        if name == "weight" and isinstance(value, nn.Parameter):
-            vars(value).update(dim=stacked_axes, ndimension=stacked_axes)
-
-    def __delitem__(self, name: str) -> None:
-        self._refuse(f"{name} would be replaced by what is computed from it")
-
-    def _refuse(self, what: str) -> None:
-        raise SurgeryError(
-            f"a layer that holds the weights of several agents: {what}. Pruning, weight norm, spectral norm and other "
-            "parametrisations look at whole tensors and would mix the agents. Give each agent a module of its own: "
-            "build it in make_actor or make_critic of your policy class, or put `stack([...])` of sb3_pr.stacking, one "
-            "module per agent, in this layer's place; or change `model.agent(i)` and use `from_agents`."
-        )
+_OwnParameters = OwnParameters  # the name that models pickled by earlier versions know
 
 
 class StackedLinear(nn.Linear):
@@ -68,7 +27,7 @@ class StackedLinear(nn.Linear):
 
     def __init__(self, layers: Sequence[nn.Linear]):
         nn.Module.__init__(self)
-        self.__dict__["_parameters"] = _OwnParameters()
+        self.__dict__["_parameters"] = OwnParameters()
         first = layers[0]
         self.n_agents = len(layers)
         self.in_features, self.out_features = first.in_features, first.out_features
@@ -103,6 +62,13 @@ class StackedLinear(nn.Linear):
             matrix.copy_(fresh.weight.detach())
             if self.bias is not None:
                 self.bias.detach()[agent] = fresh.bias.detach()
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if not keep_vars:
+            for name, tensor in self._parameters.items():
+                if tensor is not None:
+                    destination[prefix + name] = th.Tensor.detach(tensor)  # a state_dict's tensors are torch's own
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, n_agents={self.n_agents}"

@@ -70,20 +70,26 @@ class AgentOptimizers(optim.Optimizer):
         super().__init__([lone for agent in self.parts for _, _, lone in agent], dict(self.agents[0].defaults))
         self._link()
 
-    def step(self, closure: Any = None) -> Any:
-        """Every agent's step, on its gradients alone."""
-        loss = None
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Every agent's step, on the gradients that are there.
+
+        :raises ValueError: if a closure is given
+        """
+        if closure is not None:
+            raise ValueError(
+                f"step(closure): each agent has a {type(self.agents[0]).__name__} of its own, and none sees gradients "
+                "that a closure computes. Call backward() first and step() without one."
+            )
         for optimizer, agent in zip(self.agents, self.parts, strict=True):
             for whole, part, lone in agent:
                 if lone is not whole:
                     lone.data = _copied(part(whole.detach()))
                     lone.grad = None if whole.grad is None else _copied(part(whole.grad))
-            loss = optimizer.step() if closure is None else optimizer.step(closure)
+            optimizer.step()
             for whole, part, lone in agent:
                 if lone is not whole:
                     part(whole.detach()).copy_(lone.detach())
         self._link()
-        return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear the gradients of the stacked tensors."""

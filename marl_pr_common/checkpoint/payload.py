@@ -67,7 +67,7 @@ def to_plain(tree: Any) -> dict[str, Any]:
     :raises TypeError: for a value that cannot be kept
     """
     encoded: Encoded = encode(tree)
-    arrays = {_ARRAY + name: th.from_numpy(np.ascontiguousarray(array)) for name, array in encoded.arrays.items()}
+    arrays = {_ARRAY + name: th.from_numpy(np.array(array, order="C")) for name, array in encoded.arrays.items()}
     content = safetensors.torch.save({**encoded.tensors, **arrays})
     return {"tree": encoded.structure, "tensors": base64.b64encode(content).decode()}
 
@@ -79,7 +79,9 @@ def from_plain(content: Any) -> Any:
     """
     try:
         tensors = safetensors.torch.load(base64.b64decode(content["tensors"]))
-        arrays = {name.removeprefix(_ARRAY): tensor.numpy() for name, tensor in tensors.items() if _ARRAY in name}
+        arrays = {
+            name.removeprefix(_ARRAY): tensor.numpy() for name, tensor in tensors.items() if name.startswith(_ARRAY)
+        }
         return decode(content["tree"], tensors, arrays)
     except (KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"the saved state is damaged: {error}.") from error

@@ -11,11 +11,12 @@ from typing import Any
 from marl_pr_common.config.mapping import check_literals, from_mapping
 
 __all__ = ["check_literals", "from_mapping"]
+_OPTIONS = ("ReciprocityConfig", "Adjacency", "Metric", "Weights", "Peers", "Normalize", "MinOver", "Estimator")
 
 
 def __getattr__(name: str) -> Any:
-    if name == "ReciprocityConfig":  # where saved models of version 0.1.0 look for it
-        from marl_pr_common.reciprocity.config import ReciprocityConfig
+    if name in _OPTIONS:  # where saved models of version 0.1.0, and imports of that time, look for them
+        from marl_pr_common.reciprocity import config
 
-        return ReciprocityConfig
+        return getattr(config, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

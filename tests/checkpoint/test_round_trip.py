@@ -1,5 +1,6 @@
 """A tree comes back exactly: every type, every bit."""
 
+import json
 import math
 import random
 import tempfile
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marl_pr_common import checkpoint
-from marl_pr_common.checkpoint.payload import read_part, write_part
+from marl_pr_common.checkpoint.payload import from_plain, read_part, to_plain, write_part
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
 
 
@@ -70,6 +71,18 @@ LEAVES = {
 def test_every_type_comes_back_exactly(name, tmp_path):
     checkpoint.save(tmp_path, {"value": LEAVES[name]}, step=1)
     assert same(checkpoint.load(tmp_path).tree, {"value": LEAVES[name]})
+
+
+@pytest.mark.parametrize("name", sorted(set(LEAVES) - {"arrays", "times", "byte order", "structured"}))
+def test_every_type_comes_back_exactly_as_plain_data(name):
+    content = json.loads(json.dumps(to_plain({"value": LEAVES[name]})))
+    assert same(from_plain(content), {"value": LEAVES[name]})
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (2, 0, 3), (2, 3)])
+def test_arrays_keep_their_shape_as_plain_data(shape):
+    tree = [np.ones(shape), np.ones(shape, np.int32).T, th.ones(shape)]
+    assert same(from_plain(to_plain(tree)), tree)
 
 
 def test_adam_with_its_int_keys(tmp_path):

@@ -126,3 +126,11 @@ def test_one_optimiser_over_all_agents_is_refused_where_they_would_meet():
     lone.actor.optimizer = ClippedAdam(lone.actor.parameters())
     lone.set_env(gym.make("Pendulum-v1"))
     lone.learn(20)
+
+
+def test_a_closure_is_refused_before_anything_moves():
+    model = TD3PR("MlpPolicy", "Pendulum-v1", n_agents=2, policy_kwargs={"optimizer_class": ClippedAdam}, seed=0)
+    before = {name: tensor.clone() for name, tensor in tensors(model).items()}
+    with pytest.raises(ValueError, match=r"step\(closure\): each agent has a ClippedAdam of its own"):
+        model.actor.optimizer.step(lambda: 0.0)
+    assert all(th.equal(tensor, before[name]) for name, tensor in tensors(model).items())

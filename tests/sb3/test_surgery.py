@@ -1,6 +1,8 @@
 """Whatever a user does to SB3's networks has with n agents the effect that it has with one, or is refused at once."""
 
 import copy
+import io
+import pickle
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from stable_baselines3.common import policies as sb3_policies
 from stable_baselines3.common.logger import configure
 from torch import nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
+from torch.optim import optimizer
 
 from sb3_pr import TD3PR
 from sb3_pr.stacking import stack
@@ -150,6 +153,13 @@ def _map(field, change):
         lambda mu: parametrizations.spectral_norm(mu[0]),
         lambda mu: nn.init.orthogonal_(mu[0].weight),
         lambda mu: nn.init.xavier_uniform_(mu[2].weight),
+        lambda mu: nn.init.orthogonal_(mu[0].weight.data),
+        lambda mu: nn.init.xavier_uniform_(mu[2].weight.data),
+        lambda mu: nn.init.kaiming_uniform_(mu[2].weight.detach()),
+        lambda mu: nn.init.sparse_(mu[2].weight.data, 0.5),
+        lambda mu: nn.init.xavier_normal_(mu[2].bias.data),
+        lambda mu: setattr(mu[0].weight, "data", th.zeros(8, 3)),
+        lambda mu: setattr(mu[0].bias, "data", th.zeros(8)),
         lambda mu: mu.apply(lambda module: sb3_policies.BasePolicy.init_weights(module)),
     ],
 )
@@ -182,6 +192,38 @@ def test_each_agents_matrix_can_be_initialised_by_itself():
     layer.reset_parameters()
     assert float(layer.weight.detach().abs().max()) <= 1 / np.sqrt(8)
     assert not th.equal(layer.weight[0], layer.weight[1])
+
+
+def renewed(layer):
+    layer.weight = nn.Parameter(layer.weight)
+    return layer
+
+
+def repickled(layer):
+    return pickle.loads(pickle.dumps(layer))
+
+
+@pytest.mark.parametrize("passed_on", [copy.deepcopy, repickled, nn.Module.double, renewed])
+def test_copies_are_guarded_and_what_is_saved_is_torchs_own(passed_on):
+    layer = passed_on(group().actor.mu[2])
+    for tensor in (layer.weight, layer.weight.data, layer.weight.detach()):
+        with pytest.raises(SurgeryError, match="agents"):
+            nn.init.orthogonal_(tensor)
+        nn.init.constant_(tensor, 0.25)
+    assert (layer.weight == 0.25).all()
+    layer.weight.data = th.ones_like(layer.weight)
+    file = io.BytesIO()
+    th.save([layer.weight, layer.weight.data, layer.weight.detach(), *layer.state_dict().values()], file)
+    file.seek(0)
+    loaded = th.load(file, weights_only=True)
+    assert [type(tensor) for tensor in loaded] == [nn.Parameter, *[th.Tensor] * 4]
+    assert not any(vars(tensor) for tensor in [*loaded, *layer.state_dict().values()])
+    assert all((tensor == 1).all() for tensor in loaded[:4])
+
+
+def test_torch_chooses_the_kernels_of_any_parameter():
+    parameters = list(group().actor.mu.parameters())
+    assert all(type(parameter) in optimizer._foreach_supported_types for parameter in parameters)
 
 
 def test_hooks_on_critics_and_slices_of_networks():
