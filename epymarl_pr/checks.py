@@ -21,7 +21,7 @@ ONE_REWARD = ("coma_learner", "qtran_learner")
 MIXERS = ("vdn", "qmix")
 """Learners, and mixers of ``q_learner``, that learn from one reward for the team: EPyMARL's own check goes by the
 learner's name, and so does not know ours."""
-LARGEST_SEED = 2**31
+LARGEST_SEED = 2**32
 """Workers add their number to it, and NumPy's global generator takes 32 bits."""
 
 
@@ -160,8 +160,10 @@ def seed(config: Mapping[str, Any]) -> None:
     :raises UsageError: if not
     """
     given = config.get("seed")
-    if given is not None and not (type(given) is int and 0 <= given < LARGEST_SEED):
-        raise UsageError(f"seed={given}: expected an integer in [0, 2**31 - 1].")
+    rows = config.get("batch_size_run")
+    limit = LARGEST_SEED - (rows if type(rows) is int else 1)
+    if given is not None and not (type(given) is int and 0 <= given <= limit):
+        raise UsageError(f"seed={given}: expected an integer in [0, {limit}].")
 
 
 def runner(config: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from epymarl_pr import last_words
 from epymarl_pr.errors import Ended, UsageError, refused
-from epymarl_pr.spaces import sizes_that_disagree, unfit
+from epymarl_pr.spaces import is_gymma, observations_missing, state_of_another_size, unfit
 from epymarl_pr.teams import competing
 from marl_pr_common.reciprocity.stand_in import Delegate
 
@@ -56,9 +56,9 @@ class GuardedFactory:
             arguments.setdefault("render_mode", "human")  # of PettingZoo, which draws nothing without
         try:
             env = self.make(**arguments)
-        except Ended:
+        except (Ended, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:  # whatever a third party's environment raises
+        except BaseException as error:  # whatever a third party's environment raises
             raise refused(last_words.not_made(what, arguments, error)) from error
         problem = unfit(env) or (competing(env) if self.uses.all_are_peers else "")
         if problem:
@@ -78,36 +78,33 @@ class GuardedEnv(Delegate):
         super().__init__(env)
         self._what = what
         self._common = common_reward
-        self._looked_at = False
+        self._gymma = is_gymma(env)
+        self._unseen = {"get_obs": observations_missing, "get_state": state_of_another_size}
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._left_out: set[Any] = set()
 
     def reset(self, *arguments: Any, **named: Any) -> Any:
-        """The environment's; its sizes are compared with what it said, once."""
+        """The environment's. Runners ignore what it gives; PyMARL's own give (observations, state)."""
         answer = self._ask("reset", *arguments, **named)
-        if isinstance(answer, tuple) and len(answer) == 2 and not isinstance(answer[1], Mapping):
+        if self._gymma and isinstance(answer, tuple) and len(answer) == 2 and not isinstance(answer[1], Mapping):
             raise self._refusal(
                 f"reset() gave {type(answer[1]).__name__} where info, a dict, is expected. Return "
                 "(observations, info), as gymnasium's environments do."
             )
-        if not self._looked_at:
-            self._looked_at = True
-            problem = sizes_that_disagree(self.wrapped)
-            if problem:
-                raise self._refusal(problem)
         return answer
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, Mapping[str, Any]]:
         """The environment's, as EPyMARL can store it."""
         observations, reward, terminated, truncated, info = self._ask("step", actions)
-        if len(observations) != self.wrapped.n_agents:
-            raise self._refusal(
-                f"step() gave {len(observations)} observations for {self.wrapped.n_agents} agents. EPyMARL wants one "
-                "of each agent at every step: zeros, say, of one that is out of the game."
-            )
+        if self._gymma and (missing := observations_missing(self.wrapped, observations)):
+            raise self._refusal(f"step() gave {missing}")
         self._check_reward(reward)
-        if isinstance(truncated, Iterable):
-            truncated = all(truncated)  # as EPyMARL does with `terminated`; a list would end the episode at once
+        for name, value in (("terminated", terminated), ("truncated", truncated)):
+            if isinstance(value, Mapping):
+                raise self._refusal(
+                    f"step() gave {name}={value!r}: expected True or False, or a list of one per agent."
+                )
+        truncated = bool(np.all(truncated))  # as EPyMARL does with `terminated`; a list would end the episode at once
         if not isinstance(info, Mapping):
             raise self._refusal(f"step() gave info={info!r}: expected a dict.")
         if terminated or truncated:
@@ -115,12 +112,12 @@ class GuardedEnv(Delegate):
         return observations, reward, terminated, truncated, info
 
     def get_state(self) -> Any:
-        """The environment's."""
-        return self._ask("get_state")
+        """The environment's; the first one is compared with the size that it said."""
+        return self._first("get_state")
 
     def get_obs(self) -> Any:
-        """The environment's."""
-        return self._ask("get_obs")
+        """The environment's; the first ones are counted."""
+        return self._first("get_obs")
 
     def get_avail_actions(self) -> Any:
         """The environment's."""
@@ -143,14 +140,22 @@ class GuardedEnv(Delegate):
         except Exception as error:
             _log.warning(f"{last_words.raised(self._what, 'close', error)} The run had ended before.")
 
+    def _first(self, method: str) -> Any:
+        """Ask, and look at the first answer: not at one of our own, since asking may draw random numbers."""
+        answer = self._ask(method)
+        look = self._unseen.pop(method, None)
+        if look is not None and (problem := look(self.wrapped, answer)):
+            raise self._refusal(f"{method}() gave {problem}" if method == "get_obs" else problem)
+        return answer
+
     def _ask(self, method: str, *arguments: Any, of: Any = None, **named: Any) -> Any:
         try:
             return getattr(self.wrapped if of is None else of, method)(*arguments, **named)
-        except Ended:
+        except (Ended, KeyboardInterrupt):
             raise
         except UsageError as error:
             raise refused(str(error)) from error
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # a panic of a simulator in Rust is no Exception
             raise refused(last_words.raised(self._what, method, error)) from error
 
     def _check_reward(self, reward: Any) -> None:

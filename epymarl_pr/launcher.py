@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from epymarl_pr import checkpoints, checks, compat, derive, locate, options, run_dir, settings, transfer
+from epymarl_pr import checkpoints, checks, compat, derive, locate, options, run_dir, settings, transfer, workers
 from epymarl_pr.errors import EXIT_CODE, Ended, UsageError, exit_code
 from marl_pr_common.run_guard import end_with_parent
 
@@ -109,6 +109,7 @@ def ended_in_order() -> Iterator[None]:
     """SIGTERM ends the program as an exit does: its workers end, and what is temporary is removed."""
 
     def end(number: int, frame: object) -> None:
+        workers.end()
         raise Ended(128 + number)
 
     ours = threading.current_thread() is threading.main_thread()

@@ -9,6 +9,11 @@ import numpy as np
 WANTED = "EPyMARL wants n_agents, and action_space and observation_space as a Tuple with one space for each agent"
 
 
+def is_gymma(env: Any) -> bool:
+    """Whether it is EPyMARL's wrapper of a gymnasium environment, and not a ``MultiAgentEnv`` of another kind."""
+    return type(env).__name__ in ("GymmaWrapper", "Filmed") and getattr(env, "_env", None) is not None
+
+
 def unfit(env: Any) -> str:
     """Why EPyMARL's gymma can't act in an environment as its spaces say; "" if it can, or wraps it otherwise.
 
@@ -16,9 +21,9 @@ def unfit(env: Any) -> str:
     """
     from gymnasium.spaces import Discrete
 
-    inner = getattr(env, "_env", None)
-    if type(env).__name__ not in ("GymmaWrapper", "Filmed") or inner is None:
+    if not is_gymma(env):
         return ""
+    inner = env._env
     name = type(inner.unwrapped).__name__
     if not hasattr(inner.unwrapped, "n_agents"):
         return f"{name} has no attribute n_agents. {WANTED}."
@@ -42,15 +47,22 @@ def unfit(env: Any) -> str:
     return ""
 
 
-def sizes_that_disagree(env: Any) -> str:
-    """What a freshly reset environment gives that is not of the size that it said; "" if all is.
+def observations_missing(env: Any, observations: Any) -> str:
+    """Whether observations are not one for each agent; "" if they are.
 
     :param env: one of EPyMARL's ``MultiAgentEnv``
     """
-    observations, state = env.get_obs(), np.asarray(env.get_state())
     if len(observations) != env.n_agents:
-        return f"reset() gave {len(observations)} observations for {env.n_agents} agents."
-    size = env.get_state_size()
+        return (
+            f"{len(observations)} observations for {env.n_agents} agents. EPyMARL wants one of each agent at every "
+            "step: zeros, say, of one that is out of the game."
+        )
+    return ""
+
+
+def state_of_another_size(env: Any, state: Any) -> str:
+    """Whether a state is not of the size that the environment said; "" if it is."""
+    size, state = env.get_state_size(), np.asarray(state)
     if isinstance(size, (int, np.integer)) and state.size != size:
         return (
             f"the state has {state.size} entries, get_state_size() says {size}. (EPyMARL's gymma puts the observations "

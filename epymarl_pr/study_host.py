@@ -10,9 +10,14 @@ from collections.abc import Mapping
 from epymarl_pr.study.arms import arms
 from epymarl_pr.study.plan import plan
 from epymarl_pr.study.run import run
-from marl_pr_common.study.hosts import Arm
+from marl_pr_common.study.hosts import Arm, Plan
 
 ARMS: Mapping[str, Arm] = arms()
-LIGHT = 0
 
-__all__ = ["ARMS", "LIGHT", "plan", "run"]
+
+def may_share(task: str, plan: Plan) -> bool:
+    """Never: a cell is EPyMARL's own process. See :class:`marl_pr_common.study.hosts.Host`."""
+    return False
+
+
+__all__ = ["ARMS", "may_share", "plan", "run"]

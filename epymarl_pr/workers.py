@@ -10,8 +10,10 @@ worker that sends its last words:
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import connection
@@ -82,6 +84,7 @@ def install() -> None:
 
     parallel_runner.Pipe = _pipe
     parallel_runner.Process = _process
+    atexit.register(end)  # before multiprocessing's own, which waits for workers without a limit
 
 
 def _pipe() -> tuple[Watched, Any]:
@@ -120,7 +123,7 @@ def work(remote: Any, make: Any, what: str) -> None:
         env_worker(remote, make)
     except (EOFError, BrokenPipeError, ConnectionResetError):  # the run is gone
         return
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         text = bare(error) if exit_code(error) else f"{what}: {type(error).__name__}: {error}{where(error)}"
         with suppress(OSError):
             remote.send(LastWords(text))
@@ -129,10 +132,23 @@ def work(remote: Any, make: Any, what: str) -> None:
 
 def _over(text: str) -> Exception:
     """The end of a run: its other workers end too, since sacred waits for whoever can write to its output."""
-    for pipe in _pipes:
-        if pipe.process is not None and pipe.process.is_alive():
-            pipe.process.terminate()
+    end()
     return refused(text)
+
+
+def end() -> None:
+    """End this process's workers: those that do not end when asked to, having tidied up, are killed."""
+    left = [pipe for pipe in _pipes if pipe.process is not None and pipe.process.is_alive()]
+    for pipe in left:
+        pipe.process.terminate()
+    for pipe in left:
+        pipe.wrapped.close()
+    until = time.monotonic() + _JOIN_SECONDS
+    for pipe in left:
+        pipe.process.join(max(0.0, until - time.monotonic()))
+        if pipe.process.is_alive():
+            pipe.process.kill()
+            pipe.process.join()
 
 
 def _signal_name(number: int) -> str:

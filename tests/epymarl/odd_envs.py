@@ -158,6 +158,39 @@ class Fails(Plain):
         return super().step(action)
 
 
+class Tidy(Plain):
+    """Has a handler of SIGTERM that tidies up and does not exit; the third step fails."""
+
+    def step(self, action: Any) -> Any:
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        if self.t == 2:
+            raise RuntimeError("lost")
+        return super().step(action)
+
+
+class Panic(BaseException):
+    """As simulators in Rust raise it."""
+
+
+class Panics(Plain):
+    def step(self, action: Any) -> Any:
+        raise Panic("index out of bounds")
+
+
+class CutAsArray(Plain):
+    """Says that the time is over with an array of no dimensions."""
+
+    def step(self, action: Any) -> Any:
+        observations, reward, done, _, info = super().step(action)
+        return observations, reward, False, np.array(done), info
+
+
+class CutByName(Plain):
+    def step(self, action: Any) -> Any:
+        observations, reward, done, _, info = super().step(action)
+        return observations, reward, False, {"agent_0": done, "agent_1": done}, info
+
+
 class Teams(Plain):
     possible_agents = ("adversary_0", "agent_0")
 

@@ -85,15 +85,11 @@ def test_a_prey_that_is_not_there(make: Any, tmp_path: Any) -> None:
     assert "prey_params.pt" in said
 
 
-@pytest.mark.parametrize(
-    "name, words",
-    [
-        ("StateSize", "the state has 6 entries, get_state_size() says 4"),
-        ("OldReset", "reset() gave ndarray where info, a dict, is expected"),
-    ],
-)
-def test_a_reset_that_is_not_what_was_said(make: Any, name: str, words: str) -> None:
-    assert words in message(make(name).reset)
+def test_a_state_and_a_reset_that_are_not_what_was_said(make: Any) -> None:
+    env = make("StateSize")
+    env.reset()
+    assert "the state has 6 entries, get_state_size() says 4" in message(env.get_state)
+    assert "reset() gave ndarray where info, a dict, is expected" in message(make("OldReset").reset)
 
 
 def test_observations_that_are_too_long(make: Any) -> None:
@@ -235,3 +231,57 @@ def test_the_mixers_that_need_one_reward_are_upstreams(checkout: Any) -> None:
             else:
                 with pytest.raises(UsageError, match="common_reward=False with --config=x"):
                     checks.rewards(config)
+
+
+class Noisy:
+    """A ``MultiAgentEnv`` as PyMARL's: observations are drawn when they are asked for, step() gives none."""
+
+    n_agents = 2
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def reset(self, **_: Any) -> Any:
+        return self.get_obs(), self.get_state()
+
+    def step(self, actions: Any) -> Any:
+        return None, 1.0, False, False, {}
+
+    def get_obs(self) -> Any:
+        self.asked += 1
+        return [np.zeros(3), np.zeros(3)]
+
+    def get_state(self) -> Any:
+        self.asked += 1
+        return np.zeros(6)
+
+    def get_state_size(self) -> int:
+        return 6
+
+
+def test_an_environment_of_pymarls_own_form_is_asked_what_the_runner_asks() -> None:
+    inner = Noisy()
+    env = GuardedFactory(lambda **_: inner, Uses())(key="x")
+    env.reset()
+    assert inner.asked == 2
+    env.get_obs()
+    env.get_state()
+    assert env.step([0, 0])[0] is None
+    assert inner.asked == 4
+
+
+def test_ends_as_arrays_and_by_name(make: Any) -> None:
+    env = make("CutAsArray")
+    env.reset()
+    ends = [env.step([0, 0])[2:4] for _ in range(8)]
+    assert ends[-1] in [(False, True), (True, True), (True, False)]
+    assert not any(any(end) for end in ends[:-1])
+    env = make("CutByName")
+    env.reset()
+    assert "truncated={'agent_0': False, 'agent_1': False}: expected True or False" in message(env.step, [0, 0])
+
+
+def test_what_is_no_exception_is_told_too(make: Any) -> None:
+    env = make("Panics")
+    env.reset()
+    assert "Panic: index out of bounds" in message(env.step, [0, 0])

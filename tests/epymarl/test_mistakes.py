@@ -35,7 +35,7 @@ CASES: list[tuple[list[str], str]] = [
     (["--config=qmix", "--env-config=gymma", "with", *PP, "runner=vectorized"],
      "runner=vectorized: expected one of episode, parallel, vectorised"),
     (["--config=qmix", "--env-config=gymma", "with", *PP, "batch_size_run=True"], "batch_size_run=True: expected"),
-    (["--config=qmix", "--env-config=gymma", "with", *PP, "seed=-1"], "seed=-1: expected an integer"),
+    (["--config=qmix", "--env-config=gymma", "with", *PP, "seed=-1"], "seed=-1: expected an integer in"),
     (["--config=mappo", "--env-config=gymma", "with", *PP, "reward_scalarisation=max"], "reward_scalarisation: max"),
     (["--config=mappo", "--env-config=smaclite", "with", "env_args.map_name=2s3z"],
      "env=smaclite: the package smaclite is not installed.*pip install"),

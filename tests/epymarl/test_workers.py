@@ -83,6 +83,19 @@ def test_last_words(runner: Any, how: str, words: str) -> None:
     made.ps[0].join()  # the others end as well
 
 
+def test_a_worker_that_does_not_end_when_asked_is_killed(runner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_JOIN_SECONDS", 0.1)
+    made = runner("Tidy")
+    for pipe in made.parent_conns:  # both have its handler
+        pipe.send(("reset", None))
+        pipe.recv()
+        pipe.send(("step", [0, 0]))
+        pipe.recv()
+    with pytest.raises(Exception, match="lost"):
+        ask(made, ("step", [0, 0]), ("step", [0, 0]))
+    assert not any(process.is_alive() for process in made.ps)
+
+
 def test_an_environment_that_a_worker_can_not_make(runner: Any) -> None:
     with pytest.raises(Exception, match="agent 0 of Continuous has the action space Box"):
         runner("Continuous")
