@@ -19,6 +19,7 @@ from stable_baselines3.common.torch_layers import (
 from stable_baselines3.td3.policies import Actor
 from torch import nn
 
+from sb3_pr import clipping
 from sb3_pr.layers import (
     PerAgent,
     PerAgentActor,
@@ -26,9 +27,9 @@ from sb3_pr.layers import (
     PerAgentExtractor,
     StackedActor,
     StackedCritic,
-    SurgeryError,
 )
 from sb3_pr.mlp import StackedMLP
+from sb3_pr.parameters import SurgeryError as SurgeryError
 
 STACKED: dict[type[nn.Module], type[nn.Module]] = {
     nn.Sequential: StackedMLP,
@@ -48,6 +49,8 @@ ROW_WISE = {
     *(nn.Hardshrink, nn.Threshold, nn.RReLU, nn.Identity, nn.Flatten, nn.Dropout, nn.AlphaDropout),
 }
 """Modules without weights that treat every row alike: one serves all agents."""
+
+clipping.install()
 
 
 class Children(dict[str, Any]):

@@ -11,7 +11,8 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.envs import FakeImageEnv
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch.autograd import forward_ad
-from torch.nn.utils import weight_norm
+from torch.nn import utils as nn_utils
+from torch.nn.utils import clip_grad_norm_, weight_norm
 
 from sb3_pr import DDPGPR, TD3PR, policies
 from sb3_pr.mlp import StackedMLP
@@ -201,3 +202,20 @@ def test_an_agent_of_compiled_networks_is_not_compiled():
     found = model.agent(1).policy.state_dict()
     assert found.keys() == expected.keys()
     assert all(th.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+@pytest.mark.parametrize(
+    "clip", [clip_grad_norm_, lambda given, c: nn_utils.clip_grads_with_norm_(given, c, th.ones(()))]
+)
+def test_clipping_by_a_norm_over_all_agents_is_refused(clip):
+    model = group()
+    model.actor.mu(th.randn(6, 3)).sum().backward()
+    before = [parameter.grad.clone() for parameter in model.actor.mu.parameters()]
+    with pytest.raises(SurgeryError, match="norm would be that of all agents.*optimizer_class"):
+        clip(model.actor.parameters(), 1e-3)
+    nn_utils.clip_grad_value_(model.actor.parameters(), 1e9)
+    assert all(th.equal(one.grad, was) for one, was in zip(model.actor.mu.parameters(), before, strict=True))
+    lone = model.agent(0).actor
+    lone.mu(th.randn(6, 3)).sum().backward()
+    clip_grad_norm_(lone.parameters(), 1e-3)
+    assert sum(float(one.grad.square().sum()) for one in lone.parameters()) ** 0.5 <= 1.001e-3
