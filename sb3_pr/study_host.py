@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from marl_pr_common.config import from_mapping
+from marl_pr_common.envs.names import is_ours
 from marl_pr_common.files import read_json
 from marl_pr_common.provenance import RUN, as_plain
 from marl_pr_common.runs import CHECKPOINTS, set_aside
@@ -35,7 +36,8 @@ def _family(algo: str) -> dict[str, Arm]:
 
 ARMS: dict[str, Arm] = {**_family("td3"), **_family("ddpg")}
 
-LIGHT = 20_000
+_SHORT = 2_000
+"""Env steps of all agents that take about as long as the start of a process."""
 
 
 def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
@@ -51,6 +53,21 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
     _check_task(task)
     total = config.timesteps_per_agent * config.team_size
     return Plan(as_plain(config), config.team_size, config.timesteps_per_agent, total, config.evaluation_protocol)
+
+
+def may_share(task: str, plan: Plan) -> bool:
+    """Whether the cell is short and its task ours or gymnasium's own; see :class:`marl_pr_common.study.hosts.Host`."""
+    if plan.total_env_steps > _SHORT:
+        return False
+    if is_ours(task):
+        return True
+    import gymnasium as gym  # slow
+
+    spec = gym.registry.get(task)  # none for module:Id
+    if spec is None or not isinstance(spec.entry_point, str):
+        return False
+    used = [spec.entry_point, *(wrapper.entry_point for wrapper in spec.additional_wrappers)]
+    return all(place.startswith(("gymnasium.envs.", "gymnasium.wrappers.")) for place in used)
 
 
 def run(cell: CellRun, directory: Path) -> None:

@@ -1,6 +1,7 @@
 """One cell of a study as a process: ``python -m marl_pr_common.study.cell DIRECTORY``. Giving it again is harmless.
 
-With ``--serve`` one process runs one cell after the other: those that the standard input names.
+With ``--serve`` one process runs one cell after the other: those that the standard input names, see
+:mod:`marl_pr_common.study.server`.
 
 DIRECTORY/manifest.json   what is to be run
 DIRECTORY/run/            what the host leaves: results.parquet, run.json, status.json, checkpoints
@@ -13,12 +14,9 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import hashlib
-import json
 import logging
 import os
 import sys
-import traceback
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +27,7 @@ from marl_pr_common.run_guard import end_with_parent, exclusive
 from marl_pr_common.runs import RESULTS, read_results, set_aside
 from marl_pr_common.status import try_status
 from marl_pr_common.study.hosts import CellRun, Plan, load_host
+from marl_pr_common.study.server import serve
 
 MANIFEST = "manifest.json"
 DONE = "DONE"
@@ -127,30 +126,6 @@ def _finish(directory: Path, manifest: Manifest) -> None:
     write_json(directory / DONE, content)
 
 
-def serve() -> int:
-    """Run the cells whose directories come as lines of JSON, and answer each with a line: the exit code it would have.
-
-    What a cell says goes to its log. One that is asked to end takes this process with it, and so does one that crashes.
-    """
-    answers = os.fdopen(os.dup(1), "w")
-    for line in sys.stdin:
-        directory = Path(json.loads(line))
-        sys.orig_argv[-1] = str(directory)  # in run.json: the command that runs this cell by hand
-        with (directory / LOG).open("ab") as log, warnings.catch_warnings():  # each cell is warned anew
-            for stream in (1, 2):
-                os.dup2(log.fileno(), stream)
-            code = 0
-            try:
-                run(directory)
-            except Exception:  # whatever it is, it is this cell's, and the next one is to run
-                traceback.print_exc()
-                code = 1
-            sys.stdout.flush()
-            sys.stderr.flush()
-        print(code, file=answers, flush=True)
-    return 0
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the cell; exit code 0 done, 1 it failed (the error is the last line), 2 there is no such cell."""
     parser = argparse.ArgumentParser(prog="python -m marl_pr_common.study.cell", description=__doc__.splitlines()[0])
@@ -169,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         end_with_parent()
         if given.serve:
-            return serve()
+            return serve(run, LOG)
         run(directory)
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("MARL_PR_DEBUG", "0") not in ("", "0"):

@@ -6,7 +6,7 @@ dask    joblib's backend for Dask: the scheduler that MARL_PR_DASK names, else o
 slurm   submitit: a job array with one cell per task; its sbatch options come from MARL_PR_SLURM
 
 A cell is a process of its own everywhere, so that joblib's process pool would add a second one that only waits. Only
-the local engine runs light cells, one after the other, in one process for each job.
+the local engine runs short cells that may share a process one after the other, in one process for each job.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -29,18 +29,18 @@ SLURM_OPTIONS = "MARL_PR_SLURM"
 
 
 def run_cells(
-    engine: Engine, directories: Sequence[str], jobs: int, folder: Path, light: bool = False
+    engine: Engine, directories: Sequence[str], jobs: int, folder: Path, shared: Collection[str] = ()
 ) -> Generator[Ended, None, None]:
     """Run the cells, at most ``jobs`` at a time, and yield each when it has ended.
 
     Interrupted (or its generator closed), all cells are asked to save and end.
 
     :param folder: for the engine's own files
-    :param light: whether cells are shorter than the start of a process, see :class:`marl_pr_common.study.hosts.Host`
+    :param shared: those that may share processes, see :meth:`marl_pr_common.study.hosts.Host.may_share`
     :raises ImportError: if the engine is not installed; the message says how to install it
     """
     if engine == "local":
-        return _local(directories, jobs, light)
+        return _local(directories, jobs, shared)
     return _ENGINES[engine](directories, jobs, folder)
 
 
@@ -57,13 +57,13 @@ def require(engine: str) -> None:
         _import(packages[engine], engine)
 
 
-def _local(directories: Sequence[str], jobs: int, light: bool) -> Generator[Ended, None, None]:
+def _local(directories: Sequence[str], jobs: int, shared: Collection[str]) -> Generator[Ended, None, None]:
     from joblib import Parallel, delayed
 
-    running = Running(light)
+    running = Running()
     parallel = Parallel(n_jobs=jobs, backend="threading", batch_size=1, return_as="generator_unordered")
     try:
-        yield from parallel(delayed(running.run)(directory) for directory in directories)
+        yield from parallel(delayed(running.run)(directory, share=directory in shared) for directory in directories)
         running.close()
     except BaseException:
         running.stop()

@@ -1,6 +1,6 @@
 """What a study asks of a framework: its arms, what a cell will do, and to run it. One module per framework.
 
-Such a module has ``ARMS``, ``plan`` and ``run`` as in :class:`Host`; it is imported when a study names it.
+Such a module has ``ARMS``, ``plan``, ``may_share`` and ``run`` as in :class:`Host`; imported when a study names it.
 """
 
 from __future__ import annotations
@@ -62,15 +62,18 @@ class Host(Protocol):
     ARMS: Mapping[str, Arm]
     """The arms that a study may name."""
 
-    LIGHT: float
-    """Env steps of all agents up to which a cell is over about as soon as a process has started. Such cells share
-    processes, one after the other, so they must leave nothing behind in theirs. 0: none."""
-
     def plan(self, task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
         """What a cell with these settings will do; cheap, nothing is written or trained.
 
         :param settings: those of study, task, scale and arm, merged
         :raises ValueError: for an unknown setting, or a value that is refused; the message names it
+        """
+
+    def may_share(self, task: str, plan: Plan) -> bool:
+        """Whether such a cell may run in a process after other cells, with the results that it has in one of its own.
+
+        Only worth it for one that is over about as soon as a process has started, and only right for a task whose code
+        is known to keep nothing in modules or classes. The task is not made.
         """
 
     def run(self, cell: CellRun, directory: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -17,6 +16,7 @@ from typing import IO, Literal
 
 from marl_pr_common.run_guard import PARENT
 from marl_pr_common.study.cell import LOG, SECONDS_TO_SAVE, is_done
+from marl_pr_common.study.server import Server
 
 State = Literal["done", "failed", "stopped"]
 _ASKED_TO_END = (128 + signal.SIGTERM, 128 + signal.SIGINT)
@@ -36,68 +36,79 @@ class Ended:
 
 
 class Running:
-    """The cells of this process, so that all of them end, and save, when it is interrupted.
+    """The cells of this process, so that all of them end, and save, when it is interrupted."""
 
-    :param light: cells are over sooner than a process has started: each thread that runs some keeps one process for
-        them all, and starts another only after one that crashed
-    """
-
-    def __init__(self, light: bool = False) -> None:
+    def __init__(self) -> None:
         self._processes: set[subprocess.Popen[bytes]] = set()
+        self._servers: list[Server] = []
         self._lock = threading.Lock()
         self._stopped = False
-        self._light, self._own = light, threading.local()
+        self._own = threading.local()
 
-    def run(self, directory: str, threads: int = 1) -> Ended:
+    def run(self, directory: str, threads: int = 1, share: bool = False) -> Ended:
         """Run one cell to its end, its words going to its log.
 
         :param threads: that its numerical libraries may use
+        :param share: in the process that this thread keeps for such cells; another is started after one that crashed
         """
-        path, started = Path(directory), time.monotonic()
+        path, started = Path(directory).resolve(), time.monotonic()
         if is_done(path):
             return Ended(directory, "done", 0.0)
         with (path / LOG).open("ab") as log:
             before = log.tell()
-            with self._lock:
-                if self._stopped:
-                    return Ended(directory, "stopped", 0.0)
-                process = self._process(path, log, threads)
-                self._processes.add(process)
-            # waited for here, and not elsewhere: on Linux a cell ends with the thread that started its process
-            code = _served(process, path) if self._light else process.wait()
-        with self._lock:
-            if process.poll() is not None:
-                self._processes.discard(process)
-            stopped = self._stopped
+            ended = (self._shared if share else self._alone)(path, log, _environment(threads))
         seconds = time.monotonic() - started
         if is_done(path):
             return Ended(directory, "done", seconds)
-        if stopped or code in _ASKED_TO_END:
+        if self._stopped or ended is None or ended[0] in _ASKED_TO_END:
             return Ended(directory, "stopped", seconds)
-        said = last_words(path / LOG, before) or "it said nothing"
+        code, error = ended
+        said = last_words(path / LOG, before) or error or "it said nothing"
         return Ended(directory, "failed", seconds, f"{said} (exit code {code})")
 
-    def _process(self, path: Path, log: IO[bytes], threads: int) -> subprocess.Popen[bytes]:
-        environment = _environment(threads)
-        if not self._light:
-            return subprocess.Popen(command(path), stdout=log, stderr=log, env=environment)
-        process: subprocess.Popen[bytes] | None = getattr(self._own, "process", None)
-        if process is None or process.poll() is not None:
-            pipe = subprocess.PIPE
-            process = subprocess.Popen(serving(), stdin=pipe, stdout=pipe, stderr=log, env=environment)
-            self._own.process = process
-        return process
+    def _alone(self, path: Path, log: IO[bytes], environment: dict[str, str]) -> tuple[int, str] | None:
+        """Exit code and error of a cell in a process of its own; None if it was not begun."""
+        with self._lock:
+            if self._stopped:
+                return None
+            process = subprocess.Popen(command(path), stdout=log, stderr=log, env=environment)
+            self._processes.add(process)
+        code = process.wait()  # here, and not elsewhere: on Linux a cell ends with the thread that started its process
+        with self._lock:
+            self._processes.discard(process)
+        return code, ""
+
+    def _shared(self, path: Path, log: IO[bytes], environment: dict[str, str]) -> tuple[int, str] | None:
+        """The same in this thread's process; one that ended before the cell began is replaced, once."""
+        code = 0
+        for _ in range(2):
+            with self._lock:
+                if self._stopped:
+                    return None
+                server = self._server(log, environment)
+            ended = server.run(path)
+            if ended is not None:
+                return ended
+            code = server.process.wait()
+        return code, ""
+
+    def _server(self, log: IO[bytes], environment: dict[str, str]) -> Server:
+        server: Server | None = getattr(self._own, "server", None)
+        if server is None or server.process.poll() is not None:
+            server = self._own.server = Server(serving(), log, environment)
+            self._servers.append(server)
+        return server
 
     def close(self) -> None:
         """End the processes that wait for further cells."""
-        for process in self._processes:
-            process.communicate()
+        for server in self._servers:
+            server.close()
 
     def stop(self) -> None:
         """Ask all to save and end, and wait until they have."""
         with self._lock:
             self._stopped = True
-            left = list(self._processes)
+            left = [*self._processes, *(server.process for server in self._servers)]
         for process in left:
             process.terminate()
         deadline = time.monotonic() + SECONDS_TO_SAVE
@@ -124,17 +135,6 @@ def command(directory: Path) -> list[str]:
 def serving() -> list[str]:
     """The command line of a process that runs one cell after the other."""
     return [sys.executable, "-m", "marl_pr_common.study.cell", "--serve"]
-
-
-def _served(process: subprocess.Popen[bytes], path: Path) -> int:
-    """Have a process run a cell; the exit code, the process's own if that ended meanwhile."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(f"{json.dumps(str(path))}\n".encode())
-        process.stdin.flush()
-    answer = process.stdout.readline()
-    return int(answer) if answer else process.wait()
 
 
 def last_words(log: Path, start: int = 0) -> str:

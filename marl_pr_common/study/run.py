@@ -77,9 +77,9 @@ def run_study(
         if len(todo) < len(cells):
             progress.line(f"{len(cells) - len(todo)} of {len(cells)} cells are done and kept.")
         if todo:
-            most = max(cell.manifest.plan.total_env_steps for cell in todo)
-            light = most <= load_host(config.host).LIGHT
-            running = engines.run_cells(engine, [str(cell.directory) for cell in todo], jobs, out / "engine", light)
+            may_share = load_host(config.host).may_share
+            shared = {str(cell.directory) for cell in todo if may_share(cell.manifest.task, cell.manifest.plan)}
+            running = engines.run_cells(engine, [str(cell.directory) for cell in todo], jobs, out / "engine", shared)
             with progress, contextlib.closing(running) as results:
                 for ended in results:
                     progress.end(ended)

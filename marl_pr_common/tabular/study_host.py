@@ -7,7 +7,6 @@ Tasks are the environments of :func:`marl_pr_common.envs.make` by name; settings
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import time
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Any
 
 from marl_pr_common import __version__, checkpoint
 from marl_pr_common.checkpoint import Stopped, StopRequest, catch_signals
+from marl_pr_common.envs.names import is_ours
 from marl_pr_common.files import read_json
 from marl_pr_common.provenance import RUN, as_plain, record, record_resume
 from marl_pr_common.runs import CHECKPOINTS, Clock, ResultsWriter, RunIdentity, set_aside
@@ -26,7 +26,6 @@ from marl_pr_common.tabular.one_seed import OneSeed, make_trainer, team_size
 
 ENGINE = f"marl-pr tabular {__version__}"
 KIND = "tabular-study"
-LIGHT = math.inf
 PIECE = 1_000
 """Steps between two looks at signals and the clock."""
 
@@ -59,6 +58,11 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
             f"first step, every {budget.eval_every} steps per agent and after the last"
         ),
     )
+
+
+def may_share(task: str, plan: Plan) -> bool:
+    """Whether the task is one of our own environments; of others it isn't known what they keep. See ``Host``."""
+    return is_ours(task)
 
 
 def run(cell: CellRun, directory: Path) -> None:
