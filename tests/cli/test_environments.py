@@ -28,7 +28,7 @@ def _no_stack_traces(monkeypatch):
 
 
 def train(name, out, *more):
-    return cli.main(["train", "--env", f"{ODD}:{name}-v0", "--out", str(out), *SMALL, *more])
+    return cli.main(["train", "--env", f"{ODD}:Task{name}-v0", "--out", str(out), *SMALL, *more])
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_task_that_cannot_be_learnt_is_named_and_leaves_nothing(name, message,
     error = capsys.readouterr().err
     assert "Traceback" not in error
     last = error.strip().splitlines()[-1]
-    assert f"env='{ODD}:{name}-v0'" in last
+    assert f"env='{ODD}:Task{name}-v0'" in last
     assert re.search(message, last), last
     assert not (tmp_path / "run").exists()
 
