@@ -6,6 +6,7 @@ import torch as th
 
 from marl_pr_common.reciprocity import adjacency
 from sb3_pr import DDPGPR, TD3PR
+from sb3_pr.reciprocal import ReciprocalTarget
 from tests.reciprocity import brute_force
 from tests.reciprocity.copies import twin
 from tests.sb3.tools import SMALL, double, lone_critics
@@ -128,20 +129,20 @@ def test_the_adjacency_space_is_drawn_on_all_coordinates_that_vary():
 
 
 @pytest.mark.parametrize("kind", ["same", "resample", "neighbours"])
-def test_masks_peers_see_their_own_coordinates(kind):
+def test_masks_peers_see_their_own_coordinates(kind, monkeypatch):
     """Agent i's row as peer j sees it: common coordinates kept, what only i sees hidden, holes filled."""
     rng = np.random.default_rng(0)
     masks = rng.random((N, 11)) < 0.6
     masks[:, 0] = True
     model, obs, actions = make(adjacency=kind, observation_masks=masks)
     views = []
-    evaluator = model.critic_target.evaluator
+    evaluator = ReciprocalTarget.evaluator
 
-    def watched(o, a):
-        evaluate = evaluator(o, a)
+    def watched(target, o, a):
+        evaluate = evaluator(target, o, a)
         return lambda states, peer: (views.append((states, peer)), evaluate(states, peer))[1]
 
-    model.critic_target.evaluator = watched
+    monkeypatch.setattr(ReciprocalTarget, "evaluator", watched)
     with th.no_grad():
         model.critic_target(obs, actions)
     see = th.as_tensor(masks)
