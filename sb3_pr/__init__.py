@@ -1,4 +1,4 @@
-"""Policy Reciprocity for Stable-Baselines3: ``TD3PR`` and ``DDPGPR``, drop-in classes for ``TD3`` and ``DDPG``.
+"""Policy Reciprocity for Stable-Baselines3: ``TD3PR``, ``DDPGPR`` and ``SACPR``, drop-in classes for its algorithms.
 
 The names below are imported when they are first used: the options of a run (``sb3_pr.train_config``), and with them
 ``marl-pr --help``, need neither Stable-Baselines3 nor torch.
@@ -7,32 +7,25 @@ The names below are imported when they are first used: the options of a run (``s
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sb3_pr.algorithms.spec import MODULES, class_name
+
 if TYPE_CHECKING:
+    from sb3_pr.algorithms.sac import SACPR
     from sb3_pr.callbacks import AgentEvalCallback
     from sb3_pr.ddpg import DDPGPR
     from sb3_pr.evaluation import evaluate_agents
     from sb3_pr.resume import CheckpointCallback, load_checkpoint, save_checkpoint
     from sb3_pr.td3 import TD3PR
 
-__all__ = [
-    "DDPGPR",
-    "TD3PR",
-    "AgentEvalCallback",
-    "CheckpointCallback",
-    "evaluate_agents",
-    "load_checkpoint",
-    "save_checkpoint",
-]
-
 _HOMES = {
     "AgentEvalCallback": "sb3_pr.callbacks",
     "CheckpointCallback": "sb3_pr.resume",
-    "DDPGPR": "sb3_pr.ddpg",
-    "TD3PR": "sb3_pr.td3",
     "evaluate_agents": "sb3_pr.evaluation",
     "load_checkpoint": "sb3_pr.resume",
     "save_checkpoint": "sb3_pr.resume",
+    **{class_name(name): module for name, module in MODULES.items()},
 }
+__all__ = sorted(_HOMES)  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:

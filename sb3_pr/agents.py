@@ -1,4 +1,4 @@
-"""What TD3PR and DDPGPR share: N agents inside one SB3 off-policy algorithm.
+"""What TD3PR, DDPGPR and SACPR share: N agents inside one SB3 off-policy algorithm.
 
 build the agents' networks, stacked, and SB3's replay buffer, sampled agent by agent
 let critic_target answer Z* (eq. 12) instead of the own target value
@@ -8,11 +8,13 @@ everything else -- rollouts, train(), polyak updates, save, load, callbacks -- i
 from __future__ import annotations
 
 from collections import deque
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
-from stable_baselines3 import TD3
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import MaybeCallback, RolloutReturn
 from stable_baselines3.common.vec_env import VecEnv
@@ -20,31 +22,31 @@ from stable_baselines3.common.vec_env import VecEnv
 from marl_pr_common.config import from_mapping
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
 from sb3_pr import checks, ensemble, finite, returns
+from sb3_pr.algorithms.spec import Spec
 from sb3_pr.evaluation import refuse_training_env
 from sb3_pr.extraction import lone_agent
 from sb3_pr.fast import fast_matmul
 from sb3_pr.guards import Watch
 from sb3_pr.logs import record_episodes, record_reciprocity
 from sb3_pr.persistence import Persistence
-from sb3_pr.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
-from sb3_pr.reciprocal import ActorObjective, CountsUpdates, ReciprocalTarget, snapshot_of
+from sb3_pr.policies import StackedPolicy
+from sb3_pr.reciprocal import ActorObjective, ReciprocalTarget, snapshot_of
 from sb3_pr.resume.model import continue_learning
 from sb3_pr.signature import NamedParameters
 from sb3_pr.vec_env import check_action_space, make_columns, own_action_spaces, with_agents_as_columns
 
 
-class MultiAgent(NamedParameters, CountsUpdates, Persistence):
-    """Mixin in front of ``TD3`` or ``DDPG``; see :class:`sb3_pr.TD3PR` for the parameters."""
+class MultiAgent(NamedParameters, Persistence):
+    """Mixin in front of one of SB3's algorithms; see :class:`sb3_pr.TD3PR` for the parameters."""
 
-    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
-        "MlpPolicy": MlpPolicy,
-        "CnnPolicy": CnnPolicy,
-        "MultiInputPolicy": MultiInputPolicy,
-    }
-    upstream: ClassVar[type[TD3]]
+    spec: ClassVar[Spec]
+    """What is particular to the algorithm."""
+    upstream: ClassVar[type[OffPolicyAlgorithm]]
     """SB3's class that this one extends."""
 
-    policy: MlpPolicy
+    policy: StackedPolicy
+    critic: Any
+    critic_target: Any
     guards: bool = True  # models saved before there were guards have no value of their own
     own_critics: bool = False  # likewise
     own_action_spaces: Any = None
@@ -91,7 +93,7 @@ class MultiAgent(NamedParameters, CountsUpdates, Persistence):
         """SB3's hook, used by the constructor, ``set_env`` and ``load``: takes PettingZoo environments too."""
         env = with_agents_as_columns(env)
         check_action_space(env.action_space)
-        return TD3._wrap_env(env, verbose, monitor_wrapper)
+        return BaseAlgorithm._wrap_env(env, verbose, monitor_wrapper)
 
     def _setup_model(self) -> None:
         self._restore_reciprocity()
@@ -116,7 +118,7 @@ class MultiAgent(NamedParameters, CountsUpdates, Persistence):
         self.observation_masks = checks.masks(self.observation_masks, self.n_agents, self.observation_space)
         options = self.network_kwargs
         if self.n_agents > 1:
-            checks.policy_class(self.policy_class, self.n_agents)
+            checks.policy_class(self, self.policy_class)
             options["n_agents"] = self.n_agents
         if self.observation_masks is not None:
             options["observation_masks"] = self.observation_masks
@@ -129,15 +131,15 @@ class MultiAgent(NamedParameters, CountsUpdates, Persistence):
         return ensemble.with_own_critics(given, self.n_agents) if self.own_critics else given
 
     def _create_aliases(self) -> None:
-        super()._create_aliases()
+        super()._create_aliases()  # type: ignore[misc]
         if self.n_agents == 1:
             return  # no peers: SB3's own networks, and nothing of ours runs
         self._setup_reciprocity()
         self.peer_critics = snapshot_of(self.critic_target) if self.pr.sync_interval > 1 else None
         kind = ensemble.OwnCriticsTarget if self.own_critics else ReciprocalTarget
         target = kind(self.critic_target, self.reciprocity, self.observation_space, self._n_updates, self.peer_critics)
-        self.critic_target = target  # type: ignore[assignment]
-        self.critic = ActorObjective(self.critic, target)  # type: ignore[assignment]
+        self.critic_target = target
+        self.critic = ActorObjective(self.critic, target, by_call=self.spec.objective == "critic")
 
     def _setup_reciprocity(self) -> None:
         """PR's own state: new, or what ``load`` brought with the options of now."""
@@ -152,7 +154,9 @@ class MultiAgent(NamedParameters, CountsUpdates, Persistence):
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """SB3's update, of all agents at once; ``batch_size`` is per agent."""
         self.watch.attach(self)
-        with fast_matmul(self.fast and self.n_agents > 1):
+        target = self.critic_target
+        counting = target.counting(self._n_updates) if self.n_agents > 1 else nullcontext()
+        with fast_matmul(self.fast and self.n_agents > 1), counting:
             super().train(gradient_steps, batch_size)
         values = record_reciprocity(self.logger, self.reciprocity) if self.n_agents > 1 else None
         self.watch.after_updates(self, values)
@@ -237,7 +241,7 @@ class MultiAgent(NamedParameters, CountsUpdates, Persistence):
         returns.tell_policy(self)
         return super().predict(observation, *args, **kwargs)
 
-    def agent(self, index: int) -> TD3:
+    def agent(self, index: int) -> OffPolicyAlgorithm:
         """Agent ``index`` as a plain upstream model with its weights and optimiser state: to deploy, save, share.
 
         :raises ValueError: if there is no such agent

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from stable_baselines3 import TD3
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.type_aliases import TrainFrequencyUnit
 
@@ -19,7 +18,6 @@ from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig, adjacency
 from marl_pr_common.reciprocity.weights import check_gain
 from sb3_pr.buffers import AgentMajor
 from sb3_pr.observations import VectorPart
-from sb3_pr.policies import MlpPolicy
 
 PR_OPTIONS = tuple(field.name for field in dataclasses.fields(ReciprocityConfig))
 
@@ -28,7 +26,7 @@ class UnknownOption(TypeError, ValueError):
     """A keyword that neither SB3 nor PR knows. A TypeError, as Python raises for unexpected keywords."""
 
 
-def named(args: tuple[Any, ...], kwargs: dict[str, Any], upstream: type[TD3]) -> dict[str, Any]:
+def named(args: tuple[Any, ...], kwargs: dict[str, Any], upstream: type[Any]) -> dict[str, Any]:
     """SB3's positional parameters, those after ``policy`` and ``env``, by name.
 
     :raises TypeError: if there are too many, or one is given twice
@@ -40,7 +38,7 @@ def named(args: tuple[Any, ...], kwargs: dict[str, Any], upstream: type[TD3]) ->
     return {**given, **kwargs}
 
 
-def pr_options(kwargs: dict[str, Any], upstream: type[TD3]) -> dict[str, Any]:
+def pr_options(kwargs: dict[str, Any], upstream: type[Any]) -> dict[str, Any]:
     """Move PR's options out of a constructor's keyword arguments.
 
     ``peers`` may be a matrix itself; it then becomes ``peers="matrix"`` with ``peer_matrix``.
@@ -59,7 +57,7 @@ def pr_options(kwargs: dict[str, Any], upstream: type[TD3]) -> dict[str, Any]:
     return with_matrix({name: kwargs.pop(name) for name in PR_OPTIONS if name in kwargs})
 
 
-def load_options(kwargs: dict[str, Any], upstream: type[TD3]) -> None:
+def load_options(kwargs: dict[str, Any], upstream: type[Any]) -> None:
     """Refuse misspelt options of ``load``; like SB3 it takes any other attribute of the model by name.
 
     :raises UnknownOption: for a keyword that resembles an option but is none
@@ -216,10 +214,11 @@ def masks(value: Any, n_agents: int, space: spaces.Space[Any]) -> np.ndarray | N
     return result
 
 
-def policy_class(policy: type[Any], n_agents: int) -> None:
-    """:raises ValueError: if the policy cannot stack agents."""
-    if not issubclass(policy, MlpPolicy):
+def policy_class(model: Any, policy: type[Any]) -> None:
+    """:raises ValueError: if the policy cannot stack agents, or is one of another algorithm."""
+    mlp = model.policy_aliases["MlpPolicy"]
+    if not issubclass(policy, mlp):
         raise ValueError(
-            f"policy={policy.__name__} with n_agents={n_agents}: several agents need a policy that stacks their "
-            "networks. Derive your class from sb3_pr.policies.MlpPolicy, CnnPolicy or MultiInputPolicy."
+            f"policy={policy.__name__} with n_agents={model.n_agents}: several agents need a policy that stacks their "
+            f"networks. Derive your class from {mlp.__module__}.MlpPolicy, CnnPolicy or MultiInputPolicy."
         )

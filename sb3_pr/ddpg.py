@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import ClassVar
 
 from stable_baselines3 import DDPG, TD3
 
+from sb3_pr import td3
 from sb3_pr.agents import MultiAgent
+
+
+SPEC = dataclasses.replace(td3.SPEC, upstream=DDPG, options=("action_noise",))
 
 
 class DDPGPR(MultiAgent, DDPG):
@@ -18,4 +23,6 @@ class DDPGPR(MultiAgent, DDPG):
     of its own, up to float32 rounding.
     """
 
+    spec = SPEC
+    policy_aliases = td3.TD3PR.policy_aliases
     upstream: ClassVar[type[TD3]] = DDPG

@@ -11,7 +11,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs
 from sb3_pr.reciprocal import ReciprocalTarget
 
 N_CRITICS = "n_critics"
-TD3_CRITICS = 2
+CRITICS = 2
 """SB3's default; its DDPG writes 1 into ``policy_kwargs``."""
 
 
@@ -24,6 +24,7 @@ class OwnCriticsTarget(ReciprocalTarget):
 
     def __call__(self, obs: PyTorchObs, actions: th.Tensor) -> tuple[th.Tensor, ...]:
         """A tuple of (n_agents * batch, 1), as SB3's critic gives."""
+        self.n_updates += self._counts
         n = self.reciprocity.n_agents
         values = th.stack(self.wrapped(obs, actions))
         sets = values.view(n, len(values) // n, n, -1)  # (sets, n_critics, n_agents, batch)
@@ -34,7 +35,10 @@ class OwnCriticsTarget(ReciprocalTarget):
             self.reciprocity.record_own(own)
         return tuple(critic.reshape(-1, 1) for critic in own)
 
+    def own_critics(self, values: tuple[th.Tensor, ...]) -> tuple[th.Tensor, ...]:
+        return values[: len(values) // self.reciprocity.n_agents]
+
 
 def with_own_critics(policy_kwargs: Mapping[str, Any], n_agents: int) -> dict[str, Any]:
     """SB3's ``policy_kwargs`` with ``n_agents`` sets of critics for every agent."""
-    return {**policy_kwargs, N_CRITICS: policy_kwargs.get(N_CRITICS, TD3_CRITICS) * n_agents}
+    return {**policy_kwargs, N_CRITICS: policy_kwargs.get(N_CRITICS, CRITICS) * n_agents}

@@ -1,4 +1,4 @@
-"""Guards of TD3PR and DDPGPR: gradients before they are applied, losses, the size of the values.
+"""Guards of every algorithm: gradients before they are applied, losses, the size of the values.
 
 before an optimiser's step: a non-finite gradient is named and the step is not made
     in a group whose agent is broken already: that agent stands still, the others go on
@@ -11,6 +11,7 @@ import functools
 import logging
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ import torch as th
 from torch import nn
 
 from marl_pr_common.reciprocity.guards import NonFiniteError, ValueAlarm, all_finite, bad_agents
+from sb3_pr.algorithms.spec import spec_of
+from sb3_pr.policies import TRAINED
 
 LOGGER = logging.getLogger("marl_pr")
-NETWORKS = ("actor", "critic", "actor_target", "critic_target")
 EVERY = 10
 """Calls of a lone agent's target critic between two whose values are looked at."""
 
@@ -47,15 +49,18 @@ class Watch:
     def attach(self, model: Any) -> None:
         """Watch the model's present networks; a second call for the same ones does nothing."""
         policy = model.policy
-        watched = [policy, policy.actor.optimizer, policy.critic.optimizer]
-        if not self.enabled or all(one is other for one, other in zip(watched, self._watched, strict=False)):
+        learnt = spec_of(model).learnt_by(model)
+        watched = [policy, *(getattr(policy, name).optimizer for name in TRAINED), *(found[2] for found in learnt)]
+        if not self.enabled or all(one is other for one, other in zip_longest(watched, self._watched)):
             return
         for handle in self._handles:
             handle.remove()
         self._watched, self._model, self._handles = watched, model, []
-        for name in ("actor", "critic"):
+        for name in TRAINED:
             check = functools.partial(self._before_step, name)
             self._handles.append(getattr(policy, name).optimizer.register_step_pre_hook(check))
+        for one, _, optimizer in learnt:
+            self._handles.append(optimizer.register_step_pre_hook(functools.partial(self._before_step, one.tensor)))
         if self.n_agents == 1:  # a group's values are known from reciprocity's statistics
             self._handles.append(policy.critic_target.register_forward_hook(self._see_values))
 
@@ -63,11 +68,14 @@ class Watch:
         """Without the networks: a copy watches none until it is attached."""
         return {**self.__dict__, "_watched": [None], "_model": None}
 
-    def _before_step(self, network: str, optimizer: Any, *_: Any) -> None:
-        """A hook of actor's and critic's optimisers."""
-        if self._model is not None:
-            parameters = getattr(self._model.policy, network).named_parameters(prefix=network)
-            self._check_gradients(list(parameters), self._model)
+    def _before_step(self, name: str, optimizer: Any, *_: Any) -> None:
+        """A hook of the optimisers of actor, critic, and what agents learn beside them."""
+        if self._model is None:
+            return
+        parameters = [(name, optimizer.param_groups[0]["params"][0])]
+        if name in TRAINED:
+            parameters = list(getattr(self._model.policy, name).named_parameters(prefix=name))
+        self._check_gradients(parameters, self._model)
 
     def after_updates(self, model: Any, own_values: np.ndarray | None = None) -> None:
         """Losses and values of the updates that were just made.
@@ -77,7 +85,7 @@ class Watch:
         """
         if not self.enabled:
             return
-        for name in ("critic_loss", "actor_loss"):
+        for name in ("critic_loss", "actor_loss", *(one.loss for one in spec_of(model).learnt)):
             loss = model.logger.name_to_value.get(f"train/{name}", 0.0)
             if not np.isfinite(loss) and not self.broken:
                 raise NonFiniteError(
@@ -133,7 +141,9 @@ class Watch:
 
     def _worst(self, model: Any, loss: str) -> int:
         """The agent with the largest gradient."""
-        parameters = [p for p in getattr(model.policy, loss[:-5]).parameters() if p.grad is not None]
+        name = loss.removesuffix("_loss")
+        parameters = [p for p in getattr(model.policy, name).parameters()] if name in TRAINED else []
+        parameters = [p for p in parameters if p.grad is not None]
         if self.n_agents == 1 or not parameters:
             return 0
         sizes = [p.grad.detach().abs().reshape(self.n_agents, -1).amax(1) for p in parameters if p.ndim > 1]
@@ -141,10 +151,13 @@ class Watch:
 
 
 def network_tensors(model: Any) -> Iterator[tuple[str, th.Tensor]]:
-    """Name and content of every parameter and buffer of actors, critics and their targets."""
-    for name in NETWORKS:
+    """Name and content of everything that is learnt: parameters and buffers of actors, critics and their targets."""
+    spec = spec_of(model)
+    for name in spec.networks:
         for key, tensor in getattr(model.policy, name).state_dict().items():
             yield f"{name}.{key}", tensor
+    for one, tensor, _ in spec.learnt_by(model):
+        yield one.tensor, tensor.detach()
 
 
 def broken_agents(model: Any) -> list[int]:
@@ -158,8 +171,10 @@ def broken_parts(model: Any) -> list[str]:
     """What is not finite in a model, "tensor actor.mu.0.weight of agent 1": networks, optimisers, VecNormalize."""
     n_agents = getattr(model, "n_agents", 1)
     named = list(network_tensors(model))
-    for name in ("actor", "critic"):
-        for index, moments in getattr(model.policy, name).optimizer.state_dict()["state"].items():
+    optimizers = {name: getattr(model.policy, name).optimizer for name in TRAINED}
+    optimizers |= {one.tensor: optimizer for one, _, optimizer in spec_of(model).learnt_by(model)}
+    for name, optimizer in optimizers.items():
+        for index, moments in optimizer.state_dict()["state"].items():
             named += [(f"{name}.optimizer[{index}].{key}", value) for key, value in moments.items()]
     tensors = [(name, tensor) for name, tensor in named if isinstance(tensor, th.Tensor)]
     found = [f"tensor {name} of agent {agent}" for name, tensor in tensors for agent in _bad(name, tensor, n_agents)]

@@ -9,24 +9,23 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch as th
-from stable_baselines3 import TD3
 from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.noise import VectorizedActionNoise
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from sb3_pr import ensemble
 from sb3_pr.extraction import BUFFER_OPTIONS, PER_AGENT, generators_kept, lone_policy
-from sb3_pr.optimizers import ONE_KERNEL, AgentOptimizers
-from sb3_pr.policies import NETWORKS, UPSTREAM
-from sb3_pr.stacking import agent_parameters, load_agent
+from sb3_pr.optimizers import ONE_KERNEL, AgentOptimizers, optimized
+from sb3_pr.policies import TRAINED, stacked_policy, upstream_policy
+from sb3_pr.stacking import agent_parameters, load_agent, own_part
 from sb3_pr.vec_env import make_columns
 
-OURS: dict[Any, Any] = {lone: ours for ours, lone in UPSTREAM.items()}
 _ENVIRONMENTS = ("policy", "env", "seed", "device", "_init_setup_model", "tensorboard_log", "verbose", "action_noise")
 """Parameters of SB3 that may differ between the models."""
 
 
 def group_of(cls: Any, agents: Any, env: Any, n_agents: int | None, options: dict[str, Any]) -> Any:
-    """A model of class ``cls``, TD3PR or DDPGPR, whose agents go on where upstream models are; see ``from_agents``."""
+    """A model of one of our classes, ``cls``, whose agents go on where upstream models are; see ``from_agents``."""
     models = _checked(cls, agents, n_agents)
     first, n = models[0], len(models)
     columns = make_columns(env, n)
@@ -34,24 +33,28 @@ def group_of(cls: Any, agents: Any, env: Any, n_agents: int | None, options: dic
     if options.get("own_critics"):
         given["policy_kwargs"] = _sets_of_one(given["policy_kwargs"], n)
     with generators_kept(first) if options.get("seed") is None else nullcontext():
-        group = cls(OURS.get(first.policy_class, first.policy_class), columns, **given, _init_setup_model=False)
+        group = cls(stacked_policy(cls, first.policy_class), columns, **given, _init_setup_model=False)
         if columns is None:
             group.observation_space, group.action_space = first.observation_space, first.action_space
             group.n_envs = group.n_agents = n
+        for name in cls.spec.own_settings:
+            own = [getattr(model, name) for model in models]
+            setattr(group, f"own_{name}", own if name not in options and len(set(own)) > 1 else None)
         _require(group.n_agents == n, f"{n} agents for an environment of {group.n_agents} columns: column i is agent i")
         group._setup_model()
     fresh = lone_policy(group, 0) if n > 1 else group.policy
     for index, model in enumerate(models):
         _same_spaces(group, model, index)
         _load_networks(group, model, index, fresh)
-    for name in ("actor", "critic"):
-        _join_optimizers(getattr(group.policy, name), [getattr(model.policy, name) for model in models], name)
+    for name in TRAINED:
+        _join_networks_optimizers(getattr(group.policy, name), [getattr(model.policy, name) for model in models], name)
+    _join_learnt(group, models, options)
     group._n_updates = first._n_updates
     group.num_timesteps = sum(model.num_timesteps for model in models)
     return group
 
 
-def _checked(cls: Any, agents: Any, n_agents: int | None) -> list[TD3]:
+def _checked(cls: Any, agents: Any, n_agents: int | None) -> list[OffPolicyAlgorithm]:
     models = list(agents) if isinstance(agents, Sequence) else [agents]
     _require(bool(models), "no agents: expected upstream models, or one and n_agents")
     for index, model in enumerate(models):
@@ -65,14 +68,14 @@ def _checked(cls: Any, agents: Any, n_agents: int | None) -> list[TD3]:
     return models
 
 
-def _settings(cls: Any, models: list[TD3], options: dict[str, Any]) -> dict[str, Any]:
+def _settings(cls: Any, models: list[Any], options: dict[str, Any]) -> dict[str, Any]:
     """What the models were constructed with, as the group's constructor takes it: they must agree."""
     names = [name for name in inspect.signature(cls.upstream.__init__).parameters if hasattr(models[0], name)]
     found = {name: getattr(models[0], name) for name in names if name not in ("policy", "env", "seed")}
-    compared = [name for name in found if name not in (*_ENVIRONMENTS, *options)]
+    compared = [name for name in found if name not in (*_ENVIRONMENTS, *cls.spec.own_settings, *options)]
     for index, model in enumerate(models):
         for name in (*compared, "policy_class", "_n_updates"):
-            here, there = _value(models[0], name), _value(model, name)
+            here, there = _value(cls, models[0], name), _value(cls, model, name)
             text = f"{name} of agents[{index}] is {there!r}, that of agents[0] is {here!r}: agents of one group"
             how = "are updated together, so they must have been updated equally often" if name[0] == "_" else "share it"
             _require(here == there, f"{text} {how}")
@@ -89,7 +92,7 @@ def _settings(cls: Any, models: list[TD3], options: dict[str, Any]) -> dict[str,
     return found
 
 
-def _value(model: Any, name: str) -> Any:
+def _value(cls: Any, model: Any, name: str) -> Any:
     """Something that is equal if the settings are."""
     value = getattr(model, name)
     if name == "learning_rate":
@@ -97,7 +100,7 @@ def _value(model: Any, name: str) -> Any:
     if name == "train_freq":
         return tuple(value) if isinstance(value, tuple) else (value, "step")
     if name == "policy_class":
-        return UPSTREAM.get(value, value)
+        return upstream_policy(cls, value)
     return value
 
 
@@ -108,12 +111,12 @@ def _alone(noise: Any) -> Any:
 
 def _sets_of_one(policy_kwargs: dict[str, Any], n_agents: int) -> dict[str, Any]:
     """Agents with own critics have n_agents sets of them each; the constructor multiplies them itself."""
-    critics = policy_kwargs.get(ensemble.N_CRITICS, ensemble.TD3_CRITICS)
+    critics = policy_kwargs.get(ensemble.N_CRITICS, ensemble.CRITICS)
     _require(critics % n_agents == 0, f"own_critics=True: {critics} critics are not {n_agents} sets of critics")
     return {**policy_kwargs, ensemble.N_CRITICS: critics // n_agents}
 
 
-def _same_spaces(group: Any, model: TD3, index: int) -> None:
+def _same_spaces(group: Any, model: OffPolicyAlgorithm, index: int) -> None:
     own = getattr(group, "own_action_spaces", None)
     action_space = group.action_space if own is None else own[index]
     for name, expected in (("observation_space", group.observation_space), ("action_space", action_space)):
@@ -122,8 +125,8 @@ def _same_spaces(group: Any, model: TD3, index: int) -> None:
 
 
 @th.no_grad()
-def _load_networks(group: Any, model: TD3, index: int, fresh: Any) -> None:
-    for name in NETWORKS:
+def _load_networks(group: Any, model: OffPolicyAlgorithm, index: int, fresh: Any) -> None:
+    for name in group.spec.networks:
         stacked, network = getattr(group.policy, name), getattr(model.policy, name)
         expected, found = str(getattr(fresh, name)), str(network)
         text = f"the {name} of agents[{index}] is not what its policy_kwargs say:\n{found}\ninstead of\n{expected}"
@@ -135,8 +138,33 @@ def _load_networks(group: Any, model: TD3, index: int, fresh: Any) -> None:
             whole.requires_grad_(lone.requires_grad)
 
 
-def _join_optimizers(stacked: Any, networks: list[Any], name: str) -> None:
-    optimizer, lone = stacked.optimizer, [network.optimizer for network in networks]
+@th.no_grad()
+def _join_learnt(group: Any, models: list[Any], options: dict[str, Any]) -> None:
+    """What agents learn beside their networks, unless it was given how to begin."""
+    for one, whole, optimizer in group.spec.learnt_by(group):
+        if one.setting in options:
+            continue
+        own = [getattr(model, one.tensor) for model in models]
+        parts = [own_part(len(models), index) for index in range(len(models))]
+        for part, tensor in zip(parts, own, strict=True):
+            part(whole).copy_(tensor)
+        pairs = [[(whole, part, tensor)] for part, tensor in zip(parts, own, strict=True)]
+        _join_optimizers(optimizer, [getattr(model, one.optimizer) for model in models], pairs, one.tensor)
+
+
+def _join_networks_optimizers(stacked: Any, networks: list[Any], name: str) -> None:
+    known = optimized(stacked.optimizer)
+    pairs = []
+    for index, network in enumerate(networks):
+        both = zip(agent_parameters(stacked, index), network.parameters(), strict=True)
+        pairs.append([(*whole, lone) for whole, lone in both if id(whole[0]) in known])
+    _join_optimizers(stacked.optimizer, [network.optimizer for network in networks], pairs, name)
+
+
+def _join_optimizers(optimizer: Any, lone: list[Any], pairs: list[list[tuple[Any, Any, Any]]], name: str) -> None:
+    """
+    :param pairs: for each agent the stacked tensors, its parts of them and the lone tensors that were put there
+    """
     for index, one in enumerate(lone):
         kind = type(optimizer.agents[0] if isinstance(optimizer, AgentOptimizers) else optimizer)
         text = f"the optimiser of the {name} of agents[{index}] is a {type(one).__name__}, its policy_kwargs say"
@@ -148,8 +176,8 @@ def _join_optimizers(stacked: Any, networks: list[Any], name: str) -> None:
         return
     state: dict[int, dict[str, Any]] = {}
     numbers = {id(tensor): number for number, tensor in enumerate(optimizer.param_groups[0]["params"])}
-    for index, (network, one) in enumerate(zip(networks, lone, strict=True)):
-        for (whole, part), parameter in zip(agent_parameters(stacked, index), network.parameters(), strict=True):
+    for index, (own_pairs, one) in enumerate(zip(pairs, lone, strict=True)):
+        for whole, part, parameter in own_pairs:
             moments = one.state.get(parameter, {})
             known = numbers[id(whole)] in state
             text = f"the optimiser of the {name} of agents[{index}] knows other tensors than that of agents[0]"

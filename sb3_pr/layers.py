@@ -134,6 +134,16 @@ class PerAgent(nn.Module):
 class AgentsNetwork(nn.Module):
     """Actor or critic of several agents."""
 
+    n_agents: int
+
+    def become(self, n_agents: int) -> None:
+        """Called once on a lone network whose layers have been stacked and whose class is this one now."""
+        self.n_agents = n_agents
+
+    def release(self, lone: Any) -> None:
+        """The inverse, for the copy of one agent's network; its class is upstream's already."""
+        lone.__dict__.pop("n_agents", None)
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "optimizer":
             require_independent(value)
@@ -170,7 +180,9 @@ class StackedCritic(AgentsNetwork, ContinuousCritic):
     sees alone. With the scale at the critic's output every optimiser, whatever its update rule, gets the lone agent's.
     """
 
-    n_agents: int
+    def become(self, n_agents: int) -> None:
+        super().become(n_agents)
+        self.q_networks = [getattr(self, f"qf{index}") for index in range(self.n_critics)]
 
     def forward(self, obs: Any, actions: th.Tensor) -> tuple[th.Tensor, ...]:
         return scaled(super().forward(obs, actions), self.n_agents)  # type: ignore[no-any-return]

@@ -165,6 +165,13 @@ class AgentOptimizers(optim.Optimizer):
         self._link()
 
 
+def optimized(optimizer: optim.Optimizer) -> set[int]:
+    """Ids of the tensors, stacked ones where they are stacked, that an optimiser moves."""
+    if isinstance(optimizer, AgentOptimizers):
+        return {id(whole) for whole in optimizer.wholes}
+    return {id(tensor) for group in optimizer.param_groups for tensor in group["params"]}
+
+
 def cut(moments: dict[str, Any], whole: th.Tensor, part: Part) -> dict[str, Any]:
     """One agent's part of an optimiser's state of a stacked tensor; copies."""
     return {

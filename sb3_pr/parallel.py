@@ -44,6 +44,7 @@ class TeamVecEnv(VecEnv):
         self._own: list[Any] = [padding.OwnActions(space, action_space) for space in actions.values()]  # type: ignore
         self.own_action_spaces = [own.space(action_space) for own in self._own]
         """Each agent's own bounds, in the common shape."""
+        self.own_action_sizes = [int(np.prod(space.shape or ())) for space in actions.values()]
         self._seed: int | None = None
         self._warned = False
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
-from stable_baselines3 import TD3
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from marl_pr_common.checkpoint.payload import from_plain, to_plain
 from marl_pr_common.config import from_mapping
@@ -25,7 +25,7 @@ from sb3_pr.joining import group_of
 from sb3_pr.pickles import UntrustedFileError, handed, read_pickle, read_zip
 
 
-class Persistence(TD3):
+class Persistence(OffPolicyAlgorithm):
     """Mixin of :class:`sb3_pr.agents.MultiAgent`: what differs from SB3 when files are written and read."""
 
     n_agents: int

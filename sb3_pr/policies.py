@@ -1,27 +1,27 @@
-"""SB3's TD3 policies for a group of agents: SB3's own actor and critic, built n_agents times and stacked."""
+"""SB3's policies for a group of agents: SB3's own actor and critic, built n_agents times and stacked."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.policies import BasePolicy, ContinuousCritic
+from stable_baselines3.common.policies import BaseModel, BasePolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, FlattenExtractor, NatureCNN
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
-from stable_baselines3.td3 import policies as upstream
-from stable_baselines3.td3.policies import Actor, TD3Policy
+from stable_baselines3.td3.policies import TD3Policy
 
 from sb3_pr.observations import rows
 from sb3_pr.optimizers import ELEMENTWISE, AgentOptimizers, fused_adam
 from sb3_pr.stacking import agent_parameters, stack
 from sb3_pr.surgery import serving
 
-NETWORKS = ("actor", "actor_target", "critic", "critic_target")
-NetworkT = TypeVar("NetworkT", Actor, ContinuousCritic)
+TRAINED = ("actor", "critic")
+"""A policy's networks with an optimiser."""
+NetworkT = TypeVar("NetworkT", bound=BaseModel)
 
 
 class MaskedExtractor(BaseFeaturesExtractor):
@@ -50,8 +50,8 @@ class MaskedExtractor(BaseFeaturesExtractor):
         return (blocks * self.masks.unsqueeze(1)).view_as(flat)
 
 
-class MlpPolicy(TD3Policy):
-    """SB3's ``TD3Policy`` for n_agents; with one agent and no masks it *is* SB3's, module for module.
+class StackedPolicy(BasePolicy):
+    """Mixin in front of one of SB3's policies; with one agent and no masks it *is* SB3's, module for module.
 
     Every other parameter is SB3's own.
 
@@ -59,6 +59,10 @@ class MlpPolicy(TD3Policy):
     :param observation_masks: (n_agents, obs_dim) booleans, what each agent sees; None for everything
     """
 
+    networks: ClassVar[tuple[str, ...]]
+    """Attributes that hold the actor, the critic and their targets."""
+    make_actor: Callable[..., Any]
+    make_critic: Callable[..., Any]
     leader: int = 0
     """The agent that answers for observations that do not come one per agent."""
 
@@ -71,11 +75,11 @@ class MlpPolicy(TD3Policy):
             kwargs["optimizer_kwargs"] = fused_adam(optimizer_class, kwargs.get("optimizer_kwargs") or {})
         super().__init__(*args, **kwargs)
         self._built = True
-        for name in NETWORKS:  # a derived class may have built them without us
+        for name in self.networks:  # a derived class may have built them without us
             setattr(self, name, getattr(self, name))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in NETWORKS and self.__dict__.get("_built") and self.n_agents > 1:
+        if name in self.networks and self.__dict__.get("_built") and self.n_agents > 1:
             value = serving(value, self.n_agents, name)
         super().__setattr__(name, value)
 
@@ -88,7 +92,7 @@ class MlpPolicy(TD3Policy):
         if self.n_agents > 1 and optimizer_class not in ELEMENTWISE:
             self.optimizer_class = functools.partial(self._agent_optimizers, optimizer_class)  # type: ignore[assignment]
         try:
-            super()._build(lr_schedule)
+            super()._build(lr_schedule)  # type: ignore[misc]
         finally:
             self.optimizer_class = optimizer_class
             for name in making:
@@ -99,14 +103,17 @@ class MlpPolicy(TD3Policy):
 
     def _agent_optimizers(self, kind: type[th.optim.Optimizer], parameters: Any, **options: Any) -> AgentOptimizers:
         wholes = list(parameters)
-        networks = [getattr(self, name) for name in ("actor", "critic") if name in self._modules]
-        network = next(one for one in networks if next(one.parameters()) is wholes[0])
-        make = functools.partial(kind, **options)
-        return AgentOptimizers(make, [agent_parameters(network, i) for i in range(self.n_agents)], wholes)
+        ids = {id(whole) for whole in wholes}
+        networks: list[Any] = [getattr(self, name) for name in TRAINED if name in self._modules]
+        network = next(one for one in networks if ids <= {id(parameter) for parameter in one.parameters()})
+        agents = [agent_parameters(network, index) for index in range(self.n_agents)]
+        own = [[pair for pair in agent if id(pair[0]) in ids] for agent in agents]
+        return AgentOptimizers(functools.partial(kind, **options), own, wholes)
 
     def _masked(self, network: NetworkT) -> NetworkT:
         if self.observation_masks is not None and not isinstance(network.features_extractor, MaskedExtractor):
-            network.features_extractor = MaskedExtractor(network.features_extractor, self.observation_masks)
+            extractor: Any = network.features_extractor
+            network.features_extractor = MaskedExtractor(extractor, self.observation_masks)
         return network
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
@@ -129,6 +136,12 @@ class MlpPolicy(TD3Policy):
         }
 
 
+class MlpPolicy(StackedPolicy, TD3Policy):
+    """SB3's ``TD3Policy`` for n_agents."""
+
+    networks = ("actor", "actor_target", "critic", "critic_target")
+
+
 class CnnPolicy(MlpPolicy):
     """SB3's ``CnnPolicy`` for n_agents: image observations."""
 
@@ -147,9 +160,20 @@ class MultiInputPolicy(MlpPolicy):
         super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)
 
 
-UPSTREAM: dict[type[BasePolicy], type[TD3Policy]] = {
-    MlpPolicy: upstream.MlpPolicy,
-    CnnPolicy: upstream.CnnPolicy,
-    MultiInputPolicy: upstream.MultiInputPolicy,
-}
-"""SB3's policy class for each of ours: what ``model.agent(i)`` is built with."""
+def upstream_policy(algorithm: Any, policy: type[Any]) -> type[Any]:
+    """SB3's policy class behind ours, what ``model.agent(i)`` is built with; a user's own serves one agent as it is.
+
+    :param algorithm: a model of ours, or its class
+    """
+    for name, ours in algorithm.policy_aliases.items():
+        if policy is ours:
+            return algorithm.upstream.policy_aliases[name]  # type: ignore[no-any-return]
+    return policy
+
+
+def stacked_policy(algorithm: Any, policy: type[Any]) -> type[Any]:
+    """The inverse: our policy class in the place of SB3's."""
+    for name, lone in algorithm.upstream.policy_aliases.items():
+        if policy is lone:
+            return algorithm.policy_aliases[name]  # type: ignore[no-any-return]
+    return policy

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
 import torch as th
@@ -43,11 +45,12 @@ class ReciprocalTarget(CriticDelegate):
     :param critic: SB3's stacked target critic, agent-major
     :param reciprocity: adjacency, peers and mixture
     :param space: the observation space
-    :param n_updates: gradient steps so far, for ``sync_interval``; the model keeps it up to date
+    :param n_updates: gradient steps so far, for ``sync_interval``; see :meth:`counting`
     :param snapshot: the peers' networks when ``sync_interval`` > 1; None reads the live target network
     """
 
-    own = ("wrapped", "reciprocity", "vectors", "n_updates", "snapshot")
+    own = ("wrapped", "reciprocity", "vectors", "n_updates", "snapshot", "_counts")
+    _counts: bool = False
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class ReciprocalTarget(CriticDelegate):
 
     def __call__(self, obs: PyTorchObs, actions: th.Tensor) -> tuple[th.Tensor, ...]:
         """Like SB3's critic: a tuple of (n_agents * batch, 1); one entry only if ``min_over="peer"`` took the min."""
+        self.n_updates += self._counts
         own = self.wrapped(obs, actions)
         n = self.reciprocity.n_agents
         values = th.stack(own).view(len(own), n, -1)
@@ -75,6 +79,22 @@ class ReciprocalTarget(CriticDelegate):
         states = self.vectors.split(obs, n)
         mixed = self.reciprocity.value(values, states, self.evaluator(obs, actions))
         return tuple(critic.reshape(-1, 1) for critic in mixed)
+
+    @contextmanager
+    def counting(self, n_updates: int) -> Iterator[None]:
+        """Within it every call is a gradient step, as in upstream's ``train``; it does not look at the model.
+
+        :param n_updates: gradient steps before
+        """
+        self.n_updates, self._counts = n_updates, True
+        try:
+            yield
+        finally:
+            self._counts = False
+
+    def own_critics(self, values: tuple[th.Tensor, ...]) -> tuple[th.Tensor, ...]:
+        """Of all critics' values those that are the agent's value Z_i."""
+        return values
 
     def evaluator(self, obs: PyTorchObs, actions: th.Tensor) -> Evaluate:
         """The peers' view of this batch; see :data:`marl_pr_common.reciprocity.ask.Evaluate`."""
@@ -95,57 +115,55 @@ class ReciprocalTarget(CriticDelegate):
                 self.snapshot.load_state_dict(self.wrapped.state_dict())
 
 
-class CountsUpdates:
-    """Mixin of a model: SB3's count of gradient steps, of which the target is told; it does not look at the model."""
-
-    @property
-    def _n_updates(self) -> int:
-        count: int = self.__dict__["_n_updates"]
-        return count
-
-    @_n_updates.setter
-    def _n_updates(self, count: int) -> None:
-        self.__dict__["_n_updates"] = count
-        target = self.__dict__.get("critic_target")
-        if isinstance(target, ReciprocalTarget):
-            target.n_updates = count
-
-
 class ActorObjective(CriticDelegate):
-    """``critic`` whose ``q1_forward``, the actor's objective, gives gradients to the actor alone.
+    """``critic`` whose value of the actor's own actions, the actor's objective, gives gradients to the actor alone.
 
     SB3 discards the critic's gradients of this pass; here they are not computed. With ``in_actor=True`` the objective
     is the reciprocal value: its gradient reaches the actor through its own critic and the peers' target critics.
+
+    :param by_call: whether upstream asks for it by calling the critic, as it does in the critic's loss; there the
+        actions come from the replay buffer, and have no gradient
     """
 
-    own = ("wrapped", "target")
+    own = ("wrapped", "target", "by_call")
 
-    def __init__(self, critic: ContinuousCritic, target: ReciprocalTarget):
+    def __init__(self, critic: ContinuousCritic, target: ReciprocalTarget, by_call: bool = False):
         super().__init__(critic)
         self.target = target
+        self.by_call = by_call
         if target.reciprocity.config.in_actor:
             for network in (target.wrapped, target.snapshot):
                 if network is not None:
                     network.requires_grad_(False)
 
     def __call__(self, obs: PyTorchObs, actions: th.Tensor) -> tuple[th.Tensor, ...]:
-        return self.wrapped(obs, actions)  # type: ignore[no-any-return]
+        """A tuple of (n_agents * batch, 1): the agents' critics; of the actor's actions eq. 12 for them."""
+        if not (self.by_call and actions.requires_grad):
+            return self.wrapped(obs, actions)  # type: ignore[no-any-return]
+        with ExitStack() as within:
+            for network in self.wrapped.q_networks:
+                within.enter_context(frozen(network))
+            own = self.target.own_critics(self.wrapped(obs, actions))
+        return self._mixed(own, obs, actions)
 
     def q1_forward(self, obs: Any, actions: th.Tensor) -> th.Tensor:
         """(n_agents * batch, 1): the first critic's value, or eq. 12 for it; differentiable in ``actions``."""
         with frozen(self.wrapped.q_networks[0]):
             own: th.Tensor = self.wrapped.q1_forward(obs, actions)
-        reciprocity = self.target.reciprocity
+        return self._mixed((own,), obs, actions)[0]
+
+    def _mixed(self, own: tuple[th.Tensor, ...], obs: Any, actions: th.Tensor) -> tuple[th.Tensor, ...]:
+        reciprocity, k = self.target.reciprocity, len(own)
         if not (reciprocity.active and reciprocity.config.in_actor):
             return own
         n = reciprocity.n_agents
         states = self.target.vectors.split(obs, n)
 
         def evaluate(states: th.Tensor, peer: th.Tensor) -> th.Tensor:
-            return self.target.evaluator(obs, without_bad_gradients(actions))(states, peer)[:1]
+            return self.target.evaluator(obs, without_bad_gradients(actions))(states, peer)[:k]
 
-        mixed = reciprocity.value(own.view(1, n, -1), states, evaluate, record=False)
-        return mixed.reshape(-1, 1)
+        mixed = reciprocity.value(th.stack(own).view(k, n, -1), states, evaluate, record=False)
+        return tuple(critic.reshape(-1, 1) for critic in mixed)
 
 
 def evaluate_rows(critic: ContinuousCritic, obs: Any, actions: th.Tensor, peer: th.Tensor) -> th.Tensor:

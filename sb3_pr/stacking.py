@@ -42,7 +42,7 @@ def _stack(modules: Sequence[Any], done: dict[int, nn.Module]) -> nn.Module:
     tied = _ties_parameters(first)
     if type(first) is nn.Linear and not any(_has_hooks(module) for module in modules) and _equally_frozen(modules):
         result: nn.Module = StackedLinear(modules)
-    elif type(first) in STACKED and not tied:
+    elif type(first) in STACKED and not tied and not first._parameters:
         for name in list(first._modules):
             first._modules[name] = _stack([module._modules[name] for module in modules], done)
         result = guard(first, len(modules))
@@ -85,6 +85,11 @@ class Part:
         if self.agent is None:
             return tensor
         return tensor[self.agent].T if self.matrix else tensor[self.agent]
+
+
+def own_part(n_agents: int, agent: int) -> Part:
+    """The agent's part of a tensor (n_agents, ...) that is no layer's; all of one agent's."""
+    return Part(agent if n_agents > 1 else None)
 
 
 def agent_tensors(module: nn.Module, agent: int, prefix: str = "") -> Iterator[tuple[str, th.Tensor, Part]]:

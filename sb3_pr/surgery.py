@@ -21,6 +21,7 @@ from torch import nn
 
 from sb3_pr import clipping
 from sb3_pr.layers import (
+    AgentsNetwork,
     PerAgent,
     PerAgentActor,
     PerAgentCritic,
@@ -43,6 +44,12 @@ STACKED: dict[type[nn.Module], type[nn.Module]] = {
     FlattenExtractor: FlattenExtractor,
 }
 """Containers whose forward() treats rows independently and reaches its layers through registered children only."""
+SIDE_BY_SIDE: dict[type[nn.Module], type[PerAgent]] = {
+    Actor: PerAgentActor,
+    ContinuousCritic: PerAgentCritic,
+    BaseFeaturesExtractor: PerAgentExtractor,
+}
+"""What N networks of one kind become that cannot be stacked. Algorithms add theirs, here and to ``STACKED``."""
 ROW_WISE = {
     *(nn.ReLU, nn.ReLU6, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.LeakyReLU, nn.SiLU, nn.Mish, nn.Softplus, nn.Softsign),
     *(nn.Sigmoid, nn.Tanh, nn.LogSigmoid, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Tanhshrink, nn.Softshrink),
@@ -99,9 +106,8 @@ def guard(container: nn.Module, n_agents: int) -> nn.Module:
     container.__class__ = STACKED.get(type(container), type(container))
     container.__dict__["_modules"] = Children(container._modules, n_agents)
     container.__dict__["_parameters"] = NoParameters(container._parameters)
-    if isinstance(container, StackedCritic):
-        container.n_agents = n_agents
-        container.q_networks = [getattr(container, f"qf{index}") for index in range(container.n_critics)]
+    if isinstance(container, AgentsNetwork):
+        container.become(n_agents)
     return container
 
 
@@ -159,10 +165,5 @@ def _require_nothing_shared(module: nn.Module, n_agents: int, name: str) -> None
 
 def side_by_side(modules: Sequence[nn.Module]) -> PerAgent:
     """N modules of any kind, each for its agent's rows."""
-    kinds: dict[type[nn.Module], type[PerAgent]] = {
-        Actor: PerAgentActor,
-        ContinuousCritic: PerAgentCritic,
-        BaseFeaturesExtractor: PerAgentExtractor,
-    }
-    found: Iterator[type[PerAgent]] = (result for kind, result in kinds.items() if isinstance(modules[0], kind))
+    found: Iterator[type[PerAgent]] = (one for kind, one in SIDE_BY_SIDE.items() if isinstance(modules[0], kind))
     return next(found, PerAgent)(modules)

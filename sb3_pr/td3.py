@@ -5,8 +5,26 @@ from __future__ import annotations
 from typing import ClassVar
 
 from stable_baselines3 import TD3
+from stable_baselines3.common.policies import BasePolicy
 
 from sb3_pr.agents import MultiAgent
+from sb3_pr.algorithms.spec import Spec
+from sb3_pr.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
+
+
+SPEC = Spec(
+    upstream=TD3,
+    networks=("actor", "actor_target", "critic", "critic_target"),
+    statistics={
+        "actor_batch_norm_stats": "actor",
+        "critic_batch_norm_stats": "critic",
+        "actor_batch_norm_stats_target": "actor_target",
+        "critic_batch_norm_stats_target": "critic_target",
+    },
+    objective="q1_forward",
+    options=("action_noise", "policy_delay", "target_policy_noise", "target_noise_clip"),
+    settings=("policy_delay", "target_policy_noise", "target_noise_clip"),
+)
 
 
 class TD3PR(MultiAgent, TD3):
@@ -39,4 +57,10 @@ class TD3PR(MultiAgent, TD3):
         :class:`marl_pr_common.ReciprocityConfig`)
     """
 
+    spec = SPEC
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "MlpPolicy": MlpPolicy,
+        "CnnPolicy": CnnPolicy,
+        "MultiInputPolicy": MultiInputPolicy,
+    }
     upstream: ClassVar[type[TD3]] = TD3

@@ -1,14 +1,13 @@
-"""The state of a TD3 or DDPG model, upstream's or ours, as a tree."""
+"""The state of a model of one of the algorithms, upstream's or ours, as a tree."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import Any
 
-from stable_baselines3 import TD3
 from stable_baselines3.common.noise import VectorizedActionNoise
 
-from marl_pr_common.checkpoint import rng_state, set_rng_state
+from marl_pr_common.checkpoint import CheckpointError, rng_state, set_rng_state
 from marl_pr_common.checkpoint.attributes import (
     UnknownState,
     attributes,
@@ -19,6 +18,8 @@ from marl_pr_common.checkpoint.attributes import (
 )
 from marl_pr_common.provenance import as_plain
 from sb3_pr import checks
+from sb3_pr.algorithms.spec import spec_of
+from sb3_pr.policies import TRAINED
 from sb3_pr.resume.logs import restore_logger
 from sb3_pr.resume.replay import replay_state, restore_replay
 from sb3_pr.resume.vec_env import restore_vec_env, vec_env_state
@@ -31,10 +32,10 @@ STRUCTURE = ("class", "n_agents", "n_envs", "observation_space", "action_space",
 """Settings that a checkpoint cannot do without; the others may differ, with a warning."""
 _SETTINGS = (
     *("n_agents", "n_envs", "observation_space", "action_space", "buffer_size", "optimize_memory_usage"),
-    *("learning_rate", "learning_starts", "batch_size", "tau", "gamma", "gradient_steps", "policy_delay", "n_steps"),
-    *("target_policy_noise", "target_noise_clip", "shared_replay", "fast", "train_freq", "policy_kwargs"),
-    "observation_masks",
+    *("learning_rate", "learning_starts", "batch_size", "tau", "gamma", "gradient_steps", "n_steps", "shared_replay"),
+    *("fast", "train_freq", "policy_kwargs", "observation_masks"),
 )
+"""Those of every algorithm."""
 
 
 def model_state(model: Any) -> tuple[dict[str, Any], list[str]]:
@@ -96,7 +97,8 @@ def continue_learning(model: Any) -> None:
 
 def settings(model: Any) -> dict[str, Any]:
     """What the model was constructed with, as JSON: to tell a checkpoint of another model."""
-    found = {name: _readable(getattr(model, name)) for name in _SETTINGS if hasattr(model, name)}
+    names = (*_SETTINGS, *spec_of(model).settings)
+    found = {name: _readable(getattr(model, name)) for name in names if hasattr(model, name)}
     options = vars(model.pr) if hasattr(model, "pr") else {}
     # kappa is state: callbacks anneal it
     options = {f"pr.{name}": _readable(value) for name, value in options.items() if name != "kappa"}
@@ -108,25 +110,28 @@ def _readable(value: Any) -> Any:
     return plain if isinstance(plain, (bool, int, float, str, type(None))) else str(plain)
 
 
-def _networks(model: TD3) -> dict[str, Any]:
-    policy: Any = model.policy
-    state = {
-        "policy": policy.state_dict(),
-        "actor_optimizer": policy.actor.optimizer.state_dict(),
-        "critic_optimizer": policy.critic.optimizer.state_dict(),
-    }
+def _networks(model: Any) -> dict[str, Any]:
+    state = {"policy": model.policy.state_dict()}
+    for name in TRAINED:
+        state[f"{name}_optimizer"] = getattr(model.policy, name).optimizer.state_dict()
+    for one, tensor, optimizer in spec_of(model).learnt_by(model):
+        state |= {one.tensor: tensor.detach(), one.optimizer: optimizer.state_dict()}
     if getattr(model, "peer_critics", None) is not None:
-        state["peer_critics"] = model.peer_critics.state_dict()  # type: ignore[attr-defined]
+        state["peer_critics"] = model.peer_critics.state_dict()
     return state
 
 
-def _restore_networks(model: TD3, state: dict[str, Any]) -> None:
-    policy: Any = model.policy
-    policy.load_state_dict(state["policy"])
-    policy.actor.optimizer.load_state_dict(state["actor_optimizer"])
-    policy.critic.optimizer.load_state_dict(state["critic_optimizer"])
+def _restore_networks(model: Any, state: dict[str, Any]) -> None:
+    model.policy.load_state_dict(state["policy"])
+    for name in TRAINED:
+        getattr(model.policy, name).optimizer.load_state_dict(state[f"{name}_optimizer"])
+    for one, tensor, optimizer in spec_of(model).learnt_by(model):
+        if one.tensor not in state:
+            raise CheckpointError(f"the checkpoint has no {one.tensor}: the model was made with another {one.setting}.")
+        tensor.data.copy_(state[one.tensor])
+        optimizer.load_state_dict(state[one.optimizer])
     if "peer_critics" in state:
-        model.peer_critics.load_state_dict(state["peer_critics"])  # type: ignore[attr-defined]
+        model.peer_critics.load_state_dict(state["peer_critics"])
 
 
 def _listed(values: Any) -> list[Any] | None:
