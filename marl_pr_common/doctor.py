@@ -25,7 +25,7 @@ CORE = {
 }
 """Modules without which no command works -> their distributions."""
 HOSTS = {
-    "stable-baselines3": ("TD3PR and DDPGPR, train, compare, demo", 'pip install "marl-pr[sb3]"'),
+    "stable-baselines3": ("TD3PR, DDPGPR and SACPR, train, compare, demo", 'pip install "marl-pr[sb3]"'),
     "gymnasium": ("the tasks of Stable-Baselines3", 'pip install "marl-pr[sb3]"'),
     "mujoco": ("Ant, HalfCheetah, Hopper", 'pip install "marl-pr[sb3]"'),
     "pettingzoo": ("multi-agent tasks", 'pip install "marl-pr[mpe]"'),

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from sb3_pr.algorithms.spec import MODULES, class_name
 
 if TYPE_CHECKING:
-    from sb3_pr.algorithms.sac import SACPR
-    from sb3_pr.callbacks import AgentEvalCallback
-    from sb3_pr.ddpg import DDPGPR
-    from sb3_pr.evaluation import evaluate_agents
-    from sb3_pr.resume import CheckpointCallback, load_checkpoint, save_checkpoint
-    from sb3_pr.td3 import TD3PR
+    from sb3_pr.algorithms.sac import SACPR as SACPR
+    from sb3_pr.callbacks import AgentEvalCallback as AgentEvalCallback
+    from sb3_pr.ddpg import DDPGPR as DDPGPR
+    from sb3_pr.evaluation import evaluate_agents as evaluate_agents
+    from sb3_pr.resume import CheckpointCallback as CheckpointCallback
+    from sb3_pr.resume import load_checkpoint as load_checkpoint
+    from sb3_pr.resume import save_checkpoint as save_checkpoint
+    from sb3_pr.td3 import TD3PR as TD3PR
 
 _HOMES = {
     "AgentEvalCallback": "sb3_pr.callbacks",
@@ -25,7 +27,7 @@ _HOMES = {
     "save_checkpoint": "sb3_pr.resume",
     **{class_name(name): module for name, module in MODULES.items()},
 }
-__all__ = sorted(_HOMES)  # noqa: PLE0605
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

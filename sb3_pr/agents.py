@@ -29,7 +29,6 @@ from sb3_pr.fast import fast_matmul
 from sb3_pr.guards import Watch
 from sb3_pr.logs import record_episodes, record_reciprocity
 from sb3_pr.persistence import Persistence
-from sb3_pr.policies import StackedPolicy
 from sb3_pr.reciprocal import ActorObjective, ReciprocalTarget, snapshot_of
 from sb3_pr.resume.model import continue_learning
 from sb3_pr.signature import NamedParameters
@@ -44,7 +43,7 @@ class MultiAgent(NamedParameters, Persistence):
     upstream: ClassVar[type[OffPolicyAlgorithm]]
     """SB3's class that this one extends."""
 
-    policy: StackedPolicy
+    policy: Any
     critic: Any
     critic_target: Any
     guards: bool = True  # models saved before there were guards have no value of their own
@@ -82,7 +81,7 @@ class MultiAgent(NamedParameters, Persistence):
         setup = kwargs.pop("_init_setup_model", True)
         kwargs["policy_kwargs"] = dict(kwargs.get("policy_kwargs") or {})  # DDPG writes into it: not into the user's
         columns = make_columns(env, n_agents)
-        super().__init__(policy, columns, **kwargs, _init_setup_model=False)  # type: ignore[arg-type]
+        super().__init__(policy, columns, **kwargs, _init_setup_model=False)  # type: ignore[call-arg]
         if self.env is not None:
             self.n_agents = self.env.num_envs
         if setup:

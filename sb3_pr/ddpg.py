@@ -10,7 +10,6 @@ from stable_baselines3 import DDPG, TD3
 from sb3_pr import td3
 from sb3_pr.agents import MultiAgent
 
-
 SPEC = dataclasses.replace(td3.SPEC, upstream=DDPG, options=("action_noise",))
 
 

@@ -37,7 +37,7 @@ def evaluate_agents(
 
     In a PettingZoo environment all act together, each in its own role; elsewhere each agent is alone in ``env``.
 
-    :param model: TD3PR, DDPGPR, or any upstream model, which counts as one agent
+    :param model: a group, or any upstream model, which counts as one agent
     :param env: a gymnasium env or a VecEnv of the kind that one agent acts in; or a PettingZoo ParallelEnv, a VecEnv of
         one (the model's own included: it is copied, so that training goes on undisturbed); or a function that makes one
     :param seed: resets ``env`` before each agent's episodes
@@ -80,7 +80,7 @@ def evaluate_team(
 ) -> list[NDArray[np.float64]]:
     """Undiscounted returns of every agent in episodes in which all act together.
 
-    :param model: TD3PR or DDPGPR with one agent per column
+    :param model: a group with one agent per column
     :param seed: of the first episode; the others go on from there
     :return: one array (n_episodes,) per agent
     """

@@ -1,6 +1,6 @@
 """NaN and infinity where they enter: what an environment returned and an actor chose, as the replay buffer keeps it.
 
-``TD3PR`` and ``DDPGPR`` look by themselves; :class:`GuardCallback` does the same for upstream's own classes.
+``TD3PR`` and its like look by themselves; :class:`GuardCallback` does the same for upstream's own classes.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _types(model: Any, name: str) -> Any:
 
 
 class GuardCallback(BaseCallback):
-    """Gives upstream's TD3 and DDPG the guards of TD3PR and DDPGPR; results stay bit for bit what they are.
+    """Gives upstream's algorithms the guards of ours; results stay bit for bit what they are.
 
     It comes first among the callbacks: SB3 calls them after a step and before the transition is stored. It keeps
     nothing that a checkpoint would need.

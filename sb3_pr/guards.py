@@ -142,7 +142,7 @@ class Watch:
     def _worst(self, model: Any, loss: str) -> int:
         """The agent with the largest gradient."""
         name = loss.removesuffix("_loss")
-        parameters = [p for p in getattr(model.policy, name).parameters()] if name in TRAINED else []
+        parameters = list(getattr(model.policy, name).parameters()) if name in TRAINED else []
         parameters = [p for p in parameters if p.grad is not None]
         if self.n_agents == 1 or not parameters:
             return 0

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from sb3_pr.algorithms.spec import said as algorithms
+
 Spaces = Mapping[str, spaces.Space[Any]]
 """Agent -> its space, in the order of the columns."""
 
@@ -58,8 +60,8 @@ def common_actions(own: Spaces) -> spaces.Box:
         wrong = _not_continuous(space)
         if wrong:
             raise UnsupportedActionSpace(
-                f"agent {agent!r} has the action space {space}, {wrong}: TD3 and DDPG need continuous actions of every "
-                "agent, a gymnasium Box of floats with finite bounds. For PettingZoo's MPE pass "
+                f"agent {agent!r} has the action space {space}, {wrong}: {algorithms()} need continuous actions of "
+                "every agent, a gymnasium Box of floats with finite bounds. For PettingZoo's MPE pass "
                 "continuous_actions=True; wrap the environment so that this agent has a Box, or leave the agent out."
             )
     first = next(iter(own.values()))

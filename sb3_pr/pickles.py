@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import io
 import json
 import pickle
@@ -17,6 +18,8 @@ from typing import Any
 import numpy as np
 import torch as th
 from stable_baselines3.common.save_util import open_path
+
+from sb3_pr.algorithms.spec import ALGORITHMS, model_class
 
 HARMLESS = {
     "builtins": {"set", "frozenset", "slice", "complex", "bytearray"},
@@ -49,7 +52,7 @@ HARMLESS = {
     "pathlib": {"Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
     "pathlib._local": {"Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
     "sb3_pr.buffers": {"_empty"},
-    "sb3_pr.policies": {"MlpPolicy", "CnnPolicy", "MultiInputPolicy"},
+    "sb3_pr.policies": {"MlpPolicy", "CnnPolicy", "MultiInputPolicy"},  # where TD3's and DDPG's always were
     "stable_baselines3.common.buffers": {"ReplayBuffer", "DictReplayBuffer", "NStepReplayBuffer"},
     "stable_baselines3.common.noise": {"NormalActionNoise", "OrnsteinUhlenbeckActionNoise", "VectorizedActionNoise"},
     "stable_baselines3.common.running_mean_std": {"RunningMeanStd"},
@@ -59,7 +62,6 @@ HARMLESS = {
     "stable_baselines3.common.vec_env.vec_normalize": {"VecNormalize"},
     "stable_baselines3.her.goal_selection_strategy": {"GoalSelectionStrategy"},
     "stable_baselines3.her.her_replay_buffer": {"HerReplayBuffer"},
-    "stable_baselines3.td3.policies": {"TD3Policy", "CnnPolicy", "MultiInputPolicy"},
     "torch": {"device", "Size"},  # and its types of numbers
     "torch._utils": {"_rebuild_tensor_v2", "_rebuild_parameter"},
 }
@@ -76,12 +78,20 @@ class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("torch.storage", "_load_from_bytes"):
             return _data_only_storage
-        if name in HARMLESS.get(module, ()):
+        if name in HARMLESS.get(module, ()) or (module, name) in _policies():
             return super().find_class(module, name)
         found = _of_torch_or_numpy(module, name)
         if found is None:
             raise UntrustedFileError(f"it refers to {module}.{name}")
         return found
+
+
+@functools.cache
+def _policies() -> set[tuple[str, str]]:
+    """Module and name of the policy classes of every algorithm, SB3's and ours."""
+    algorithms = [model_class(algo) for algo in ALGORITHMS]
+    policies = [policy for algorithm in algorithms for policy in algorithm.policy_aliases.values()]
+    return {(policy.__module__, policy.__name__) for policy in policies}
 
 
 def _of_torch_or_numpy(module: str, name: str) -> Any:

@@ -119,13 +119,14 @@ class StackedPolicy(BasePolicy):
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         n_rows = rows(observation)
         if self.n_agents == 1 or n_rows == self.n_agents:
-            return super()._predict(observation, deterministic)
+            return super()._predict(observation, deterministic)  # type: ignore[safe-super]
         # Not one row per agent: every agent answers all rows, and the leader's answer counts.
         if isinstance(observation, dict):
             repeated: Any = {key: th.cat([value] * self.n_agents) for key, value in observation.items()}
         else:
             repeated = th.cat([observation] * self.n_agents)
-        return super()._predict(repeated, deterministic).view(self.n_agents, n_rows, -1)[self.leader]
+        answers = super()._predict(repeated, deterministic)  # type: ignore[safe-super]
+        return answers.view(self.n_agents, n_rows, -1)[self.leader]
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {

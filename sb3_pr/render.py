@@ -51,10 +51,10 @@ def film(run: Path, episodes: int = 1, seed: int = EVALUATION_SEED) -> list[NDAr
     if not config.multi_agent:
         raise ValueError(f"{run} was trained on {config.env}, which has no team to film.")
     from marl_pr_common.envs import make
-    from sb3_pr import DDPGPR, TD3PR
+    from sb3_pr.algorithms.spec import model_class
 
     env: Any = make(config.env, continuous_actions=True, render_mode="rgb_array")
-    model = (TD3PR if config.algo == "td3_pr" else DDPGPR).load(run / "model.zip", device="cpu")
+    model = model_class(config.algo).load(run / "model.zip", device="cpu")
     frames = []
     for episode in range(episodes):
         observations, _ = env.reset(seed=seed + episode)

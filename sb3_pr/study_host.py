@@ -1,4 +1,4 @@
-"""Stable-Baselines3 as host of a study: TD3, DDPG, both with reciprocity, and the controls that tell why."""
+"""Stable-Baselines3 as host of a study: its algorithms, each with reciprocity, and the controls that tell why."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from marl_pr_common.provenance import RUN, as_plain
 from marl_pr_common.runs import CHECKPOINTS, set_aside
 from marl_pr_common.status import read_status
 from marl_pr_common.study.hosts import Arm, CellRun, Plan
+from sb3_pr.algorithms.spec import MODULES
 from sb3_pr.train_config import TrainConfig
 
 _ALONE = {"pr": {"kappa": 0.0}}
@@ -34,7 +35,7 @@ def _family(algo: str) -> dict[str, Arm]:
     }
 
 
-ARMS: dict[str, Arm] = {**_family("td3"), **_family("ddpg")}
+ARMS: dict[str, Arm] = {arm: found for algo in MODULES for arm, found in _family(algo).items()}
 
 _SHORT = 2_000
 """Env steps of all agents that take about as long as the start of a process."""

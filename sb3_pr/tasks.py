@@ -16,6 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from marl_pr_common.envs.names import is_ours
 from marl_pr_common.reciprocity.guards import NonFiniteError
+from sb3_pr.algorithms.spec import said as algorithms
 from sb3_pr.teams import check_team_task
 
 logger = logging.getLogger("marl_pr")
@@ -26,7 +27,7 @@ class EnvironmentFailedError(ValueError):
 
 
 def check_task(env_id: str) -> None:
-    """Raise ValueError if the task cannot be made, or has spaces that TD3 and DDPG do not take."""
+    """Raise ValueError if the task cannot be made, or has spaces that no algorithm takes."""
     if is_ours(env_id):
         check_team_task(env_id)
         return
@@ -48,19 +49,19 @@ def check_actions(env_id: str, space: spaces.Space[Any]) -> None:
     said = f"env={env_id!r} has the action space {space}"
     if not isinstance(space, spaces.Box):
         raise ValueError(
-            f"{said}; TD3 and DDPG need continuous actions (a Box). Choose such a task, for instance Pendulum-v1 or "
+            f"{said}; {algorithms()} need continuous actions (a Box). Choose such a task, for instance Pendulum-v1 or "
             "Hopper-v5."
         )
     if not np.issubdtype(space.dtype, np.floating):
         raise ValueError(
-            f"{said} of type {space.dtype}; TD3 and DDPG act with real numbers, of which the replay buffer would keep "
-            "the whole part only. Give the Box dtype=np.float32 and round in step()."
+            f"{said} of type {space.dtype}; {algorithms()} act with real numbers, of which the replay buffer would "
+            "keep the whole part only. Give the Box dtype=np.float32 and round in step()."
         )
     with np.errstate(over="ignore", invalid="ignore"):
         width = space.high.astype(np.float32) - space.low.astype(np.float32)
     if space.low.size == 0 or not np.isfinite(width).all() or not (width > 0).all():
         raise ValueError(
-            f"{said}; TD3 and DDPG need at least one action, each with finite bounds, the lower one below the upper "
+            f"{said}; {algorithms()} need at least one action, each with finite bounds, the lower one below the upper "
             "one: actions are scaled to them. Wrap the task in gymnasium.wrappers.RescaleAction or give such bounds."
         )
 

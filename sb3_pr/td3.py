@@ -11,7 +11,6 @@ from sb3_pr.agents import MultiAgent
 from sb3_pr.algorithms.spec import Spec
 from sb3_pr.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
 
-
 SPEC = Spec(
     upstream=TD3,
     networks=("actor", "actor_target", "critic", "critic_target"),

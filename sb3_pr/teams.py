@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sb3_pr.algorithms.spec import said as algorithms
 from sb3_pr.train_config import TrainConfig
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def check_team_task(name: str) -> None:
     """
     if not name.startswith(CONTINUOUS):
         raise ValueError(
-            f"env={name!r} has discrete actions; TD3 and DDPG need continuous ones. Of the multi-agent tasks, "
+            f"env={name!r} has discrete actions; {algorithms()} need continuous ones. Of the multi-agent tasks, "
             f"{' and '.join(f'{family}N' for family in CONTINUOUS)} have them."
         )
     try:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from marl_pr_common.config import check_literals
 from marl_pr_common.envs.names import is_ours
 from marl_pr_common.reciprocity import ReciprocityConfig
+from sb3_pr.algorithms.spec import ALGORITHMS
 
-Algorithm = Literal["td3", "td3_pr", "ddpg", "ddpg_pr"]
-
+if TYPE_CHECKING:
+    Algorithm = str
+else:
+    Algorithm = Literal[ALGORITHMS]
+"""Upstream's name of an algorithm, or that name with ``_pr``."""
 
 EVALUATION_SEED = 10_000
 """Added to the run's seed: evaluation episodes differ from training episodes and are equal in all arms."""
@@ -19,7 +23,7 @@ EVALUATION_SEED = 10_000
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One run of TD3 or DDPG, with or without reciprocity, on a gymnasium task with continuous actions.
+    """One run of an algorithm, with or without reciprocity, on a gymnasium task with continuous actions.
 
     Every count of steps is per agent. Stable-Baselines3 itself counts total_timesteps, learning_starts and buffer_size
     over all agents; `train` multiplies, so that all arms of a comparison mean the same. The defaults are the
@@ -30,10 +34,10 @@ class TrainConfig:
     """Gymnasium id of the task, with its version; or CooperativeNavigation-N or PredatorPrey-N, whose N agents share
     one world."""
     algo: Algorithm = "td3_pr"
-    """Upstream TD3 or DDPG (one agent), or the same with Policy Reciprocity (n_agents agents)."""
+    """Upstream's algorithm (one agent), or the same with Policy Reciprocity, X_pr (n_agents agents)."""
     n_agents: int = 3
-    """Number of agents of td3_pr and ddpg_pr, each in its own copy of the task, or the N of a multi-agent task. td3 and
-    ddpg are always one agent."""
+    """Number of agents of X_pr, each in its own copy of the task, or the N of a multi-agent task. Upstream's algorithms
+    are always one agent."""
     timesteps_per_agent: int = 1_000_000
     """Environment steps of each agent; all agents together take n_agents times as many."""
     seed: int = 0
@@ -41,7 +45,7 @@ class TrainConfig:
     shared_replay: bool = False
     """Whether every agent learns from the transitions of all agents. With pr.kappa 0 this is a control arm."""
     own_critics: bool = False
-    """Whether every agent mixes in n_agents - 1 further critics of its own instead of its peers' (td3_pr, ddpg_pr): the
+    """Whether every agent mixes in n_agents - 1 further critics of its own instead of its peers' (X_pr): the
     control that tells reciprocity from an ensemble of the same size."""
     learning_rate: float = 3e-4
     """Adam's step size, for actors and critics."""
@@ -56,13 +60,18 @@ class TrainConfig:
     gamma: float = 0.99
     """Discount factor, in [0, 1]."""
     action_noise: float = 0.1
-    """Standard deviation of the Gaussian exploration noise, as a fraction of half the action range."""
+    """Standard deviation of the Gaussian exploration noise, as a fraction of half the action range (td3, td3_pr, ddpg,
+    ddpg_pr; sac explores by its policy)."""
     policy_delay: int = 2
     """Critic updates per actor update (td3, td3_pr)."""
     target_policy_noise: float = 0.2
     """Standard deviation of the noise on target actions (td3, td3_pr)."""
     target_noise_clip: float = 0.5
     """Largest noise on target actions (td3, td3_pr)."""
+    ent_coef: float | str = "auto"
+    """Weight of the entropy (sac, sac_pr): a number, or auto: every agent learns its own; auto_X begins with X."""
+    target_entropy: float | str = "auto"
+    """Entropy that a learnt weight steers to; auto is minus the number of actions (sac, sac_pr)."""
     net_arch: tuple[int, ...] = (256, 256)
     """Hidden units per layer of every actor and critic."""
     train_freq: int = 1
@@ -83,9 +92,9 @@ class TrainConfig:
     threads: int = 1
     """CPU threads of torch. More than one seldom pays for networks of this size."""
     fast: bool = False
-    """Products by oneDNN where that keeps float32 precision, observations stored in float32 (td3_pr, ddpg_pr)."""
+    """Products by oneDNN where that keeps float32 precision, observations stored in float32 (X_pr)."""
     pr: ReciprocityConfig = field(default_factory=ReciprocityConfig)
-    """Options of Policy Reciprocity (td3_pr, ddpg_pr)."""
+    """Options of Policy Reciprocity (X_pr)."""
 
     def __post_init__(self) -> None:
         check_literals(self)
@@ -103,6 +112,7 @@ class TrainConfig:
             )
         if not self.net_arch or min(self.net_arch) < 1:
             raise ValueError(f"net_arch={self.net_arch!r}: expected at least one layer of at least one unit.")
+        check_entropy(self.ent_coef, self.target_entropy)
         if not self.env:
             raise ValueError("env is empty: expected a gymnasium id such as 'Hopper-v5'.")
 
@@ -144,3 +154,22 @@ _RANGES = {
     "target_policy_noise": (0.0, math.inf, "a finite number >= 0"),
     "target_noise_clip": (0.0, math.inf, "a finite number >= 0"),
 }
+
+
+def check_entropy(ent_coef: Any, target_entropy: Any) -> None:
+    """:raises ValueError: for what is neither "auto" nor a finite number, or a temperature that would begin at 0"""
+    begins = ent_coef
+    if isinstance(ent_coef, str) and ent_coef.startswith("auto"):
+        begins = ent_coef.partition("_")[2] or "1"
+    number = _number(begins)
+    if number is None or number < 0 or (number == 0 and begins is not ent_coef):
+        raise ValueError(f"ent_coef={ent_coef!r}: expected a number >= 0, 'auto', or 'auto_x' to begin with x > 0.")
+    if target_entropy != "auto" and _number(target_entropy) is None:
+        raise ValueError(f"target_entropy={target_entropy!r}: expected 'auto' or a finite number.")
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value) if math.isfinite(float(value)) else None
+    except (TypeError, ValueError):
+        return None

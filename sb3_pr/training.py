@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import torch as th
 from gymnasium import spaces
-from stable_baselines3 import DDPG, TD3
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.noise import NormalActionNoise
@@ -34,7 +33,7 @@ from marl_pr_common.files import read_json, require_unused
 from marl_pr_common.provenance import RUN, record, record_resume
 from marl_pr_common.runs import CHECKPOINTS, ResultsWriter, RunIdentity
 from marl_pr_common.status import StatusReporter, read_status
-from sb3_pr import DDPGPR, TD3PR
+from sb3_pr.algorithms.spec import MODULES, model_class, spec
 from sb3_pr.finite import GuardCallback, require_finite_model
 from sb3_pr.recorder import Recorder
 from sb3_pr.resume import CheckpointCallback, load_checkpoint
@@ -74,6 +73,8 @@ def train(
         n_agents = config.team_size
         extra = {"run": run.name, "arm": run.arm, "engine": ENGINE, "n_agents": n_agents, "total_env_steps": run.total}
         record(out, config, config.seed, **extra)
+        if without := _without_effect(config):
+            _say(display, f"without effect in {config.algo}: {', '.join(without)}")
         run.begin()
         run.to_the_end()
 
@@ -223,18 +224,17 @@ def build_model(config: TrainConfig, env: VecEnv) -> Any:
         "gamma": config.gamma,
         "train_freq": config.train_freq,
         "gradient_steps": config.gradient_steps,
-        "action_noise": NormalActionNoise(np.zeros(shape), np.full(shape, config.action_noise)),
         "policy_kwargs": {"net_arch": list(config.net_arch)},
         "seed": config.seed,
         "device": config.device,
     }
-    if config.algo.startswith("td3"):
-        names = ("policy_delay", "target_policy_noise", "target_noise_clip")
-        arguments |= {name: getattr(config, name) for name in names}
+    arguments |= {name: getattr(config, name) for name in spec(config.algo).options}
+    if "action_noise" in arguments:
+        arguments["action_noise"] = NormalActionNoise(np.zeros(shape), np.full(shape, config.action_noise))
     if config.reciprocal:
         arguments |= {"shared_replay": config.shared_replay, "own_critics": config.own_critics}
         arguments |= {"fast": config.fast, **vars(config.pr)}
-    return _CLASSES[config.algo](_policy_name(env.observation_space), env, **arguments)
+    return model_class(config.algo)(_policy_name(env.observation_space), env, **arguments)
 
 
 def _policy_name(space: spaces.Space[Any]) -> str:
@@ -243,4 +243,8 @@ def _policy_name(space: spaces.Space[Any]) -> str:
     return "CnnPolicy" if is_image_space(space) else "MlpPolicy"
 
 
-_CLASSES: dict[str, Any] = {"td3": TD3, "td3_pr": TD3PR, "ddpg": DDPG, "ddpg_pr": DDPGPR}
+def _without_effect(config: TrainConfig) -> list[str]:
+    """Settings that are not the default and concern other algorithms only: a study may give them to all its arms."""
+    others = {option for name in MODULES for option in spec(name).options} - {*spec(config.algo).options}
+    given = {name: getattr(config, name) for name in sorted(others)}
+    return [f"{name}={value!r}" for name, value in given.items() if value != getattr(TrainConfig(), name)]

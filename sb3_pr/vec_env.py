@@ -12,6 +12,7 @@ from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_pr.algorithms.spec import said as algorithms
 from sb3_pr.padding import UnsupportedActionSpace
 from sb3_pr.parallel import TeamVecEnv
 from sb3_pr.parallel import parallel_to_vec_env as parallel_to_vec_env
@@ -53,7 +54,7 @@ def check_action_space(space: spaces.Space[Any]) -> None:
     """:raises UnsupportedActionSpace: unless actions are a ``Box``."""
     if not isinstance(space, spaces.Box):
         raise UnsupportedActionSpace(
-            f"The action space is {space}, but TD3 and DDPG need continuous actions: a gymnasium Box. "
+            f"The action space is {space}, but {algorithms()} need continuous actions: a gymnasium Box. "
             "For PettingZoo's MPE pass continuous_actions=True; for discrete actions choose another algorithm."
         )
 

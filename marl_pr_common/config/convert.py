@@ -20,7 +20,7 @@ def convert(value: object, hint: Any, where: str, build: Build) -> Any:
     YAML 1.1 reads ``3e-4`` as text, so text that is a number is accepted where a number is declared.
 
     :param hint: a resolved annotation: bool, int, float, str, Path, Literal, tuple, a mapping with text
-        keys, ``X | None`` or a dataclass
+        keys, ``X | None``, ``float | str`` or a dataclass
     :param where: what the value is, for the message: "pendulum.yaml: tau"
     :param build: makes a dataclass from a mapping
     :raises ValueError: if the value cannot be that type
@@ -29,7 +29,9 @@ def convert(value: object, hint: Any, where: str, build: Build) -> Any:
         value = value.tolist()
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return None if value is None else convert(value, _only_type(arguments), where, build)
+        if value is None or (str in arguments and isinstance(value, str)):  # float | str: the dataclass checks it
+            return value
+        return convert(value, _only_type(arguments), where, build)
     if origin is Literal:
         return value  # the dataclass itself names the choices and the nearest one
     if origin is tuple:

@@ -13,11 +13,12 @@ from pathlib import Path
 
 _ALGORITHMS_WORDS = (
     "a2c acer acktr ars crossq ddpg dqn droq gail her maskable_ppo maskableppo ppo ppo1 ppo2 ppo_lstm ppo_mask "
-    "qrdqn recurrent_ppo recurrentppo sac sbx simba td3 tqc trpo td3_bc td3_pr ddpg_pr td3pr ddpgpr "
-    "td3_independent td3_shared_replay td3_pr_shared_replay td3_own_critics ddpg_independent "
-    "ddpg_shared_replay ddpg_pr_shared_replay ddpg_own_critics"
+    "qrdqn recurrent_ppo recurrentppo sac sbx simba td3 tqc trpo td3_bc"
 )
-ALGORITHMS = frozenset(_ALGORITHMS_WORDS.split())
+EXTENDED = ("td3", "ddpg", "sac", "tqc", "crossq")
+"""Algorithms that this package may have arms of its own for."""
+_ARMS = ("_pr", "pr", "_independent", "_shared_replay", "_pr_shared_replay", "_own_critics")
+ALGORITHMS = frozenset(_ALGORITHMS_WORDS.split()) | {name + arm for name in EXTENDED for arm in _ARMS}
 _GENERIC_WORDS = (
     "data eval evaluation evaluations exp experiment experiments log logs model models monitor monitors out "
     "output outputs repeat result results run runs tb tensorboard tmp train training trial trials version"

@@ -22,14 +22,14 @@ import numpy as np
 import pandas as pd
 
 from marl_pr_common.readers import beside, monitors
-from marl_pr_common.readers.folders import named
+from marl_pr_common.readers.folders import EXTENDED, named
 from marl_pr_common.readers.rows import Curve, numeric, overridden, read_csv, rows, whole_steps
 from marl_pr_common.runs import TEAM, RunIdentity
 
 WRITER = "Stable-Baselines3"
 NPZ, PROGRESS, MONITOR = "evaluations.npz", "progress.csv", monitors.PATTERN
 _STEPS, _PER_AGENT = "time/total_timesteps", "time/timesteps_per_agent"
-_GROUP = re.compile(r"(td3|ddpg)_?(pr|independent|shared_replay|own_critics)", re.IGNORECASE)
+_GROUP = re.compile(rf"({'|'.join(EXTENDED)})_?(pr|independent|shared_replay|own_critics)(?![a-z])", re.IGNORECASE)
 """Arms of this package, which are several agents."""
 _OF_AGENT = re.compile(r"(train|rollout|eval)/agent_(\d+)/(.+)")
 _RENAMED = {"rollout/ep_rew_mean": "rollout/return", "eval/mean_reward": "eval/return"}

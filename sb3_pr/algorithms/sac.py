@@ -1,8 +1,8 @@
 """SAC with multi-agent Policy Reciprocity.
 
-    log pi of agent i's rows          from agent i's Gaussian, all agents' in one pass
-    alpha_i                           one temperature per agent, moved by its own rows
-    r + gamma (Z*_i - alpha_i log pi) Z* of eq. 12 mixes the values; the entropy term stays the agent's own
+log pi of agent i's rows          from agent i's Gaussian, all agents' in one pass
+alpha_i                           one temperature per agent, moved by its own rows
+r + gamma (Z*_i - alpha_i log pi) Z* of eq. 12 mixes the values; the entropy term stays the agent's own
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from sb3_pr.algorithms.spec import Learnt, Spec
 from sb3_pr.layers import AgentsNetwork, PerAgent, scaled
 from sb3_pr.parallel import TeamVecEnv
 from sb3_pr.policies import StackedPolicy
+from sb3_pr.train_config import check_entropy
 
 SPEC = Spec(
     upstream=SAC,
@@ -68,7 +69,7 @@ class _Gaussian(SquashedDiagGaussianDistribution):
     """SB3's, without torch's check of its arguments: one agent's NaN would stop all agents."""
 
     def proba_distribution(self, mean_actions: th.Tensor, log_std: th.Tensor) -> _Gaussian:
-        self.distribution = Normal(mean_actions, th.ones_like(mean_actions) * log_std.exp(), validate_args=False)  # type: ignore[no-untyped-call]
+        self.distribution = Normal(mean_actions, th.ones_like(mean_actions) * log_std.exp(), validate_args=False)
         return self
 
 
@@ -92,7 +93,7 @@ class StackedActor(AgentsNetwork, Actor):
 class PerAgentActor(AgentsNetwork, PerAgent, Actor):
     """N actors with noise of their own (gSDE), or of a class with a ``forward`` of its own."""
 
-    n_agents = PerAgent.n_agents  # type: ignore[assignment]
+    n_agents = PerAgent.n_agents
 
     def forward(self, obs: Any, deterministic: bool = False) -> th.Tensor:
         return self._each(lambda agent, block: agent(block, deterministic), obs)  # type: ignore[no-any-return]
@@ -137,10 +138,11 @@ class SACPR(MultiAgent, SAC):
     """
     Soft Actor-Critic (SAC) with multi-agent Policy Reciprocity (PR).
 
-    The target is r + gamma (Z* - alpha log pi): Z* of eq. 12 mixes what the peers' target critics say of the agent's own
-    next action, and the entropy term stays the agent's own. With ``ent_coef="auto"`` every agent learns a temperature
-    of its own: ``log_ent_coef`` is (n_agents, 1). For the other parameters see :class:`sb3_pr.TD3PR`. ``n_agents=1`` is
-    SB3's SAC, bit for bit; with ``kappa=0`` every agent follows a SAC of its own, up to float32 rounding.
+    The target is r + gamma (Z* - alpha log pi): Z* of eq. 12 mixes what the peers' target critics say of the agent's
+    own next action, and the entropy term stays the agent's own. With ``ent_coef="auto"`` every agent learns a
+    temperature of its own: ``log_ent_coef`` is (n_agents, 1). For the other parameters see :class:`sb3_pr.TD3PR`.
+    ``n_agents=1`` is SB3's SAC, bit for bit; with ``kappa=0`` every agent follows a SAC of its own, up to float32
+    rounding.
 
     ``target_entropy="auto"`` is minus the number of an agent's actions. In a PettingZoo environment whose agents have
     actions of different sizes the padding is free, so that it becomes uniform: its log 2 per coordinate is added.
@@ -182,7 +184,7 @@ class SACPR(MultiAgent, SAC):
         self.log_ent_coef = leaf.as_subclass(Temperatures)
         if self.own_target_entropy is not None:
             own = th.tensor(self.own_target_entropy, device=leaf.device, dtype=leaf.dtype)
-            self.log_ent_coef.below = (own - self.target_entropy).unsqueeze(1)
+            self.log_ent_coef.below = (own - float(self.target_entropy)).unsqueeze(1)
         try:
             super().train(gradient_steps, batch_size)
         finally:
@@ -195,15 +197,15 @@ class SACPR(MultiAgent, SAC):
 
         :raises ValueError: if one of the two models learns its temperature and the other does not
         """
-        learnt = self.ent_coef_optimizer is not None
-        if isinstance(load_path_or_dict, dict) and exact_match and learnt != ("ent_coef_optimizer" in load_path_or_dict):
+        learnt, given = self.ent_coef_optimizer is not None, load_path_or_dict
+        if isinstance(given, dict) and exact_match and learnt != ("ent_coef_optimizer" in given):
             raise ValueError(
                 f"ent_coef={self.ent_coef!r}, but the parameters are of a model that "
                 f"{'does not learn' if learnt else 'learns'} its temperature. Load it as it was saved; "
                 f"{type(self).__name__}.from_agents([model.agent(i) for i in range(model.n_agents)], "
                 f"ent_coef={self.ent_coef!r}) then goes on with this one."
             )
-        super().set_parameters(load_path_or_dict, exact_match, device)
+        super().set_parameters(given, exact_match, device)
 
     @classmethod
     def load(cls, path: Any, env: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -222,22 +224,3 @@ def own_target_entropy(env: Any) -> list[float] | None:
     common = int(np.prod(team.action_space.shape or ()))
     padding = [common - size for size in team.own_action_sizes]
     return [pad - common + math.log(2) * pad for pad in padding] if any(padding) else None
-
-
-def check_entropy(ent_coef: Any, target_entropy: Any) -> None:
-    """:raises ValueError: for what is neither "auto" nor a finite number, or a temperature that would begin at 0"""
-    begins = ent_coef
-    if isinstance(ent_coef, str) and ent_coef.startswith("auto"):
-        begins = ent_coef.partition("_")[2] or "1"
-    number = _number(begins)
-    if number is None or number < 0 or (number == 0 and begins is not ent_coef):
-        raise ValueError(f"ent_coef={ent_coef!r}: expected a number >= 0, 'auto', or 'auto_x' to begin with x > 0.")
-    if target_entropy != "auto" and _number(target_entropy) is None:
-        raise ValueError(f"target_entropy={target_entropy!r}: expected 'auto' or a finite number.")
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return float(value) if math.isfinite(float(value)) else None
-    except (TypeError, ValueError):
-        return None

@@ -1,8 +1,8 @@
 """One record for each of Stable-Baselines3's algorithms that reciprocity was added to.
 
-An algorithm ``sac`` is a module ``sac`` in this package with the class ``SACPR``, whose ``spec`` is its record. From the
-modules' names come the choices of ``--algo`` (``sac`` is upstream's class, ``sac_pr`` ours), the arms of studies and
-what ``sb3_pr`` exports; they are known without importing Stable-Baselines3 or torch. All else comes from the record.
+An algorithm ``sac`` is a module ``sac`` in this package with the class ``SACPR``, whose ``spec`` is its record. From
+the modules' names come the choices of ``--algo`` (``sac`` is upstream's class, ``sac_pr`` ours), the arms of studies
+and what ``sb3_pr`` exports; they are known without importing Stable-Baselines3 or torch. The rest is in the record.
 """
 
 from __future__ import annotations

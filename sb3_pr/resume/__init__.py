@@ -1,4 +1,4 @@
-"""Exact resume: everything that a run of TD3, DDPG, TD3PR or DDPGPR goes on from, as checkpoints that are data.
+"""Exact resume: everything that a run of an algorithm, upstream's or ours, goes on from, as checkpoints that are data.
 
 model.learn(100_000, callback=CheckpointCallback(save_freq=10_000, save_path="run/checkpoints"))
 model = TD3PR(...)                                    # later: constructed as it was then

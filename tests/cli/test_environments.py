@@ -40,7 +40,7 @@ def train(name, out, *more):
         ("Unbounded", "finite bounds"),
         ("NoWidth", "the lower one below the upper"),
         ("TooWide", "finite bounds"),
-        ("WholeActions", "int32; TD3 and DDPG act with real numbers"),
+        ("WholeActions", "int32; TD3, DDPG and SAC act with real numbers"),
         ("TupleObservations", r"Tuple\(.*FlattenObservation"),
         ("NestedObservations", "'a' in it is Dict"),
         ("TextObservations", "Text"),
