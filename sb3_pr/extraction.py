@@ -119,7 +119,7 @@ def _adopt_networks(spec: Spec, lone: Any) -> None:
 def _copy_learnt(model: Any, lone: Any, index: int) -> None:
     for one, whole, optimizer in model.spec.learnt_by(model):
         part = own_part(model.n_agents, index)
-        getattr(lone, one.tensor).copy_(part(whole))
+        getattr(lone, one.tensor).data = part(whole.detach()).clone()
         state = agent_optimizer_state(optimizer, [(whole, part)], index)
         getattr(lone, one.optimizer).load_state_dict(state)
 

@@ -159,8 +159,8 @@ _RANGES = {
 def check_entropy(ent_coef: Any, target_entropy: Any) -> None:
     """:raises ValueError: for what is neither "auto" nor a finite number, or a temperature that would begin at 0"""
     begins = ent_coef
-    if isinstance(ent_coef, str) and ent_coef.startswith("auto"):
-        begins = ent_coef.partition("_")[2] or "1"
+    if isinstance(ent_coef, str) and (ent_coef == "auto" or ent_coef.startswith("auto_")):
+        begins = ent_coef.removeprefix("auto").removeprefix("_") or "1"
     number = _number(begins)
     if number is None or number < 0 or (number == 0 and begins is not ent_coef):
         raise ValueError(f"ent_coef={ent_coef!r}: expected a number >= 0, 'auto', or 'auto_x' to begin with x > 0.")

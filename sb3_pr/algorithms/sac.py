@@ -134,6 +134,11 @@ class MultiInputPolicy(MlpPolicy):
         super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)
 
 
+class TemperatureError(RuntimeError, ValueError):
+    """Parameters with or without a learnt temperature for a model of the other kind. A RuntimeError, as torch's for other
+    networks, for SB3's ``load`` takes a ValueError for one of DQN's."""
+
+
 class SACPR(MultiAgent, SAC):
     """
     Soft Actor-Critic (SAC) with multi-agent Policy Reciprocity (PR).
@@ -195,11 +200,11 @@ class SACPR(MultiAgent, SAC):
     def set_parameters(self, load_path_or_dict: Any, exact_match: bool = True, device: Any = "auto") -> None:
         """SB3's.
 
-        :raises ValueError: if one of the two models learns its temperature and the other does not
+        :raises TemperatureError: if one of the two models learns its temperature and the other does not
         """
         learnt, given = self.ent_coef_optimizer is not None, load_path_or_dict
         if isinstance(given, dict) and exact_match and learnt != ("ent_coef_optimizer" in given):
-            raise ValueError(
+            raise TemperatureError(
                 f"ent_coef={self.ent_coef!r}, but the parameters are of a model that "
                 f"{'does not learn' if learnt else 'learns'} its temperature. Load it as it was saved; "
                 f"{type(self).__name__}.from_agents([model.agent(i) for i in range(model.n_agents)], "

@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import SubprocVecEnv, VecNormalize
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from marl_pr_common.checkpoint import CheckpointError, checkpoints, load
-from sb3_pr import DDPGPR, TD3PR, AgentEvalCallback, CheckpointCallback, load_checkpoint, save_checkpoint
+from sb3_pr import DDPGPR, SACPR, TD3PR, AgentEvalCallback, CheckpointCallback, load_checkpoint, save_checkpoint
 from tests.resume.tools import assert_equal, done, hashes, kill, run, script
 
 SMALL = {"net_arch": [16]}
@@ -36,6 +36,7 @@ MODELS = {
     "TD3PR": lambda: TD3PR("MlpPolicy", pendulum(3), seed=0, adjacency="resample", action_noise=noise(Normal)),
     "one agent": lambda: TD3PR("MlpPolicy", pendulum(1), seed=0, action_noise=noise(OU)),
     "DDPGPR": lambda: DDPGPR("MlpPolicy", pendulum(2), seed=0, peers="random", sync_interval=5, n_steps=3),
+    "SACPR": lambda: SACPR("MlpPolicy", pendulum(2), seed=0, peers="random", sync_interval=3, gradient_steps=2),
     "Ornstein-Uhlenbeck": lambda: TD3PR("MlpPolicy", pendulum(2), seed=0, action_noise=noise(OU)),
     "VecNormalize": lambda: TD3PR(
         "MlpPolicy", VecNormalize(pendulum(2)), seed=0, estimator="sampled", adjacency="noise"

@@ -5,7 +5,7 @@ import pytest
 import torch as th
 
 from marl_pr_common.reciprocity import adjacency
-from sb3_pr import DDPGPR, TD3PR
+from sb3_pr import DDPGPR, SACPR, TD3PR
 from sb3_pr.reciprocal import ReciprocalTarget
 from tests.reciprocity import brute_force
 from tests.reciprocity.copies import twin
@@ -80,8 +80,10 @@ def test_every_peer_graph(graph, kind):
 
 
 @pytest.mark.parametrize("kind", ["same", "noise"])
-def test_ddpg_has_one_critic(kind):
-    model, obs, actions = make(DDPGPR, adjacency=kind)
+@pytest.mark.parametrize("cls", [DDPGPR, SACPR])
+def test_other_algorithms(cls, kind):
+    """DDPG has one critic, and of two the minimum is taken: one value either way."""
+    model, obs, actions = make(cls, adjacency=kind)
     assert len(model.critic_target(obs, actions)) == 1
     check(model, obs, actions)
 

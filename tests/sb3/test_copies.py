@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch as th
 
-from sb3_pr import DDPGPR, TD3PR
+from sb3_pr import DDPGPR, SACPR, TD3PR
 from tests.sb3.tools import assert_same_bits
 
 MASKS = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1]])
@@ -19,6 +19,7 @@ OPTIONS = {
     "one agent": (TD3PR, {"n_agents": 1}),
     "snapshot": (TD3PR, {"n_agents": 3, "sync_interval": 3, "peers": "random", "adjacency": "noise"}),
     "own critics": (DDPGPR, {"n_agents": 3, "own_critics": True}),
+    "temperatures": (SACPR, {"n_agents": 2}),
     "masks": (TD3PR, {"n_agents": 3, "observation_masks": MASKS, "in_actor": True}),
 }
 

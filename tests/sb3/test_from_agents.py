@@ -7,16 +7,16 @@ from stable_baselines3 import DDPG, SAC, TD3
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.noise import NormalActionNoise
 
-from sb3_pr import DDPGPR, TD3PR
+from sb3_pr import DDPGPR, SACPR, TD3PR
 from tests.sb3.test_optimizers import ClippedAdam
-from tests.sb3.tools import PAIRS, assert_same_bits
+from tests.sb3.tools import ALGORITHMS, PAIRS, assert_same_bits
 
 ENV = "Pendulum-v1"
 
 
 def made(cls, n_agents=1, policy_kwargs=None, **options):
     options = {"learning_starts": 10 * n_agents, "buffer_size": 300 * n_agents, "batch_size": 8, "seed": 0, **options}
-    if cls in (TD3PR, DDPGPR):
+    if cls in ALGORITHMS:
         options["n_agents"] = n_agents
     return cls("MlpPolicy", ENV, policy_kwargs={"net_arch": [8, 8], **(policy_kwargs or {})}, **options)
 
@@ -27,6 +27,7 @@ ROUND_TRIPS = [
     (DDPGPR, {"action_noise": NOISE, "n_steps": 3}),
     (TD3PR, {"policy_kwargs": {"optimizer_class": ClippedAdam}}),
     (TD3PR, {"own_critics": True, "policy_kwargs": {"share_features_extractor": True}}),
+    (SACPR, {"ent_coef": "auto_0.3"}),
 ]
 
 
@@ -51,7 +52,8 @@ def test_a_group_of_its_agents_goes_on_like_the_group(cls, options):
 @pytest.mark.parametrize(("cls", "upstream"), PAIRS)
 def test_one_model_becomes_n_agents(cls, upstream, tmp_path):
     lone = made(upstream).learn(30)
-    lone.actor.mu[0].requires_grad_(False)
+    first = "latent_pi" if cls is SACPR else "mu"
+    getattr(lone.actor, first)[0].requires_grad_(False)
     state = th.get_rng_state()
     group = cls.from_agents(lone, n_agents=3, kappa=0.4, adjacency="noise")
     assert th.equal(th.get_rng_state(), state)
@@ -59,10 +61,10 @@ def test_one_model_becomes_n_agents(cls, upstream, tmp_path):
         assert_same_bits(group.agent(i), lone)
     assert (group.kappa, group.num_timesteps, group.buffer_size) == (0.4, 90, 900)
     group.set_env(make_vec_env(ENV, n_envs=3))
-    still = group.actor.mu[0].weight.clone()
+    still = getattr(group.actor, first)[0].weight.clone()
     group.learn(60, reset_num_timesteps=False)
-    assert th.equal(group.actor.mu[0].weight, still)
-    assert not group.agent(1).actor.mu[0].weight.requires_grad
+    assert th.equal(getattr(group.actor, first)[0].weight, still)
+    assert not getattr(group.agent(1).actor, first)[0].weight.requires_grad
     group.save(tmp_path / "group")
     assert_same_bits(group, cls.load(tmp_path / "group"))
     assert_same_bits(cls.from_agents([lone], env=ENV), lone)

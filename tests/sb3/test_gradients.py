@@ -106,7 +106,7 @@ def test_other_architectures_are_stacked_layer_by_layer():
 
 
 @pytest.mark.parametrize("in_actor", [False, True])
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS[:2])  # SAC's stands in test_sac
 def test_the_actors_gradient(algorithm, in_actor, monkeypatch):
     """Agent i's actor receives the gradient of mean_b (1 - kappa) Q_i(s, mu_i(s)) + kappa mean_j Q'_j(s, mu_i(s)),
     as a lone actor would; without ``in_actor`` that of Q_i alone. No critic receives any."""

@@ -71,7 +71,7 @@ def test_environments(n_agents, what, value, tmp_path):
 @pytest.mark.parametrize("value", BAD)
 @pytest.mark.parametrize("estimator", ["full", "sampled"])
 @pytest.mark.parametrize("part", ["critic_target", "critic"])
-@pytest.mark.parametrize("cls", ALGORITHMS)
+@pytest.mark.parametrize("cls", ALGORITHMS[:2])
 def test_a_peers_critic(cls, part, estimator, value, caplog):
     """The broken agent is named in this update; the others learn on with finite parameters."""
     model = trained(cls, estimator=estimator)

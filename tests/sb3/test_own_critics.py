@@ -5,14 +5,14 @@ import io
 import numpy as np
 import pytest
 import torch as th
-from stable_baselines3 import DDPG, TD3
+from stable_baselines3 import DDPG, SAC, TD3
 from stable_baselines3.common.utils import set_random_seed
 
-from sb3_pr import DDPGPR, TD3PR
+from sb3_pr import DDPGPR, SACPR, TD3PR
 from tests.sb3.tools import SMALL, assert_same_bits, double, fill, lone_critics, prepare
 
 N, BATCH, KAPPA = 3, 7, 0.4
-N_CRITICS = {TD3PR: 2, DDPGPR: 1}
+N_CRITICS = {TD3PR: 2, DDPGPR: 1, SACPR: 2}
 
 
 def make(cls=TD3PR, **options):
@@ -26,7 +26,7 @@ def batch():
     return obs, th.rand(N * BATCH, 3, dtype=th.float64, generator=generator) * 2 - 1
 
 
-@pytest.mark.parametrize("cls", [TD3PR, DDPGPR])
+@pytest.mark.parametrize("cls", N_CRITICS)
 @pytest.mark.parametrize("min_over", ["peer", "mixture"])
 def test_the_target_mixes_the_agents_own_sets_of_critics(cls, min_over):
     model = double(make(cls, min_over=min_over))
@@ -70,7 +70,7 @@ def test_every_set_of_critics_learns_and_no_other_agents_data_reaches_it():
     )
 
 
-@pytest.mark.parametrize("cls,upstream", [(TD3PR, TD3), (DDPGPR, DDPG)])
+@pytest.mark.parametrize("cls,upstream", [(TD3PR, TD3), (DDPGPR, DDPG), (SACPR, SAC)])
 def test_save_load_and_export(cls, upstream, tmp_path):
     model = make(cls, learning_starts=10, batch_size=8, buffer_size=1_000)
     model.learn(60)

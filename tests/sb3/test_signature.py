@@ -5,12 +5,12 @@ import inspect
 import pydoc
 
 import pytest
-from stable_baselines3 import DDPG, TD3
+from stable_baselines3 import DDPG, SAC, TD3
 
 from marl_pr_common import ReciprocityConfig
-from sb3_pr import DDPGPR, TD3PR
+from sb3_pr import DDPGPR, SACPR, TD3PR
 
-PAIRS = [(TD3PR, TD3), (DDPGPR, DDPG)]
+PAIRS = [(TD3PR, TD3), (DDPGPR, DDPG), (SACPR, SAC)]
 OWN = ["n_agents", "shared_replay", "observation_masks", "leader", "fast", "guards", "own_critics"]
 
 

@@ -5,12 +5,13 @@ import copy
 import gymnasium as gym
 import numpy as np
 import torch as th
-from stable_baselines3 import DDPG, TD3
+from stable_baselines3 import DDPG, SAC, TD3
 
-from sb3_pr import DDPGPR, TD3PR
+from sb3_pr import DDPGPR, SACPR, TD3PR
+from sb3_pr.algorithms.spec import spec_of
 
-PAIRS = [(TD3PR, TD3), (DDPGPR, DDPG)]
-ALGORITHMS = [TD3PR, DDPGPR]
+PAIRS = [(TD3PR, TD3), (DDPGPR, DDPG), (SACPR, SAC)]
+ALGORITHMS = [TD3PR, DDPGPR, SACPR]
 SMALL = {"net_arch": [32, 32]}
 
 
@@ -22,6 +23,10 @@ def tensors(model):
         for index, moments in state.items():
             for key, value in moments.items():
                 found[f"{name}.optimizer.{index}.{key}"] = th.as_tensor(value)
+    for one, tensor, optimizer in spec_of(model).learnt_by(model):
+        found[one.tensor] = tensor.detach()
+        for key, value in optimizer.state_dict()["state"].get(0, {}).items():
+            found[f"{one.optimizer}.{key}"] = th.as_tensor(value)
     return found
 
 
@@ -58,9 +63,17 @@ def prepare(model):
 
 def double(model):
     """Networks in float64, in place, for comparisons to 1e-12."""
-    for name in ("actor", "actor_target", "critic", "critic_target"):
-        getattr(model.policy, name).double()
+    to(model, th.float64)
     return model
+
+
+def to(model, dtype):
+    """Everything that a model learns in another type, in place."""
+    spec = spec_of(model)
+    for name in spec.networks:
+        getattr(model.policy, name).to(dtype)
+    for _, tensor, _ in spec.learnt_by(model):
+        tensor.data = tensor.data.to(dtype)
 
 
 def lone_critics(model):
