@@ -10,8 +10,10 @@ import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.policies import BaseModel, BasePolicy
+from stable_baselines3.common.policies import ContinuousCritic as ContinuousCritic
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, FlattenExtractor, NatureCNN
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.td3.policies import Actor as Actor  # for policies of users, as SB3's own
 from stable_baselines3.td3.policies import TD3Policy
 
 from sb3_pr.observations import rows

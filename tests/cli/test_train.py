@@ -10,17 +10,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch as th
-from stable_baselines3 import DDPG, TD3
+from stable_baselines3 import DDPG, SAC, TD3
 from stable_baselines3.common.env_util import make_vec_env
 
 from marl_pr_common import cli, run_guard
 from marl_pr_common.reciprocity import ReciprocityConfig
 from marl_pr_common.runs import TEAM, read_results
 from marl_pr_common.status import read_status
-from sb3_pr import DDPGPR, TD3PR
+from sb3_pr import DDPGPR, SACPR, TD3PR
 from sb3_pr.training import build_model, train
 
-CLASSES = {"td3": TD3, "td3_pr": TD3PR, "ddpg": DDPG, "ddpg_pr": DDPGPR}
+CLASSES = {"td3": TD3, "td3_pr": TD3PR, "ddpg": DDPG, "ddpg_pr": DDPGPR, "sac": SAC, "sac_pr": SACPR}
 
 
 @pytest.mark.parametrize("algo", CLASSES)
@@ -67,7 +67,20 @@ def test_per_agent_counts_mean_the_same_in_all_arms(tiny, algo):
     assert model.replay_buffer.buffer_size == config.buffer_size  # rows; each holds one transition of every agent
     assert model.learning_starts == config.learning_starts * config.team_size
     assert model.batch_size == config.batch_size
-    assert model.policy_delay == (1 if algo.startswith("ddpg") else config.policy_delay)
+    if not algo.startswith("sac"):
+        assert model.policy_delay == (1 if algo.startswith("ddpg") else config.policy_delay)
+        assert model.action_noise is not None
+
+
+def test_options_of_sac_reach_the_model_and_those_of_others_are_said_to_have_no_effect(tiny, tmp_path, caplog):
+    config = replace(tiny, algo="sac_pr", ent_coef="auto_0.2", target_entropy=-0.5, action_noise=0.3)
+    model = build_model(config, make_vec_env(config.env, n_envs=3))
+    assert (model.ent_coef, model.target_entropy, model.action_noise) == ("auto_0.2", -0.5, None)
+    with pytest.raises(ValueError, match="ent_coef='outo': expected a number"):
+        replace(config, ent_coef="outo")
+    with caplog.at_level("INFO", "marl_pr"):
+        train(replace(config, timesteps_per_agent=5, eval_episodes=1), tmp_path / "run")
+    assert "without effect in sac_pr: action_noise=0.3" in caplog.text
 
 
 def test_options_of_reciprocity_reach_the_model(tiny):
