@@ -135,8 +135,8 @@ class MultiInputPolicy(MlpPolicy):
 
 
 class TemperatureError(RuntimeError, ValueError):
-    """Parameters with or without a learnt temperature for a model of the other kind. A RuntimeError, as torch's for other
-    networks, for SB3's ``load`` takes a ValueError for one of DQN's."""
+    """Parameters with or without a learnt temperature for a model of the other kind. A RuntimeError, as torch's for
+    other networks, for SB3's ``load`` takes a ValueError for one of DQN's."""
 
 
 class SACPR(MultiAgent, SAC):
@@ -171,6 +171,8 @@ class SACPR(MultiAgent, SAC):
                 "use_sde=True with observation_masks: each agent then has an actor of its own, which sees everything."
             )
         automatic = self.target_entropy == "auto"
+        if automatic and self.env is None:  # where SB3 looks for the actions
+            self.target_entropy = -float(np.prod(self.action_space.shape or ()))
         super()._setup_model()
         if self.n_agents == 1:
             return
@@ -214,9 +216,12 @@ class SACPR(MultiAgent, SAC):
 
     @classmethod
     def load(cls, path: Any, env: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """SB3's, as in :meth:`sb3_pr.TD3PR.load`; a fixed ``ent_coef`` that is given replaces the saved one."""
+        """SB3's, as in :meth:`sb3_pr.TD3PR.load`; a fixed ``ent_coef`` and ``target_entropy`` replace those saved."""
         model = super().load(path, env, *args, **kwargs)
-        if "ent_coef" in kwargs and model.ent_coef_optimizer is None:  # SB3 would keep the saved tensor
+        given = {**(kwargs.get("custom_objects") or {}), **kwargs}
+        if given.get("target_entropy", "auto") != "auto":
+            model.own_target_entropy = None
+        if "ent_coef" in given and model.ent_coef_optimizer is None:  # SB3 would keep the saved tensor
             model.ent_coef_tensor = th.tensor(float(model.ent_coef), device=model.device)
         return model
 

@@ -49,6 +49,8 @@ def model_state(model: Any) -> tuple[dict[str, Any], list[str]]:
         "spaces": [space_states(model.action_space), space_states(model.observation_space)],
     }
     state["noise"] = _noise_state(model, reasons)
+    if model.use_sde:  # drawn when a rollout begins, just before a checkpoint of it
+        reasons.append("gSDE draws its noise anew when learn() goes on")
     state["env"], reason = vec_env_state(model.env)
     reasons += [reason] if reason else []
     try:

@@ -1,5 +1,6 @@
 """Models that an earlier version saved still load, answer as they did and go on learning."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,10 @@ import pytest
 import torch as th
 from stable_baselines3.common.env_util import make_vec_env
 
-from sb3_pr import DDPGPR, TD3PR
+from sb3_pr import DDPGPR, SACPR, TD3PR
 
 GOLDEN = Path(__file__).parent / "golden"
-"""Written by ``python -m tests.sb3.test_golden`` with version 0.1.0; never written again."""
+"""Written by ``python -m tests.sb3.test_golden NAME`` when its class was new; never written again."""
 COMMON = {"policy_kwargs": {"net_arch": [8, 8]}, "learning_starts": 20, "buffer_size": 120, "batch_size": 8, "seed": 0}
 MASKS = [[True, True, False], [True, True, True]]
 MODELS = {
@@ -18,6 +19,7 @@ MODELS = {
     "td3pr_own_critics": (TD3PR, {"own_critics": True}),
     "td3pr_one_agent": (TD3PR, {"n_agents": 1}),
     "ddpgpr": (DDPGPR, {"adjacency": "resample", "estimator": "sampled", "shared_replay": True}),
+    "sacpr": (SACPR, {"sync_interval": 3, "ent_coef": "auto_0.5"}),
 }
 
 
@@ -35,15 +37,16 @@ def answers(model):
     with th.no_grad():
         return {
             "predict": model.predict(obs[: model.n_agents], deterministic=True)[0],
-            "actor": model.actor(states).numpy(),
+            "actor": (model.actor(states, True) if isinstance(model, SACPR) else model.actor(states)).numpy(),
             "critic": th.cat(model.policy.critic(states, actions), 1).numpy(),
             "critic_target": th.cat(model.policy.critic_target(states, actions), 1).numpy(),
             "target": th.cat(model.critic_target(states, actions), 1).numpy(),  # Z*, eq. 12
         }
 
 
-def make():
-    for name, (cls, options) in MODELS.items():
+def make(names):
+    for name in names:
+        cls, options = MODELS[name]
         options = {"n_agents": 2, **COMMON, **options}
         model = cls("MlpPolicy", "Pendulum-v1", **options).learn(100)
         model.save(GOLDEN / f"{name}.zip")
@@ -79,4 +82,4 @@ def test_a_saved_model_goes_on(name):
 
 
 if __name__ == "__main__":
-    make()
+    make(sys.argv[1:])

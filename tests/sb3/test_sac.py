@@ -191,7 +191,7 @@ def test_a_temperature_that_is_not_finite_is_named(n_agents):
     assert broken_parts(model) == [f"tensor log_ent_coef of agent {n_agents - 1}"]
 
 
-def test_a_team_whose_agents_have_actions_of_different_sizes():
+def test_a_team_whose_agents_have_actions_of_different_sizes(tmp_path):
     pytest.importorskip("pettingzoo", reason="needs the extra mpe: pip install 'marl-pr[mpe]'")
     from mpe2 import simple_speaker_listener_v4
 
@@ -204,6 +204,10 @@ def test_a_team_whose_agents_have_actions_of_different_sizes():
     assert [agent.target_entropy for agent in lone] == model.own_target_entropy
     assert SACPR.from_agents(lone, env).own_target_entropy == model.own_target_entropy
     assert made(env, n_agents=None, target_entropy=-1.0).own_target_entropy is None
+    model.save(tmp_path / "model")
+    assert SACPR.load(tmp_path / "model").own_target_entropy == model.own_target_entropy
+    given = SACPR.load(tmp_path / "model", target_entropy=-2.0)
+    assert (given.own_target_entropy, given.agent(0).target_entropy) == (None, -2.0)
     assert len(evaluate_agents(model, lambda: simple_speaker_listener_v4.parallel_env(continuous_actions=True), 1)) == 2
 
 

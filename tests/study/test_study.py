@@ -55,6 +55,18 @@ def test_light_cells_share_a_process_and_each_has_its_own_log_and_command(finish
         assert json.loads((path / "run" / "run.json").read_text())["command"].endswith(f"study.cell {path}")
 
 
+def test_arms_of_sac(tmp_path):
+    settings = {**NETWORKS["settings"], "timesteps_per_agent": 70, "eval_every": 70}
+    arms = {"sac": {}, "sac_pr": {}, "sac_own_critics": {}}
+    out = tmp_path / "out"
+    run_study(study(NETWORKS, seeds=1, settings=settings, arms=arms), out, console=console())
+    assert read_results([out]).query("metric == 'eval/return'").groupby("arm")["agent"].nunique().to_dict() == {
+        "sac": 1,
+        "sac_pr": 2,
+        "sac_own_critics": 2,
+    }
+
+
 def test_a_second_run_runs_nothing(finished):
     _, out, file = finished
     before = stamps(out)
