@@ -12,7 +12,7 @@ from typing import Any
 
 from epymarl_pr import options, smax, starcraft
 from epymarl_pr.errors import UsageError
-from marl_pr_common.envs.smax_maps import PREFIX
+from marl_pr_common.envs.smax.maps import PREFIX
 
 INSTALL = "pip install 'marl-pr[epymarl]'"
 PACKAGES = ("sacred", "gymnasium", "pettingzoo")

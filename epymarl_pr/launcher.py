@@ -25,7 +25,7 @@ from typing import Any
 
 from epymarl_pr import checkpoints, checks, compat, derive, locate, options, run_dir, settings, transfer, workers
 from epymarl_pr.errors import EXIT_CODE, Ended, UsageError, exit_code
-from marl_pr_common.run_guard import end_with_parent
+from marl_pr_common.runs.lock import end_with_parent
 
 USAGE = """\
 python -m epymarl_pr --config=ALGORITHM --env-config=ENVIRONMENT [with KEY=VALUE ...]

@@ -21,7 +21,7 @@ from types import CodeType
 from typing import Any
 
 from epymarl_pr.errors import UsageError
-from marl_pr_common.status import StatusReporter
+from marl_pr_common.runs.status import StatusReporter
 
 VARIABLE = "results_path"
 SERIES = ("wall_time", "cpu_time", "updates")

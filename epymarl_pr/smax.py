@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from epymarl_pr.errors import UsageError
 from marl_pr_common.envs.jax_engine import require
-from marl_pr_common.envs.smax_maps import limit_of, map_of
+from marl_pr_common.envs.smax.maps import limit_of, map_of
 
 NAME = "smax"
 Results = tuple[list[NDArray[np.float32]], Any, bool, bool, dict[str, Any]]
@@ -82,7 +82,7 @@ class SMAXEnv:
         common_reward: bool = True,
         reward_scalarisation: str = "sum",
     ) -> None:
-        from marl_pr_common.envs.smax import SMAX
+        from marl_pr_common.envs.smax.battle import SMAX
 
         quiet()
         self._env = SMAX(map_name, time_limit)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from epymarl_pr.errors import UsageError
-from marl_pr_common import starcraft
-from marl_pr_common.engines import ENGINES, missing
-from marl_pr_common.envs.smax_maps import LIMITS
+from marl_pr_common.envs import starcraft
+from marl_pr_common.envs.simulators import ENGINES, missing
+from marl_pr_common.envs.smax.maps import LIMITS
 
 SMACV2 = "smacv2"
 MAPS = Path(__file__).with_name("maps")

@@ -17,8 +17,8 @@ from epymarl_pr import smax
 from epymarl_pr.environments import task_name
 from epymarl_pr.resume.workers import KEY, environment_state, restore_environment
 from epymarl_pr.smax import quiet
-from marl_pr_common.envs.particle_vector import ParticleVector
-from marl_pr_common.envs.smax_vector import SMAXVector
+from marl_pr_common.envs.particles.vector import ParticleVector
+from marl_pr_common.envs.smax.vector import SMAXVector
 from marl_pr_common.envs.vector import Moment, VectorEnv
 
 HOST_ARGUMENTS = ("key", "time_limit", "pretrained_wrapper", "seed", "engine", "max_cycles")

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from epymarl_pr.errors import bare, exit_code, refused
 from epymarl_pr.last_words import named, where
 from marl_pr_common.reciprocity.stand_in import Delegate
-from marl_pr_common.run_guard import sigterm_at_parents_death
+from marl_pr_common.runs.lock import sigterm_at_parents_death
 
 _JOIN_SECONDS = 10.0
 

@@ -2,26 +2,63 @@
 release: every name that is still there is found where it is now, with the arguments that it has now, and of one that is
 gone an AttributeError says what there is in its place."""
 
-import importlib
+from __future__ import annotations
+
+import importlib.util
 import sys
+from collections.abc import Callable
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
 MOVED = {
     "adjacency": ("reciprocity.adjacency", "reciprocity.space"),
+    "commands": ("cli",),
+    "comparable": ("results.comparable",),
     "configs": ("config.shipped",),
     "convert": ("config.convert",),
     "delegate": ("reciprocity.stand_in",),
+    "display": ("runs.console",),
+    "doctor": ("cli.findings",),
+    "engines": ("envs.simulators",),
+    "envs.cooperative_navigation": ("envs.particles.cooperative_navigation",),
+    "envs.digital": ("envs.grids.digital",),
+    "envs.grid": ("envs.grids.grid",),
+    "envs.held_out": ("envs.grids.held_out",),
+    "envs.jax_particles": ("envs.particles.jax_particles",),
+    "envs.kernels": ("envs.grids.kernels",),
+    "envs.mdp": ("envs.grids.mdp",),
+    "envs.particle_arguments": ("envs.particles.arguments",),
+    "envs.particle_vector": ("envs.particles.vector",),
+    "envs.predator_prey": ("envs.particles.predator_prey",),
+    "envs.pretrained_prey": ("envs.particles.pretrained_prey",),
+    "envs.prey": ("envs.particles.prey",),
+    "envs.reference": ("envs.grids.reference",),
+    "envs.smax_maps": ("envs.smax.maps",),
+    "envs.smax_simulator": ("envs.smax.simulator",),
+    "envs.smax_vector": ("envs.smax.vector",),
     "estimators": ("reciprocity.ask",),
+    "figures": ("tabular.theory",),
+    "files": ("runs.files",),
     "grouping": ("reciprocity.stand_in",),
     "guards": ("reciprocity.guards",),
     "moments": ("reciprocity.moments",),
     "peer_statistics": ("reciprocity.statistics",),
     "peers": ("reciprocity.peers", "reciprocity.weights", "reciprocity.ask"),
+    "plots": ("report.figures",),
+    "provenance": ("runs.provenance",),
+    "readers": ("results.readers",),
+    "run_guard": ("runs.lock",),
     "safe_yaml": ("config.yaml",),
+    "starcraft": ("envs.starcraft",),
+    "stats": ("results.stats",),
+    "status": ("runs.status",),
+    "study.engines": ("study.schedulers",),
+    "tabular.study_host": ("tabular.host",),
     "target": ("reciprocity.mixture", "reciprocity.weights"),
 }
-"""Earlier name -> names of now, in this package, in the order in which they are asked."""
+"""Earlier name -> names of now, in this package, in the order in which they are asked. What was below, still is."""
 GONE = {
     "adjacency.adjacent_states": "marl_pr_common.reciprocity.adjacency.STRATEGIES[config.adjacency](config).space(...)",
     "adjacency.fill_unseen": "marl_pr_common.reciprocity.adjacency.STRATEGIES[config.adjacency](config).view(...)",
@@ -31,30 +68,83 @@ GONE = {
     "target.target_gain": "marl_pr_common.reciprocity.weights.check_gain, which refuses gains >= 1",
 }
 """Names that are nowhere any more -> what there is in their place."""
+RENAMED = {"envs.particles": "envs.particles.task", "envs.smax": "envs.smax.battle"}
+"""Modules that became packages of the same name -> where their classes are now."""
+_PACKAGE = f"{__package__}."
+
+
+def places(module: str) -> tuple[str, ...]:
+    """Where the names of a module of an earlier release are now; () if it has not moved.
+
+    :param module: within this package, such as "stats.curves"
+    """
+    parts = module.split(".")
+    for length in range(len(parts), 0, -1):
+        head, below = ".".join(parts[:length]), parts[length:]
+        if head in MOVED:
+            return tuple(".".join([place, *below]) for place in MOVED[head])
+    return ()
+
+
+def current(name: str) -> str:
+    """The full name that a class of this package has now.
+
+    :param name: as an earlier release wrote it, "marl_pr_common.envs.grid.GridEnv"; any other comes back as it is
+    """
+    module, _, attribute = name.rpartition(".")
+    if not module.startswith(_PACKAGE):
+        return name
+    within = module[len(_PACKAGE) :]
+    found = places(within) or ((RENAMED[within],) if within in RENAMED else ())
+    return f"{_PACKAGE}{found[0]}.{attribute}" if found else name
+
+
+def forward(package: str, module: str) -> Callable[[str], Any]:
+    """A ``__getattr__`` for a package that has the name of an earlier module, now ``module`` in it."""
+
+    def find(name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(importlib.import_module(f"{package}.{module}"), name)
+
+    return find
 
 
 class _Moved(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        package, _, module = self.__name__.partition(".")
-        for place in MOVED[module]:
-            found = vars(importlib.import_module(f"{package}.{place}"))
-            if name in found:
-                return found[name]
+        module = self.__name__[len(_PACKAGE) :]
+        for place in places(module):
+            found = importlib.import_module(f"{_PACKAGE}{place}")
+            if hasattr(found, name):
+                return getattr(found, name)
         instead = GONE.get(f"{module}.{name}")
         raise AttributeError(
             f"{self.__name__}.{name} is gone: use {instead}."
             if instead
-            else f"module {self.__name__!r}, now {' and '.join(MOVED[module])}, has no attribute {name!r}"
+            else f"module {self.__name__!r}, now {' and '.join(places(module))}, has no attribute {name!r}"
         )
 
 
-def _alias(module: str) -> None:
-    alias = _Moved(f"{__package__}.{module}")
-    sys.modules[alias.__name__] = alias
-    setattr(sys.modules[str(__package__)], module, alias)  # for `import marl_pr_common.peers`
+class _Finder(MetaPathFinder, Loader):
+    """Finds modules under their earlier names; it is asked after all others."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if not name.startswith(_PACKAGE) or not (found := places(name[len(_PACKAGE) :])):
+            return None
+        try:
+            if any(importlib.util.find_spec(_PACKAGE + place) is None for place in found):
+                return None
+        except ModuleNotFoundError:  # something below a module that moved, that never was
+            return None
+        return ModuleSpec(name, self, is_package=True)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _Moved(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing: names are looked up when they are asked for."""
 
 
-for _name in MOVED:
-    _alias(_name)
+sys.meta_path.append(_Finder())

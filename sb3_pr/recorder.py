@@ -12,10 +12,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from marl_pr_common.display import Display
 from marl_pr_common.reciprocity.guards import NonFiniteError
-from marl_pr_common.runs import TEAM, Clock, ResultsWriter
-from marl_pr_common.status import StatusReporter
+from marl_pr_common.runs.console import Display
+from marl_pr_common.runs.status import StatusReporter
+from marl_pr_common.runs.table import TEAM, Clock, ResultsWriter
 from sb3_pr.evaluation import evaluate_agents, evaluate_team
 from sb3_pr.guards import broken_agents
 from sb3_pr.train_config import EVALUATION_SEED, TrainConfig

@@ -13,8 +13,8 @@ import tyro
 from numpy.typing import NDArray
 
 from marl_pr_common.config import from_mapping
-from marl_pr_common.files import read_json
-from marl_pr_common.provenance import RUN
+from marl_pr_common.runs.files import read_json
+from marl_pr_common.runs.provenance import RUN
 from sb3_pr.train_config import EVALUATION_SEED, TrainConfig
 
 ENDINGS = (".gif", ".mp4")

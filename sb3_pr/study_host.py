@@ -9,10 +9,10 @@ from typing import Any
 
 from marl_pr_common.config import from_mapping
 from marl_pr_common.envs.names import is_ours
-from marl_pr_common.files import read_json
-from marl_pr_common.provenance import RUN, as_plain
-from marl_pr_common.runs import CHECKPOINTS, set_aside
-from marl_pr_common.status import read_status
+from marl_pr_common.runs.files import read_json
+from marl_pr_common.runs.provenance import RUN, as_plain
+from marl_pr_common.runs.status import read_status
+from marl_pr_common.runs.table import CHECKPOINTS, set_aside
 from marl_pr_common.study.hosts import Arm, CellRun, Plan
 from sb3_pr.train_config import TrainConfig
 

@@ -29,11 +29,11 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from marl_pr_common.checkpoint import Stopped, StopRequest, catch_signals, checkpoints, latest
 from marl_pr_common.config import from_mapping
-from marl_pr_common.display import Display
-from marl_pr_common.files import read_json, require_unused
-from marl_pr_common.provenance import RUN, record, record_resume
-from marl_pr_common.runs import CHECKPOINTS, ResultsWriter, RunIdentity
-from marl_pr_common.status import StatusReporter, read_status
+from marl_pr_common.runs.console import Display
+from marl_pr_common.runs.files import read_json, require_unused
+from marl_pr_common.runs.provenance import RUN, record, record_resume
+from marl_pr_common.runs.status import StatusReporter, read_status
+from marl_pr_common.runs.table import CHECKPOINTS, ResultsWriter, RunIdentity
 from sb3_pr import DDPGPR, TD3PR
 from sb3_pr.finite import GuardCallback, require_finite_model
 from sb3_pr.recorder import Recorder

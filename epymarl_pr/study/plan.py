@@ -12,7 +12,7 @@ from typing import Any
 from epymarl_pr import checks, derive, locate, options
 from epymarl_pr.errors import UsageError
 from epymarl_pr.study import probe
-from marl_pr_common.provenance import as_plain
+from marl_pr_common.runs.provenance import as_plain
 from marl_pr_common.study.hosts import Plan
 
 OWN = ("config", "env_config", "resumable")

@@ -19,10 +19,10 @@ from epymarl_pr.resume.session import FOLDER
 from epymarl_pr.study import processes, results
 from epymarl_pr.study.plan import OWN
 from marl_pr_common.checkpoint import StopRequest, catch_signals, latest
-from marl_pr_common.files import read_json
-from marl_pr_common.provenance import RUN, as_plain, record, record_resume
-from marl_pr_common.runs import set_aside
-from marl_pr_common.status import Status, read_status, write_status
+from marl_pr_common.runs.files import read_json
+from marl_pr_common.runs.provenance import RUN, as_plain, record, record_resume
+from marl_pr_common.runs.status import Status, read_status, write_status
+from marl_pr_common.runs.table import set_aside
 from marl_pr_common.study.hosts import CellRun
 from marl_pr_common.study.processes import last_words
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from marl_pr_common.envs.kernels import BLOCKER, NAVIGATION
+from marl_pr_common.envs.grids.kernels import BLOCKER, NAVIGATION
 from marl_pr_common.envs.registry import GridSpec
 
 CELL = 32

@@ -14,7 +14,7 @@ from marl_pr_common.report.numbers import difference_text, number, span
 from marl_pr_common.report.scoring import DIFFERENCES, SCORES, Scored
 from marl_pr_common.report.sharing import EqualBudget
 from marl_pr_common.report.wording import CENSORED, COUNTS, HOW_DECIDED
-from marl_pr_common.stats import (
+from marl_pr_common.results.stats import (
     MIN_SEEDS_FOR_DIFFERENCE,
     MIN_SEEDS_FOR_INTERVAL,
     Floats,

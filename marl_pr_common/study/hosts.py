@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 MODULES = {
     "sb3": "sb3_pr.study_host",
     "epymarl": "epymarl_pr.study_host",
-    "tabular": "marl_pr_common.tabular.study_host",
+    "tabular": "marl_pr_common.tabular.host",
 }
 """Name of a host in a study's YAML -> the module that runs it."""
 
@@ -80,9 +80,9 @@ class Host(Protocol):
         """Run the cell to its end in ``directory``: go on from its newest checkpoint if there is one, else anew.
 
         ``directory`` is absent, or what an interrupted run of the same cell left. What can't be gone on with is renamed
-        (:func:`marl_pr_common.runs.set_aside`), never deleted. Leaves ``results.parquet`` in the schema of
-        :mod:`marl_pr_common.runs`, ``run.json``, and while it runs ``status.json``. SIGTERM saves what can be saved and
-        ends the process.
+        (:func:`marl_pr_common.runs.table.set_aside`), never deleted. Leaves ``results.parquet`` in the schema of
+        :mod:`marl_pr_common.runs.table`, ``run.json``, and while it runs ``status.json``. SIGTERM saves what can be
+        saved and ends the process.
         """
 
 

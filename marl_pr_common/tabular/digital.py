@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marl_pr_common.checkpoint.rng import generator_state
+from marl_pr_common.envs.grids.mdp import FiniteMDP
 from marl_pr_common.envs.jit import HAS_NUMBA
-from marl_pr_common.envs.mdp import FiniteMDP
 from marl_pr_common.tabular import digital_kernels as kernels
 from marl_pr_common.tabular.reciprocity import Reciprocity
 from marl_pr_common.tabular.resume import copy_arrays, restore_generators

@@ -10,8 +10,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from marl_pr_common import checkpoint
 from marl_pr_common.checkpoint import Checkpoint, CheckpointError
-from marl_pr_common.provenance import versions
 from marl_pr_common.reciprocity.guards import NonFiniteError
+from marl_pr_common.runs.provenance import versions
 from sb3_pr.guards import broken_parts
 from sb3_pr.resume.callbacks import Callbacks, callback_states, restore_callbacks
 from sb3_pr.resume.logs import logger_state, restore_logger

@@ -17,7 +17,7 @@ from marl_pr_common.checkpoint.attributes import (
     restore_space,
     space_states,
 )
-from marl_pr_common.provenance import as_plain
+from marl_pr_common.runs.provenance import as_plain
 from sb3_pr import checks
 from sb3_pr.resume.logs import restore_logger
 from sb3_pr.resume.replay import replay_state, restore_replay

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from marl_pr_common.display import Display
+from marl_pr_common.runs.console import Display
 from sb3_pr.train_config import TrainConfig
 
 Curve = Callable[[str, int, int, int], float]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from marl_pr_common import cli, doctor
-from marl_pr_common.commands import demo, train
+from marl_pr_common import cli
+from marl_pr_common.cli import demo, train
+from marl_pr_common.cli import findings as doctor
 from marl_pr_common.reciprocity import ReciprocityConfig
 from sb3_pr.train_config import TrainConfig
 

@@ -12,7 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from marl_pr_common import cli
 from marl_pr_common.checkpoint import latest
-from marl_pr_common.status import read_status
+from marl_pr_common.runs.status import read_status
 from sb3_pr.recorder import Recorder
 
 ODD = "tests.cli.odd_environments"

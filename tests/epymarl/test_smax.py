@@ -10,7 +10,7 @@ import pytest
 
 from epymarl_pr import checks, derive, locate
 from epymarl_pr.errors import UsageError
-from marl_pr_common.envs.smax_maps import LIMITS
+from marl_pr_common.envs.smax.maps import LIMITS
 
 NEEDS_JAX = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("jax", "jaxmarl")),

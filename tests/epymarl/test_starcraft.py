@@ -10,7 +10,7 @@ import pytest
 
 from epymarl_pr import derive, locate, starcraft
 from epymarl_pr.errors import UsageError
-from marl_pr_common import starcraft as game
+from marl_pr_common.envs import starcraft as game
 
 
 @pytest.fixture(scope="module")

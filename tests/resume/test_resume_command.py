@@ -11,8 +11,8 @@ from rich.console import Console
 
 from marl_pr_common.checkpoint import checkpoints, latest
 from marl_pr_common.cli import main
-from marl_pr_common.display import Display
-from marl_pr_common.provenance import as_plain
+from marl_pr_common.runs.console import Display
+from marl_pr_common.runs.provenance import as_plain
 from sb3_pr import training
 from sb3_pr.train_config import TrainConfig
 from tests.cli.processes import CLI

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("supersuit", reason="needs the extra mpe: pip install 'marl-pr[mpe]'")
 from marl_pr_common.envs import make
-from marl_pr_common.runs import read_results
+from marl_pr_common.runs.table import read_results
 from sb3_pr.evaluation import evaluate_team
 from sb3_pr.render import film, write
 from sb3_pr.teams import team_env
