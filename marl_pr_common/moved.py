@@ -103,7 +103,7 @@ def forward(package: str, module: str) -> Callable[[str], Any]:
     """A ``__getattr__`` for a package that has the name of an earlier module, now ``module`` in it."""
 
     def find(name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") or importlib.util.find_spec(f"{package}.{name}"):  # `from package import its_module`
             raise AttributeError(name)
         return getattr(importlib.import_module(f"{package}.{module}"), name)
 
