@@ -193,5 +193,5 @@ def test_doctor_goes_on_without_the_parts_of_epymarl(monkeypatch):
 
 
 def test_the_command_is_installed_under_its_name():
-    pyproject = Path(cli.__file__).parents[1] / "pyproject.toml"
+    pyproject = Path(cli.__file__).parents[2] / "pyproject.toml"
     assert 'marl-pr = "marl_pr_common.cli:main"' in pyproject.read_text()
