@@ -14,6 +14,7 @@ from typing import Any
 
 MOVED = {
     "adjacency": ("reciprocity.adjacency", "reciprocity.space"),
+    "checkpoint.signals": ("runs.signals",),
     "commands": ("cli",),
     "comparable": ("results.comparable",),
     "configs": ("config.shipped",),

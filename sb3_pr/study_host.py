@@ -9,9 +9,8 @@ from typing import Any
 
 from marl_pr_common.config import from_mapping
 from marl_pr_common.envs.names import is_ours
-from marl_pr_common.runs.files import read_json
-from marl_pr_common.runs.provenance import RUN, as_plain
-from marl_pr_common.runs.status import read_status
+from marl_pr_common.runs.directory import RunDirectory
+from marl_pr_common.runs.provenance import as_plain
 from marl_pr_common.runs.table import CHECKPOINTS, set_aside
 from marl_pr_common.study.hosts import Arm, CellRun, Plan
 from sb3_pr.train_config import TrainConfig
@@ -84,12 +83,10 @@ def run(cell: CellRun, directory: Path) -> None:
 
 def _can_resume(directory: Path, plan: Plan) -> bool:
     """Whether a run of the same settings was interrupted, not failed, with a checkpoint, or is complete."""
-    status = read_status(directory)
-    if status is None or status.state == "failed" or not (directory / RUN).is_file():
+    run = RunDirectory(directory, plan.total_env_steps)
+    if run.state in (None, "failed") or not run.is_of(config=plan.settings):
         return False
-    if read_json(directory / RUN).get("config") != plan.settings:
-        return False
-    return status.state == "complete" or any((directory / CHECKPOINTS).glob("*/manifest.json"))
+    return run.state == "complete" or any((directory / CHECKPOINTS).glob("*/manifest.json"))
 
 
 @functools.lru_cache

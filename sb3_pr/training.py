@@ -27,12 +27,13 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
-from marl_pr_common.checkpoint import Stopped, StopRequest, catch_signals, checkpoints, latest
+from marl_pr_common.checkpoint import StopRequest, catch_signals, checkpoints, latest
 from marl_pr_common.config import from_mapping
 from marl_pr_common.runs.console import Display
+from marl_pr_common.runs.directory import RunDirectory
 from marl_pr_common.runs.files import read_json, require_unused
-from marl_pr_common.runs.provenance import RUN, record, record_resume
-from marl_pr_common.runs.status import StatusReporter, read_status
+from marl_pr_common.runs.provenance import RUN, record_resume
+from marl_pr_common.runs.status import read_status
 from marl_pr_common.runs.table import CHECKPOINTS, ResultsWriter, RunIdentity
 from sb3_pr import DDPGPR, TD3PR
 from sb3_pr.finite import GuardCallback, require_finite_model
@@ -70,10 +71,9 @@ def train(
     with catch_signals() as stop:
         arm = arm or config.algo
         run = _Run(config, out, arm, name or f"{arm}-seed{config.seed}", display, stop)
-        out.mkdir(parents=True, exist_ok=True)
         n_agents = config.team_size
         extra = {"run": run.name, "arm": run.arm, "engine": ENGINE, "n_agents": n_agents, "total_env_steps": run.total}
-        record(out, config, config.seed, **extra)
+        run.directory.begin(config, config.seed, **extra)
         run.begin()
         run.to_the_end()
 
@@ -133,7 +133,8 @@ class _Run:
                 self.eval_env = make_vec_env(config.env, n_envs=config.eval_episodes, seed=seed)
                 columns = make_vec_env(config.env, n_envs=config.team_size, seed=config.seed)
         self.model = _accepted(config, columns)
-        self.status = StatusReporter(out, self.total)
+        self.directory = RunDirectory(out, self.total)
+        self.status = self.directory.status
         self.callbacks: list[Any] = []
 
     def begin(self) -> None:
@@ -158,22 +159,17 @@ class _Run:
         """Learn what remains, and leave a complete run."""
         model = self.model
         try:
-            remaining = self.total - model.num_timesteps
-            with self.display or nullcontext(), blamed(self.config.env):
-                if remaining > 0:
-                    model.learn(remaining, callback=self.callbacks, reset_num_timesteps=model.num_timesteps == 0)
-            model.dump_logs()  # else progress.csv lacks what came after the last report
-            require_finite_model(model, f"What was saved before is unchanged: see {self.out / CHECKPOINTS}.")
-            model.save(self.out / "model.zip")
-            self.status.running(model.num_timesteps)
-            self.status.complete()
-            self._tidy()
-        except Stopped:
-            self.status.stopped()
-            raise
-        except BaseException as error:
-            self.status.failed(error)
-            raise
+            with self.directory.alive():
+                remaining = self.total - model.num_timesteps
+                with self.display or nullcontext(), blamed(self.config.env):
+                    if remaining > 0:
+                        model.learn(remaining, callback=self.callbacks, reset_num_timesteps=model.num_timesteps == 0)
+                model.dump_logs()  # else progress.csv lacks what came after the last report
+                require_finite_model(model, f"What was saved before is unchanged: see {self.out / CHECKPOINTS}.")
+                model.save(self.out / "model.zip")
+                self.status.running(model.num_timesteps)
+                self.status.complete()
+                self._tidy()
         finally:
             model.logger.close()
             for env in (model.get_env(), self.eval_env):

@@ -14,6 +14,7 @@ BEFORE = {
         *("Adjacency", "Metric", "Weights", "Peers", "Normalize", "MinOver", "Estimator", "ReciprocityConfig"),
         *("check_literals", "from_mapping"),
     ],
+    "checkpoint.signals": ["Stopped"],
     "commands": [],
     "commands.study": ["Command"],
     "comparable": ["comparable", "NotComparableError"],

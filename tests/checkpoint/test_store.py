@@ -219,7 +219,7 @@ def test_a_second_signal_does_not_wait(monkeypatch):
         assert stop
         assert stop.name == "SIGTERM"
         signal.raise_signal(signal.SIGTERM)  # at once: the same request
-        monkeypatch.setattr("marl_pr_common.checkpoint.signals.SAME_REQUEST", 0.0)
+        monkeypatch.setattr("marl_pr_common.runs.signals.SAME_REQUEST", 0.0)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
