@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from epymarl_pr import checks, launcher
-from epymarl_pr.errors import UsageError
+from epymarl_pr.launch import checks, launcher
+from epymarl_pr.launch.errors import UsageError
 
 USAGE = """\
 python -m epymarl_pr.render --out=FILE --config=ALGORITHM --env-config=gymma with checkpoint_path=FOLDER [KEY=VALUE ...]

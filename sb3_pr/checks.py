@@ -17,9 +17,9 @@ from stable_baselines3.common.type_aliases import TrainFrequencyUnit
 from marl_pr_common.config import from_mapping
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig, adjacency
 from marl_pr_common.reciprocity.weights import check_gain
-from sb3_pr.buffers import AgentMajor
-from sb3_pr.observations import VectorPart
+from sb3_pr.networks.observations import VectorPart
 from sb3_pr.policies import MlpPolicy
+from sb3_pr.replay.buffers import AgentMajor
 
 PR_OPTIONS = tuple(field.name for field in dataclasses.fields(ReciprocityConfig))
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from marl_pr_common.config import from_mapping
 from marl_pr_common.runs.files import read_json
 from marl_pr_common.runs.provenance import RUN
-from sb3_pr.train_config import EVALUATION_SEED, TrainConfig
+from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
 
 ENDINGS = (".gif", ".mp4")
 FPS = 10

@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from epymarl_pr import checks, derive, locate, options
-from epymarl_pr.errors import UsageError
+from epymarl_pr.launch import checks, derive, locate, options
+from epymarl_pr.launch.errors import UsageError
 from epymarl_pr.study import probe
 from marl_pr_common.runs.provenance import as_plain
 from marl_pr_common.study.hosts import Plan

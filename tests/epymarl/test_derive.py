@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from epymarl_pr import derive, options, transfer
-from epymarl_pr.errors import UsageError
-from epymarl_pr.locate import Checkout
+from epymarl_pr.launch import derive, options
+from epymarl_pr.launch.errors import UsageError
+from epymarl_pr.launch.locate import Checkout
+from epymarl_pr.transfer import table as transfer
 from marl_pr_common import __version__
 from tests.epymarl.hosts import ALGORITHMS
 
