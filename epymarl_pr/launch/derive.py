@@ -20,6 +20,7 @@ from epymarl_pr.launch.errors import UsageError
 from epymarl_pr.launch.locate import Checkout
 from epymarl_pr.transfer import table as transfer
 from marl_pr_common import __version__
+from marl_pr_common.config.mapping import suggest
 
 SUFFIX = "_pr"
 LEARNERS = {
@@ -135,8 +136,7 @@ def _known_arguments(given: Mapping[str, Any], known: Mapping[str, Any], what: s
         name = key.removeprefix("env_args.").partition(".")[0]
         if key.startswith("env_args.") and name not in {*known, "seed"}:
             there = [f"env_args.{argument}" for argument in known]
-            close = difflib.get_close_matches(key, there, n=1)
-            hint = f" Did you mean {close[0]}?" if close else ""
+            hint = suggest(key, there, bare=True)
             raise UsageError(f"{key}={value}: {what} has no such setting. It has {', '.join(there)}.{hint}")
 
 
@@ -212,6 +212,5 @@ def _unknown(flag: str, name: str, folder: Path, learners: Mapping[str, str] | t
     if learners:
         names += [file.stem + SUFFIX for file in found if read(file).get("learner") in learners]
         names += [known + suffix for known in transfer.ALGORITHMS for suffix in ("", SUFFIX)]
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
+    hint = suggest(name, names, bare=True)
     return f"{flag}={name}: no such file in {folder}, and nothing to derive it from. Known: {', '.join(names)}.{hint}"

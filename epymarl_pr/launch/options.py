@@ -6,7 +6,6 @@ apart, so that a sweep over nested keys would draw its curves over one another.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
@@ -15,6 +14,7 @@ from typing import Any, Literal
 from epymarl_pr.launch.errors import UsageError
 from marl_pr_common import __version__
 from marl_pr_common.config import check_literals, from_mapping
+from marl_pr_common.config.mapping import suggest
 from marl_pr_common.reciprocity import ReciprocityConfig
 
 Value = Literal["auto", "Q", "V", "A"]
@@ -78,8 +78,7 @@ def parse(keys: Mapping[str, Any], where: str = "configuration") -> Options:
     known = [key.removeprefix(PREFIX) for key in defaults()]
     for key in given:
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f" Did you mean {PREFIX}{close[0]}?" if close else ""
+            hint = suggest(PREFIX + key, [PREFIX + name for name in known], bare=True)
             names = ", ".join(PREFIX + name for name in known)
             raise UsageError(f"{where}: unknown key {PREFIX}{key}. Known keys: {names}.{hint}")
     own = _own_fields()

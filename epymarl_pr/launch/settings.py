@@ -5,12 +5,12 @@ Sacred takes what it can't read for text, so that ``common_reward=false`` is tru
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from epymarl_pr.launch.errors import UsageError
+from marl_pr_common.config.mapping import suggest
 
 FREE = ("seed",)
 """Settings that sacred adds itself."""
@@ -52,8 +52,7 @@ def check(changes: Mapping[str, Any], base: Mapping[str, Any], where: str) -> No
         if key in FREE:
             continue
         if key not in known and not isinstance(_at(base, key), Mapping):
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f" Did you mean {close[0]}?" if close else ""
+            hint = suggest(key, known, bare=True)
             raise UsageError(f"{key}={value}: {where} has no such setting.{hint}")
         expected = _kind(known.get(key))
         if expected and not _is(value, expected):

@@ -6,7 +6,6 @@ have networks of their own: the bases are EPyMARL's configurations with separate
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from epymarl_pr.launch import options
 from epymarl_pr.launch.errors import UsageError
 from marl_pr_common.config import from_mapping
+from marl_pr_common.config.mapping import suggest
 from marl_pr_common.transfer.config import DVMConfig, MAPTFConfig
 
 Config = MAPTFConfig | DVMConfig
@@ -52,8 +52,7 @@ def parse(keys: Mapping[str, Any], kind: str, where: str = "configuration") -> C
     given = {key: value for key, value in keys.items() if key.startswith(prefix)}
     for key in given:
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f" Did you mean {close[0]}?" if close else ""
+            hint = suggest(key, known, bare=True)
             raise UsageError(f"{where}: unknown key {key}. Known keys: {', '.join(known)}.{hint}")
     values = {key.removeprefix(prefix): value for key, value in given.items()}
     try:

@@ -68,10 +68,13 @@ def from_mapping(cls: type[ConfigT], options: Mapping[str, Any], where: str = "o
     return cls(**{key: convert(value, hints[key], f"{where}: {key}", from_mapping) for key, value in options.items()})
 
 
-def suggest(value: object, choices: Collection[str]) -> str:
-    """The hint `Did you mean ...?` for the choice nearest to ``value``; empty where none is near."""
+def suggest(value: object, choices: Collection[str], bare: bool = False) -> str:
+    """The hint `Did you mean ...?` for the choice nearest to ``value``; empty where none is near.
+
+    :param bare: without quotation marks, as where it is typed on a command line
+    """
     close = difflib.get_close_matches(str(value), choices, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    return f" Did you mean {close[0] if bare else repr(close[0])}?" if close else ""
 
 
 def _check(holds: bool, name: str, value: object, expected: str) -> None:
