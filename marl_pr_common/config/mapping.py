@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import numbers
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
@@ -27,6 +28,10 @@ class Must:
 
 Count = Annotated[int, Must("an integer >= 1", lambda value: type(value) is int and value >= 1)]
 """A number of things, at least one."""
+Whole = Annotated[int, Must("an integer >= 0", lambda value: type(value) is int and value >= 0)]
+"""A number of things, perhaps none."""
+Positive = Annotated[float, Must("a finite number > 0", lambda value: 0 < value < math.inf)]
+NonNegative = Annotated[float, Must("a finite number >= 0", lambda value: 0 <= value < math.inf)]
 
 
 def check_literals(config: object) -> None:

@@ -111,7 +111,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("maptf_pr", {"pr_kapa": 0.5}, "unknown key pr_kapa.*Did you mean pr_kappa"),
     ("dvm", {"maptf_c1": 1.0}, "maptf_c1 with --config=dvm: it belongs to --config=maptf and maptf_pr"),
     ("maddpg_ns", {"dvm_episodes": 1}, "dvm_episodes with --config=maddpg_ns: it belongs to --config=dvm"),
-    ("dvm", {"dvm_episodes": 0}, "dvm_episodes=0: expected a finite number > 0"),
+    ("dvm", {"dvm_episodes": 0}, "dvm_episodes=0: expected an integer >= 1"),
     ("dvm", {"use_rnn": True}, "use_rnn=True with dvm: it needs use_rnn=False"),
     ("maptf_mappo", {"agent": "rnn"}, "agent=rnn with maptf: it needs agent=rnn_ns. .*nothing to transfer"),
     ("dvm_pr", {"standardise_returns": True}, "standardise_returns=True with maddpg_learner"),
