@@ -16,10 +16,10 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.td3.policies import Actor as Actor  # for policies of users, as SB3's own
 from stable_baselines3.td3.policies import TD3Policy
 
-from sb3_pr.observations import rows
-from sb3_pr.optimizers import ELEMENTWISE, AgentOptimizers, fused_adam
-from sb3_pr.stacking import agent_parameters, stack
-from sb3_pr.surgery import serving
+from sb3_pr.networks.observations import rows
+from sb3_pr.networks.optimizers import ELEMENTWISE, AgentOptimizers, fused_adam
+from sb3_pr.networks.stacking import agent_parameters, stack
+from sb3_pr.networks.surgery import serving
 
 TRAINED = ("actor", "critic")
 """A policy's networks with an optimiser."""

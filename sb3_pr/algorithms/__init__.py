@@ -1,1 +1,1 @@
-"""The algorithms, a module for each, named as on the command line; what is particular to one stands in its record."""
+"""What a user imports: SB3's algorithms for N agents, a module for each, and what they share."""

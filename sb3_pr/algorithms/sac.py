@@ -20,13 +20,13 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, Combine
 from stable_baselines3.sac.policies import Actor, SACPolicy
 from torch.distributions import Normal
 
-from sb3_pr import surgery
-from sb3_pr.agents import MultiAgent
+from sb3_pr.algorithms.multi_agent import MultiAgent
 from sb3_pr.algorithms.spec import Learnt, Spec
-from sb3_pr.layers import AgentsNetwork, PerAgent, scaled
-from sb3_pr.parallel import TeamVecEnv
+from sb3_pr.envs.parallel import TeamVecEnv
+from sb3_pr.networks import surgery
+from sb3_pr.networks.layers import AgentsNetwork, PerAgent, scaled
 from sb3_pr.policies import StackedPolicy
-from sb3_pr.train_config import check_entropy
+from sb3_pr.study.config import check_entropy
 
 SPEC = Spec(
     upstream=SAC,

@@ -19,16 +19,12 @@ if TYPE_CHECKING:
     import torch as th
     from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-_OTHERS = ("multi_agent", "spec")
+_OTHERS = ("multi_agent", "signature", "spec")
 """Modules in this package that are no algorithm."""
 MODULES: Mapping[str, str] = {
-    "td3": "sb3_pr.td3",
-    "ddpg": "sb3_pr.ddpg",
-    **{
-        name: f"{__package__}.{name}"
-        for _, name, _ in pkgutil.iter_modules([str(Path(__file__).parent)])
-        if name not in _OTHERS
-    },
+    name: f"{__package__}.{name}"
+    for _, name, _ in pkgutil.iter_modules([str(Path(__file__).parent)])
+    if name not in _OTHERS
 }
 """Upstream's name of an algorithm -> the module of its class."""
 ALGORITHMS = tuple(choice for name in MODULES for choice in (name, f"{name}_pr"))
@@ -108,6 +104,6 @@ def spec_of(model: Any) -> Spec:
 
 
 def said(conjunction: str = "and") -> str:
-    """The algorithms in a sentence: "TD3, DDPG and SAC"."""
+    """The algorithms in a sentence: "DDPG, SAC and TD3"."""
     *most, last = (name.upper() for name in MODULES)
     return f"{', '.join(most)} {conjunction} {last}"

@@ -7,8 +7,8 @@ from stable_baselines3 import PPO
 
 import sb3_pr
 from sb3_pr.algorithms.spec import ALGORITHMS, MODULES, class_name, model_class, spec, spec_of
-from sb3_pr.study_host import ARMS
-from sb3_pr.train_config import Algorithm, TrainConfig
+from sb3_pr.study.config import Algorithm, TrainConfig
+from sb3_pr.study.host import ARMS
 
 CONTROLS = ["", "_pr", "_independent", "_shared_replay", "_pr_shared_replay", "_own_critics"]
 
@@ -41,5 +41,5 @@ def test_a_record_describes_its_models(algo):
 
 
 def test_other_algorithms_are_named():
-    with pytest.raises(TypeError, match="PPO is none of .*TD3, DDPG or SAC"):
+    with pytest.raises(TypeError, match="PPO is none of .*DDPG, SAC or TD3"):
         spec_of(PPO("MlpPolicy", "Pendulum-v1", n_steps=8, batch_size=8))

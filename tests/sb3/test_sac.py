@@ -10,9 +10,9 @@ from stable_baselines3.common.noise import NormalActionNoise
 
 from marl_pr_common.reciprocity.guards import NonFiniteError
 from sb3_pr import SACPR, TD3PR, evaluate_agents
-from sb3_pr.extraction import lone_policy
 from sb3_pr.guards import broken_parts
-from sb3_pr.stacking import agent_tensors
+from sb3_pr.networks.extraction import lone_policy
+from sb3_pr.networks.stacking import agent_tensors
 from tests.sb3.test_optimizers import ClippedAdam
 from tests.sb3.tools import assert_same_bits, fill, prepare
 
