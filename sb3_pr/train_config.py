@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from marl_pr_common.config import check_literals
-from marl_pr_common.envs.names import is_ours
+from marl_pr_common.envs.factories import is_team
 from marl_pr_common.reciprocity import ReciprocityConfig
 
 Algorithm = Literal["td3", "td3_pr", "ddpg", "ddpg_pr"]
@@ -28,12 +28,13 @@ class TrainConfig:
 
     env: str = "Pendulum-v1"
     """Gymnasium id of the task, with its version; or CooperativeNavigation-N or PredatorPrey-N, whose N agents share
-    one world."""
+    one world; or package.module:factory, a function or class of your own that returns a gymnasium env or a PettingZoo
+    ParallelEnv, importable from the current directory."""
     algo: Algorithm = "td3_pr"
     """Upstream TD3 or DDPG (one agent), or the same with Policy Reciprocity (n_agents agents)."""
     n_agents: int = 3
-    """Number of agents of td3_pr and ddpg_pr, each in its own copy of the task, or the N of a multi-agent task. td3 and
-    ddpg are always one agent."""
+    """Number of agents of td3_pr and ddpg_pr, each in its own copy of the task. A team's is that of the environment,
+    and is taken from it. td3 and ddpg are always one agent."""
     timesteps_per_agent: int = 1_000_000
     """Environment steps of each agent; all agents together take n_agents times as many."""
     seed: int = 0
@@ -121,7 +122,7 @@ class TrainConfig:
     @property
     def multi_agent(self) -> bool:
         """Whether the task is one world with several agents, rather than a task that every agent has a copy of."""
-        return is_ours(self.env)
+        return is_team(self.env)
 
     @property
     def team_size(self) -> int:

@@ -38,8 +38,8 @@ from sb3_pr import DDPGPR, TD3PR
 from sb3_pr.finite import GuardCallback, require_finite_model
 from sb3_pr.recorder import Recorder
 from sb3_pr.resume import CheckpointCallback, load_checkpoint
-from sb3_pr.tasks import blamed, check_task, close
-from sb3_pr.teams import check_team, team_env
+from sb3_pr.tasks import blamed, check_task, close, source
+from sb3_pr.teams import fitted, team_env
 from sb3_pr.train_config import EVALUATION_SEED, TrainConfig
 
 logger = logging.getLogger("marl_pr")
@@ -65,8 +65,7 @@ def train(
     """
     require_unused(out)
     check_task(config.env)
-    if config.multi_agent:
-        check_team(config)
+    config = _fitted(config, display)
     with catch_signals() as stop:
         arm = arm or config.algo
         run = _Run(config, out, arm, name or f"{arm}-seed{config.seed}", display, stop)
@@ -105,6 +104,14 @@ def resume(out: Path, display: Display | None = None) -> None:
         run.to_the_end()
 
 
+def _fitted(config: TrainConfig, display: Display | None) -> TrainConfig:
+    """The run with its team's number of agents; what is taken from the environment is said."""
+    found = fitted(config)
+    if found is not config:
+        _say(display, f"{config.env}: n_agents={found.n_agents}, the number of its agents.")
+    return found
+
+
 def _described(out: Path) -> dict[str, Any]:
     if not (out / RUN).is_file():
         raise FileNotFoundError(f"{out} holds no {RUN}: it is not the directory of a run. Give the --out of one.")
@@ -130,8 +137,8 @@ class _Run:
             else:
                 # a column per episode: the episodes are the same as one after the other, and predicted together
                 seed = EVALUATION_SEED + config.seed
-                self.eval_env = make_vec_env(config.env, n_envs=config.eval_episodes, seed=seed)
-                columns = make_vec_env(config.env, n_envs=config.team_size, seed=config.seed)
+                self.eval_env = make_vec_env(source(config.env), n_envs=config.eval_episodes, seed=seed)
+                columns = make_vec_env(source(config.env), n_envs=config.team_size, seed=config.seed)
         self.model = _accepted(config, columns)
         self.status = StatusReporter(out, self.total)
         self.callbacks: list[Any] = []

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marl_pr_common.envs.grids import kernels
-from marl_pr_common.envs.registry import navigation
+from marl_pr_common.envs.grids.specs import navigation
 
 Floats = NDArray[np.float64]
 
