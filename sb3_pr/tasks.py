@@ -46,10 +46,16 @@ def check_task(env_id: str) -> None:
             )
             raise ValueError(f"env={env_id!r} cannot be made: {str(error).rstrip('.')}. {others}") from error
         except (Exception, SystemExit) as error:  # the user's own code may raise anything
-            raise EnvironmentFailedError(f"env={env_id!r} cannot be made: {_said(error)}.") from error
+            raise EnvironmentFailedError(f"env={env_id!r} cannot be made: {_said(error)}.{_hint(error)}") from error
     close(env)
     check_actions(env_id, env.action_space)
     check_observations(env_id, env.observation_space)
+
+
+def _hint(error: BaseException) -> str:
+    """What to do where gymnasium was given a PettingZoo environment, whose spaces are methods."""
+    asked = "actual type: <class 'method'>" in str(error)
+    return " A PettingZoo environment has no id: name its class, package.module:Class." if asked else ""
 
 
 def source(env_id: str) -> str | Callable[[], Any]:

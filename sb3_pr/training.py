@@ -29,6 +29,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from marl_pr_common.checkpoint import Stopped, StopRequest, catch_signals, checkpoints, latest
 from marl_pr_common.config import from_mapping
+from marl_pr_common.envs.factories import close
+from marl_pr_common.envs.imports import begun_in
 from marl_pr_common.runs.console import Display
 from marl_pr_common.runs.files import read_json, require_unused
 from marl_pr_common.runs.provenance import RUN, record, record_resume
@@ -38,7 +40,7 @@ from sb3_pr import DDPGPR, TD3PR
 from sb3_pr.finite import GuardCallback, require_finite_model
 from sb3_pr.recorder import Recorder
 from sb3_pr.resume import CheckpointCallback, load_checkpoint
-from sb3_pr.tasks import blamed, check_task, close, source
+from sb3_pr.tasks import blamed, check_task, source
 from sb3_pr.teams import fitted, team_env
 from sb3_pr.train_config import EVALUATION_SEED, TrainConfig
 
@@ -65,7 +67,9 @@ def train(
     """
     require_unused(out)
     check_task(config.env)
-    config = _fitted(config, display)
+    asked, config = config.n_agents, fitted(config)
+    if config.n_agents != asked:
+        _say(display, f"{config.env}: n_agents={config.n_agents}, the number of its agents.")
     with catch_signals() as stop:
         arm = arm or config.algo
         run = _Run(config, out, arm, name or f"{arm}-seed{config.seed}", display, stop)
@@ -94,7 +98,7 @@ def resume(out: Path, display: Display | None = None) -> None:
             "again with another --out; checkpoint_every says how often one is saved."
         )
     config = from_mapping(TrainConfig, described["config"], where=f"{out / RUN}: config")
-    with catch_signals() as stop:
+    with catch_signals() as stop, begun_in(described.get("directory")):
         name = described.get("run", f"{described['arm']}-seed{config.seed}")
         run = _Run(config, out, described["arm"], name, display, stop)
         run.begin()
@@ -102,14 +106,6 @@ def resume(out: Path, display: Display | None = None) -> None:
         record_resume(out, found.manifest.step, found.path.name)
         _say(display, f"{out}: resumed at step {found.manifest.step} of {run.total} from {found.path.name}.")
         run.to_the_end()
-
-
-def _fitted(config: TrainConfig, display: Display | None) -> TrainConfig:
-    """The run with its team's number of agents; what is taken from the environment is said."""
-    found = fitted(config)
-    if found is not config:
-        _say(display, f"{config.env}: n_agents={found.n_agents}, the number of its agents.")
-    return found
 
 
 def _described(out: Path) -> dict[str, Any]:

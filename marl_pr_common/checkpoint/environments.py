@@ -1,8 +1,8 @@
 """The state of a gymnasium env or a PettingZoo ParallelEnv, wrapper by wrapper.
 
-Exact: MuJoCo's environments, gymnasium's classic control and toy text, this package's own, the wrappers of gymnasium and SB3's
-Monitor, and whatever has the methods ``state_dict()`` and ``load_state_dict(state)``. Of anything else nobody can tell
-where its state is: it is named, and a resumed run begins a new episode.
+Exact: MuJoCo's environments, gymnasium's classic control and toy text, this package's own, the wrappers of gymnasium
+and SB3's Monitor, and whatever has the methods ``state_dict()`` and ``load_state_dict(state)``. Of anything else nobody
+can tell where its state is: it is named, and a resumed run begins a new episode.
 """
 
 from __future__ import annotations

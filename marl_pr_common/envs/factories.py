@@ -150,9 +150,10 @@ def _callable(name: str, found: Any) -> Factory:
     try:
         inspect.signature(found).bind()
     except TypeError as error:
+        title = getattr(found, "__name__", "factory")
         raise Unusable(
-            f"env={name!r} cannot be made: it is called without arguments, but {str(error).rstrip('.')}. Give them in a "
-            f"module of yours, as make = functools.partial({getattr(found, '__name__', 'factory')}, ...), and name that."
+            f"env={name!r} cannot be made: it is called without arguments, but {str(error).rstrip('.')}. Give them "
+            f"in a module of yours, make = functools.partial({title}, ...), and name that."
         ) from error
     except ValueError:  # no signature that Python can show
         pass

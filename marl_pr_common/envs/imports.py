@@ -1,4 +1,4 @@
-"""From ``package.module:attribute`` to the object: what is wrong with such a name, or with the module, is one message."""
+"""From ``package.module:attribute`` to the object. What is wrong with the name, or the module, is one message."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import os
 import sys
 import sysconfig
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,8 +37,8 @@ def imported(name: str, module: str) -> ModuleType:
     """
     if not module or not all(part.isidentifier() for part in module.split(".")) or module.endswith(".py"):
         raise Unusable(
-            f"env={name!r} cannot be made: {module!r} is no name of a module. Expected package.module:factory, as in an "
-            "import: my_envs.maze:make for my_envs/maze.py."
+            f"env={name!r} cannot be made: {module!r} is no name of a module. Expected package.module:factory, as in "
+            "an import: my_envs.maze:make for my_envs/maze.py."
         )
     _see_current_directory()
     if module not in sys.modules:
@@ -55,7 +57,7 @@ def imported(name: str, module: str) -> ModuleType:
 
 
 def reach(name: str, module: ModuleType, dotted: str) -> Any:
-    """The attribute of a module, such as "make" or "Maze.make"; ABSENT if it isn't there and may be an id of gymnasium.
+    """The attribute of a module, such as "make" or "Maze.make"; ABSENT if it isn't there, and gymnasium is to be asked.
 
     :raises Unusable: if it isn't there, or looking it up raises
     """
@@ -70,6 +72,18 @@ def reach(name: str, module: ModuleType, dotted: str) -> Any:
         except Exception as error:  # of a module's __getattr__
             raise Unusable(f"env={name!r} cannot be made: {part} raised {said(error)}{where(error)}.") from error
     return found
+
+
+@contextmanager
+def begun_in(directory: Any) -> Iterator[None]:
+    """A module that isn't here may be where the run was begun: the message then says so.
+
+    :param directory: what the run recorded, if it did
+    """
+    try:
+        yield
+    except NotHere as error:
+        raise NotHere(f"{error} It was begun in {directory}." if directory else str(error)) from error
 
 
 def said(error: BaseException) -> str:

@@ -67,8 +67,8 @@ def _described(env: Any) -> str:
         return f"{env!r:.80}, which is to be called once more: {expected}"
     if hasattr(env, "reset") and hasattr(env, "step"):
         return (
-            f"{_title(env)}, which has reset and step, but is no subclass of gymnasium.Env, and has no possible_agents "
-            f"with observation_space(agent) and action_space(agent): {expected}"
+            f"{_title(env)}, which has reset and step, but is no gymnasium.Env, and has no possible_agents with "
+            f"observation_space(agent) and action_space(agent): {expected}"
         )
     return f"{env!r:.80} ({type(env).__name__}): {expected}"
 
@@ -82,7 +82,7 @@ def _title(env: Any) -> str:
 
 
 def _descends(env: Any, package: str, name: str) -> bool:
-    """Whether a class of that name and package is among the bases; told by names, or by the class where it is loaded."""
+    """Whether a class of that name and package is among the bases, by its names, or itself where it is loaded."""
     loaded = getattr(sys.modules.get(package.rstrip(".")), name, None)
     if isinstance(loaded, type) and isinstance(env, loaded):
         return True

@@ -68,7 +68,8 @@ class Family:
 
 
 def _particles(name: str, place: str, limit: int, gym_id: str, env_args: Mapping[str, Any], **options: Any) -> Family:
-    own = {"continuous": True, "needs": "mpe2", "gym_id": gym_id, "env_args": {**env_args, "engine": "mpe2"}}
+    own: dict[str, Any] = {"continuous": True, "needs": "mpe2", "gym_id": gym_id}
+    own["env_args"] = {**env_args, "engine": "mpe2"}
     return Family(name, f"particles.{place}", (2, 9), limit, options=options, **own)
 
 

@@ -13,7 +13,7 @@ from marl_pr_common.checkpoint.rng import generator_state
 from marl_pr_common.envs.factories import Look, blamed_on, close, find_factory, look, make_own
 from marl_pr_common.envs.grids.specs import GridSpec
 from marl_pr_common.envs.imports import Unusable
-from marl_pr_common.envs.registry import find, grid_spec, is_known, make, require_pettingzoo
+from marl_pr_common.envs.registry import find, grid_spec, is_known, known, make, require_pettingzoo
 from marl_pr_common.tabular.cell import Budget
 from marl_pr_common.tabular.checked import CheckedEnv
 from marl_pr_common.tabular.config import TabularConfig
@@ -21,7 +21,6 @@ from marl_pr_common.tabular.learner import TabularPR
 from marl_pr_common.tabular.parallel import ParallelTrainer
 from marl_pr_common.tabular.resume import Evaluation, check_saveable, restore_generators
 from marl_pr_common.tabular.worlds import WorldTrainer
-
 
 COPIES = 3
 """Agents on a task for one, unless ``n_agents`` says otherwise."""
@@ -87,7 +86,7 @@ def environments(task: str, n_agents: int | None = None) -> tuple[Callable[[], A
     make_one: Callable[[], Any]
     if factory is not None and seen is not None:
         make_one, alone = functools.partial(make_own, task, factory), seen.agents is None
-    elif alone := _is_id(task):
+    elif alone := not is_known(task) and _is_id(task):
         make_one = functools.partial(_gymnasium, task)
     else:
         make_one = functools.partial(make, task)
@@ -101,15 +100,19 @@ def environments(task: str, n_agents: int | None = None) -> tuple[Callable[[], A
 
 
 def _is_id(task: str) -> bool:
-    """Whether gymnasium knows the task."""
-    if is_known(task):
-        return False
+    """Whether gymnasium has the task.
+
+    :raises ValueError: if nobody has it
+    """
     import gymnasium
 
     try:
         return bool(gymnasium.spec(task))
-    except (gymnasium.error.Error, ImportError):
-        return False
+    except (gymnasium.error.Error, ImportError) as error:
+        raise ValueError(
+            f"Unknown environment {task!r}. Known: {known()}, gymnasium's ids, and package.module:factory for one of "
+            f"your own. gymnasium says: {' '.join(str(error).split())}"
+        ) from error
 
 
 def _gymnasium(task: str) -> Any:
