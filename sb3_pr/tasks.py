@@ -15,7 +15,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from marl_pr_common.envs.factories import Look, close, find_factory, look, make_own
-from marl_pr_common.envs.imports import Unusable
+from marl_pr_common.envs.imports import UnusableError
 from marl_pr_common.envs.kinds import is_parallel_env
 from marl_pr_common.envs.registry import is_ours
 from marl_pr_common.reciprocity.guards import NonFiniteError
@@ -129,7 +129,7 @@ def blamed(env_id: str) -> Iterator[None]:
     """
     try:
         yield
-    except (NonFiniteError, EnvironmentFailedError, Unusable):
+    except (NonFiniteError, EnvironmentFailedError, UnusableError):
         raise
     except Exception as error:
         if place := _place(error.__traceback__):

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from marl_pr_common.envs.imports import ABSENT, Unusable, imported, reach, said, where
+from marl_pr_common.envs.imports import ABSENT, UnusableError, imported, reach, said, where
 from marl_pr_common.envs.kinds import parallel_of
 from marl_pr_common.envs.registry import is_ours
 
@@ -40,7 +40,7 @@ def find_factory(name: str) -> Factory | None:
 
     An attribute of the module wins over an id.
 
-    :raises Unusable: if the module can't be imported, or the attribute isn't there or is nothing to be called
+    :raises UnusableError: if the module can't be imported, or the attribute isn't there or is nothing to be called
     """
     module_name, colon, attribute = name.partition(":")
     if not colon or is_ours(name):
@@ -54,14 +54,14 @@ def make_own(name: str, factory: Factory) -> Any:
     """One environment: a gymnasium env, or a ParallelEnv.
 
     :param factory: what :func:`find_factory` gave
-    :raises Unusable: if it raises, returns anything else, or what it has returned before
+    :raises UnusableError: if it raises, returns anything else, or what it has returned before
     """
     with blamed_on(name, "its factory"):
         env = factory()
     env = parallel_of(name, env)
     inmost = getattr(env, "unwrapped", env)
     if name in _LAST and _LAST[name]() is inmost:
-        raise Unusable(
+        raise UnusableError(
             f"env={name!r} cannot be made: its factory returned the same {type(inmost).__name__} twice, but every "
             "agent, and the evaluation, needs one of its own. Make a new one in each call."
         )
@@ -72,7 +72,7 @@ def make_own(name: str, factory: Factory) -> Any:
 def look(name: str) -> Look | None:
     """What a factory makes; None for names that mean none. One environment is made and closed, once per process.
 
-    :raises Unusable: see :func:`find_factory` and :func:`make_own`
+    :raises UnusableError: see :func:`find_factory` and :func:`make_own`
     """
     factory = find_factory(name)
     if factory is None:
@@ -100,14 +100,14 @@ def is_team(name: str) -> bool:
 def blamed_on(name: str, what: str) -> Iterator[None]:
     """Whatever the user's code raises, even if it would end the process, becomes one message with its place.
 
-    :raises Unusable: naming task, error and place
+    :raises UnusableError: naming task, error and place
     """
     try:
         yield
-    except Unusable:
+    except UnusableError:
         raise
     except (Exception, SystemExit) as error:
-        raise Unusable(f"env={name!r} cannot be made: {what} raised {said(error)}{where(error)}.") from error
+        raise UnusableError(f"env={name!r} cannot be made: {what} raised {said(error)}{where(error)}.") from error
 
 
 def close(env: Any) -> None:
@@ -132,18 +132,18 @@ def _same(one: Factory, other: Factory) -> bool:
 
 
 def _callable(name: str, found: Any) -> Factory:
-    """:raises Unusable: for what can't be called without arguments to give an environment"""
+    """:raises UnusableError: for what can't be called without arguments to give an environment"""
     advice = "Name a function or class that returns a new environment each time it is called"
     if inspect.ismodule(found):
         inside = next((part for part in ("parallel_env", "make", "env") if hasattr(found, part)), "FUNCTION")
-        raise Unusable(f"env={name!r} cannot be made: that is a module. {advice}: {found.__name__}:{inside}.")
+        raise UnusableError(f"env={name!r} cannot be made: that is a module. {advice}: {found.__name__}:{inside}.")
     if hasattr(found, "reset") and hasattr(found, "step") and not isinstance(found, type):
-        raise Unusable(
+        raise UnusableError(
             f"env={name!r} cannot be made: that is an environment already ({type(found).__name__}), but every agent, "
             f"and the evaluation, needs one of its own. {advice}."
         )
     if not callable(found):
-        raise Unusable(
+        raise UnusableError(
             f"env={name!r} cannot be made: that is {found!r:.80} ({type(found).__name__}), which can't be called. "
             f"{advice}."
         )
@@ -151,7 +151,7 @@ def _callable(name: str, found: Any) -> Factory:
         inspect.signature(found).bind()
     except TypeError as error:
         title = getattr(found, "__name__", "factory")
-        raise Unusable(
+        raise UnusableError(
             f"env={name!r} cannot be made: it is called without arguments, but {str(error).rstrip('.')}. Give them "
             f"in a module of yours, make = functools.partial({title}, ...), and name that."
         ) from error

@@ -20,11 +20,11 @@ ABSENT = object()
 """What :func:`reach` gives for an attribute that isn't there."""
 
 
-class Unusable(ValueError):
+class UnusableError(ValueError):
     """A user's environment can't be had by its name; the message says what is wrong."""
 
 
-class NotHere(Unusable):
+class NotHereError(UnusableError):
     """There is no such module in this place."""
 
 
@@ -32,11 +32,11 @@ def imported(name: str, module: str) -> ModuleType:
     """The module of a name, importable from the current directory too.
 
     :param name: the whole name, for messages
-    :raises NotHere: if there is no such module
-    :raises Unusable: if importing it raises, or that is no name of a module
+    :raises NotHereError: if there is no such module
+    :raises UnusableError: if importing it raises, or that is no name of a module
     """
     if not module or not all(part.isidentifier() for part in module.split(".")) or module.endswith(".py"):
-        raise Unusable(
+        raise UnusableError(
             f"env={name!r} cannot be made: {module!r} is no name of a module. Expected package.module:factory, as in "
             "an import: my_envs.maze:make for my_envs/maze.py."
         )
@@ -47,7 +47,7 @@ def imported(name: str, module: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{module}.".startswith(f"{error.name}."):
-            raise NotHere(
+            raise NotHereError(
                 f"env={name!r} cannot be made: there is no module {error.name!r} in {_here()} or among the installed "
                 f"packages.{_neighbours(module)} Go to the directory that holds it, or add that to PYTHONPATH."
             ) from error
@@ -59,7 +59,7 @@ def imported(name: str, module: str) -> ModuleType:
 def reach(name: str, module: ModuleType, dotted: str) -> Any:
     """The attribute of a module, such as "make" or "Maze.make"; ABSENT if it isn't there, and gymnasium is to be asked.
 
-    :raises Unusable: if it isn't there, or looking it up raises
+    :raises UnusableError: if it isn't there, or looking it up raises
     """
     found: Any = module
     for part in dotted.split("."):
@@ -68,9 +68,9 @@ def reach(name: str, module: ModuleType, dotted: str) -> Any:
         except AttributeError:
             if _is_id(dotted):
                 return ABSENT
-            raise Unusable(_missing(name, found, part)) from None
+            raise UnusableError(_missing(name, found, part)) from None
         except Exception as error:  # of a module's __getattr__
-            raise Unusable(f"env={name!r} cannot be made: {part} raised {said(error)}{where(error)}.") from error
+            raise UnusableError(f"env={name!r} cannot be made: {part} raised {said(error)}{where(error)}.") from error
     return found
 
 
@@ -82,8 +82,8 @@ def begun_in(directory: Any) -> Iterator[None]:
     """
     try:
         yield
-    except NotHere as error:
-        raise NotHere(f"{error} It was begun in {directory}." if directory else str(error)) from error
+    except NotHereError as error:
+        raise NotHereError(f"{error} It was begun in {directory}." if directory else str(error)) from error
 
 
 def said(error: BaseException) -> str:
@@ -119,8 +119,8 @@ def _here() -> str:
         return ""
 
 
-def _broken(name: str, module: str, error: BaseException) -> Unusable:
-    return Unusable(f"env={name!r} cannot be made: importing {module} raised {said(error)}{where(error)}.")
+def _broken(name: str, module: str, error: BaseException) -> UnusableError:
+    return UnusableError(f"env={name!r} cannot be made: importing {module} raised {said(error)}{where(error)}.")
 
 
 def _neighbours(module: str) -> str:
@@ -134,12 +134,8 @@ def _is_id(attribute: str) -> bool:
     """Whether gymnasium, rather than the module, is asked: it knows such an id, or the text can be nothing else."""
     if not all(part.isidentifier() for part in attribute.split(".")) and attribute:
         return True
-    try:
-        import gymnasium
-
-        return bool(gymnasium.spec(attribute))
-    except Exception:  # an ImportError, or one of gymnasium's about ids
-        return False
+    known: Any = getattr(sys.modules.get("gymnasium"), "registry", ())  # the module has registered what it has
+    return any(attribute in (key, key.rpartition("-v")[0]) for key in known)
 
 
 def _missing(name: str, owner: Any, part: str) -> str:

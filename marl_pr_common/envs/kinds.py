@@ -6,7 +6,7 @@ import inspect
 import sys
 from typing import Any
 
-from marl_pr_common.envs.imports import Unusable
+from marl_pr_common.envs.imports import UnusableError
 
 
 def is_parallel_env(env: Any) -> bool:
@@ -27,18 +27,18 @@ def parallel_of(name: str, env: Any) -> Any:
     """What a factory returned, if it is an environment that can be learnt in: a gymnasium env or a ParallelEnv as they
     are; an AEC env as PettingZoo makes a ParallelEnv of it, where it says that it may be.
 
-    :raises Unusable: for anything else, named
+    :raises UnusableError: for anything else, named
     """
     if is_gymnasium_env(env) or is_parallel_env(env):
         return env
     if hasattr(env, "agent_iter") and hasattr(env, "last") and not isinstance(env, type):
         return _aec(name, env)
-    raise Unusable(f"env={name!r} cannot be made: its factory returned {_described(env)}.")
+    raise UnusableError(f"env={name!r} cannot be made: its factory returned {_described(env)}.")
 
 
 def _aec(name: str, env: Any) -> Any:
     if not getattr(env, "metadata", {}).get("is_parallelizable", False):
-        raise Unusable(
+        raise UnusableError(
             f"env={name!r} cannot be made: its factory returned the AEC environment {_title(env)}, whose agents act in "
             "turn, and whose metadata don't say is_parallelizable. Here agents act at once: return a ParallelEnv."
         )

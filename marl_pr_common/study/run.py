@@ -16,7 +16,7 @@ from pathlib import Path
 import filelock
 from rich.console import Console
 
-from marl_pr_common.envs.imports import NotHere
+from marl_pr_common.envs.imports import NotHereError
 from marl_pr_common.runs.files import read_json, write_json
 from marl_pr_common.runs.provenance import as_plain, describe, differences
 from marl_pr_common.runs.table import set_aside
@@ -110,7 +110,7 @@ def _resolved(config: StudyConfig, out: Path) -> tuple[Cell, ...]:
         return resolve(config, out)
     except ValueError as error:
         times = read_json(out / STUDY).get("times") if (out / STUDY).is_file() else None
-        if not isinstance(error.__cause__, NotHere) or not times:
+        if not isinstance(error.__cause__, NotHereError) or not times:
             raise
         raise ValueError(f"{error} The study was begun in {times[-1].get('directory')}.") from error
 

@@ -12,7 +12,7 @@ from marl_pr_common.checkpoint.environments import NotSaveable
 from marl_pr_common.checkpoint.rng import generator_state
 from marl_pr_common.envs.factories import Look, blamed_on, close, find_factory, look, make_own
 from marl_pr_common.envs.grids.specs import GridSpec
-from marl_pr_common.envs.imports import Unusable
+from marl_pr_common.envs.imports import UnusableError
 from marl_pr_common.envs.registry import find, grid_spec, is_known, known, make, require_pettingzoo
 from marl_pr_common.tabular.cell import Budget
 from marl_pr_common.tabular.checked import CheckedEnv
@@ -70,7 +70,7 @@ def _agents_of(task: str, n_agents: int | None, seen: Look | None) -> int:
             checked = CheckedEnv(env)
             checked.shared_spaces()
         except ValueError as error:
-            raise Unusable(f"env={task!r}: {error}") from error
+            raise UnusableError(f"env={task!r}: {error}") from error
     close(env)
     return len(checked.agents)
 

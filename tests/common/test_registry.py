@@ -11,6 +11,14 @@ from marl_pr_common.envs.registry import FAMILIES, find, grid_spec, is_ours, mak
 MADE = [family for family in FAMILIES if family.limit is not None]  # SMAX needs jax, and has tests of its own
 
 
+def length_of_an_episode(env, seed):
+    steps, _ = 0, env.reset(seed=seed)
+    while env.agents:
+        env.step(dict.fromkeys(env.agents, 0))  # nobody moves
+        steps += 1
+    return steps
+
+
 @pytest.mark.parametrize("family", MADE, ids=lambda family: family.shown)
 def test_a_record_says_what_the_environment_does(family):
     least = 20 if family.agents is None else family.agents[0]
@@ -18,11 +26,7 @@ def test_a_record_says_what_the_environment_does(family):
     env = make(name)
     assert len(env.possible_agents) == least
     assert bool(family.spec) == (type(env).__name__ == "Grid")
-    steps, _ = 0, env.reset(seed=0)
-    while env.agents:
-        env.step(dict.fromkeys(env.agents, 0))  # nobody moves
-        steps += 1
-    assert steps == family.limit
+    assert max(length_of_an_episode(env, seed) for seed in range(5)) == family.limit, "some floors are slippery"
     if family.continuous:
         assert make(name, continuous_actions=True).action_space(env.possible_agents[0]).shape == (5,)
     else:
