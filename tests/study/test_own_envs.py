@@ -51,7 +51,6 @@ def test_a_cluster_that_runs_elsewhere_imports_from_the_studys_directory(in_exam
     cell.directory.mkdir(parents=True)
     write_manifest(cell.directory, cell.manifest)
     monkeypatch.chdir(tmp_path)
-    assert run_cell(str(cell.directory)).error.count("no module 'my_envs'") == 1
     assert run_cell(str(cell.directory), here=str(EXAMPLE)).state == "done"
 
 
