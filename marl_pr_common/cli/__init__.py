@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-COMMANDS = {  # name: what it does; its options are the dataclass `Command` in marl_pr_common/cli/NAME.py
+COMMANDS = {
     "train": "train one algorithm on one task",
     "compare": "compare algorithms on one task over several seeds, with figure and summary",
     "study": "run a whole study from one YAML, go on with it, and report: arms x tasks x seeds",
@@ -23,6 +23,9 @@ COMMANDS = {  # name: what it does; its options are the dataclass `Command` in m
     "figure": "make figure 2, 3 or 4 of the paper again, with its data",
     "doctor": "say what is installed, what is missing, and what to do",
 }
+"""Name -> what it does; its options are the dataclass ``Command`` in the module of that name."""
+OF_HOSTS = {"train": "sb3_pr.cli", "compare": "sb3_pr.cli"}
+"""Commands whose options are those of a host's runs -> the package that has them."""
 DEBUG = "MARL_PR_DEBUG"
 
 
@@ -86,7 +89,7 @@ def _command(name: str, options: Sequence[str]) -> Any:
     """The command with its options: the flags, else the file of ``--config``, else the dataclass's defaults."""
     import tyro
 
-    command = importlib.import_module(f"marl_pr_common.cli.{name}").Command
+    command = importlib.import_module(f"{OF_HOSTS.get(name, __package__)}.{name}").Command
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--config")
     for directory in ("--out", "--resume"):

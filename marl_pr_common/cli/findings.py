@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from packaging.requirements import Requirement
 
@@ -106,13 +106,13 @@ def _hosts() -> Iterator[Finding]:
 def _epymarl() -> Finding:
     """The EPyMARL checkout, and whether it is at the commit that the learners were tested with."""
     try:
-        from epymarl_pr import locate
-        from epymarl_pr.errors import UsageError
+        importlib.import_module("epymarl_pr")
+        locate: Any = importlib.import_module("epymarl_pr.launch.locate")
     except Exception as error:  # it registers environments with gymnasium, which may be broken
         return Finding("host", "EPyMARL", "conflict", f"epymarl_pr: {type(error).__name__}: {error}", EPYMARL_ADVICE)
     try:
         checkout = locate.find()
-    except UsageError as error:
+    except locate.UsageError as error:
         state: State = "conflict" if os.environ.get(locate.ENVIRONMENT_VARIABLE) else "absent"
         detail = str(error).split(" (")[0] if state == "conflict" else "needed for: QMIX, VDN, IQL, MAPPO, MADDPG"
         return Finding("host", "EPyMARL", state, detail, EPYMARL_ADVICE)

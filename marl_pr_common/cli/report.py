@@ -11,7 +11,7 @@ from marl_pr_common.report import context_of, label_arms, write_report
 from marl_pr_common.results.readers import read_all
 from marl_pr_common.results.readers.given import parse
 from marl_pr_common.runs.console import Display
-from sb3_pr.study_host import ARMS
+from marl_pr_common.study.hosts import labels
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Command:
         found = context_of(self.runs, self.title)
         context = replace(
             found,
-            labels=label_arms(results, {name: arm.label for name, arm in ARMS.items()}, self.metric),
+            labels=label_arms(results, labels(results["engine"].unique()), self.metric),
             reference=self.reference,
             thresholds=thresholds,
             metric=self.metric,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from marl_pr_common.config.arrays import Floats
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.figures import ArmLabel, Curve, TimedCurve, with_interval
 from marl_pr_common.report.numbers import plural
@@ -16,7 +17,6 @@ from marl_pr_common.results.comparable import comparable
 from marl_pr_common.results.stats import (
     MIN_SEEDS_FOR_INTERVAL,
     Difference,
-    Floats,
     Interval,
     Profile,
     Reached,

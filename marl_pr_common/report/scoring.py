@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from marl_pr_common.config.arrays import Floats
 from marl_pr_common.results.stats import (
     MIN_SEEDS_FOR_DIFFERENCE,
     MIN_SEEDS_FOR_INTERVAL,
     Difference,
-    Floats,
     Interval,
     TeamCurves,
     area_under_curve,

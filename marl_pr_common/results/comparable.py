@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from marl_pr_common.config.mapping import suggest
 from marl_pr_common.results.stats.curves import team_size
 from marl_pr_common.results.stats.limits import MIN_SEEDS_FOR_INTERVAL
 from marl_pr_common.runs.table import check_columns, check_once
@@ -72,8 +72,7 @@ def _without(results: pd.DataFrame, exclude: Collection[str]) -> tuple[pd.DataFr
     known = set(results["run"].unique())
     for name in exclude:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = suggest(name, known)
             raise ValueError(f"exclude names {name!r}, which is none of the {len(known)} runs.{hint}")
     notes = [f"Run {name} was left out by request." for name in sorted(exclude)]
     return results[~results["run"].isin(exclude)] if exclude else results, notes

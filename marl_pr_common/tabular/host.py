@@ -6,7 +6,6 @@ and gymnasium's ids, of which every agent gets a copy; settings are those of :mo
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import time
@@ -15,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from marl_pr_common import __version__, checkpoint
-from marl_pr_common.checkpoint import Stopped, StopRequest, catch_signals
+from marl_pr_common.checkpoint import StopRequest, catch_signals
 from marl_pr_common.envs.registry import is_ours
-from marl_pr_common.runs.files import read_json
-from marl_pr_common.runs.provenance import RUN, as_plain, record, record_resume
-from marl_pr_common.runs.status import StatusReporter, read_status
+from marl_pr_common.runs.directory import RunDirectory
+from marl_pr_common.runs.provenance import record_resume
 from marl_pr_common.runs.table import CHECKPOINTS, Clock, ResultsWriter, RunIdentity, set_aside
 from marl_pr_common.study.hosts import Arm, CellRun, Plan
 from marl_pr_common.tabular.cell import PAPER, Budget, parse
@@ -69,35 +67,26 @@ def may_share(task: str, plan: Plan) -> bool:
 
 def run(cell: CellRun, directory: Path) -> None:
     """Run the cell to its end, from its newest checkpoint if there is one; see ``Host.run``."""
-    status = read_status(directory)
-    if status is not None and status.state == "complete":
+    found = RunDirectory(directory, cell.plan.total_env_steps)
+    if found.state == "complete":
         return
-    going_on = checkpoint.latest(directory / CHECKPOINTS) is not None and _same(cell, directory)
+    same = found.is_of(config=cell.plan, seed=cell.seed, task=cell.task)
+    going_on = same and checkpoint.latest(directory / CHECKPOINTS) is not None
     if not going_on:
         set_aside(directory)
     with catch_signals() as stop:
-        _Run(cell, directory, stop).to_the_end(going_on)
-
-
-def _same(cell: CellRun, directory: Path) -> bool:
-    """Whether the directory holds a run of these settings and this seed."""
-    try:
-        described = read_json(directory / RUN)
-    except (FileNotFoundError, ValueError):
-        return False
-    now = json.loads(json.dumps({"config": as_plain(cell.plan), "seed": cell.seed, "task": cell.task}))
-    return {key: described.get(key) for key in now} == now  # type: ignore[no-any-return]
+        _Run(cell, found, stop).to_the_end(going_on)
 
 
 class _Run:
-    def __init__(self, cell: CellRun, directory: Path, stop: StopRequest) -> None:
-        self.cell, self.directory, self.stop = cell, directory, stop
+    def __init__(self, cell: CellRun, run: RunDirectory, stop: StopRequest) -> None:
+        self.cell, self.run, self.stop = cell, run, stop
+        self.directory, self.status = run.path, run.status
         self.budget: Budget
         self.budget, config = parse(cell.plan.settings, cell.task)
         self.trainer: OneSeed = make_trainer(cell.task, config, self.budget, cell.seed)
         if self.trainer.unsaveable:
             logger.warning("%s: if it is killed it begins anew: %s", cell.name, self.trainer.unsaveable)
-        self.status = StatusReporter(directory, cell.plan.total_env_steps)
         self.wall = self.cpu = 0.0
         self.saved = 0
         """Steps per agent at the last checkpoint."""
@@ -106,19 +95,13 @@ class _Run:
         """Learn what remains, and leave a complete run."""
         cell = self.cell
         if not going_on:
-            record(self.directory, cell.plan, cell.seed, arm=cell.arm, task=cell.task, engine=ENGINE)
+            self.run.begin(cell.plan, cell.seed, arm=cell.arm, task=cell.task, engine=ENGINE)
         identity = RunIdentity(cell.name, cell.arm, cell.task, ENGINE, cell.seed, cell.plan.evaluation)
         self.writer = ResultsWriter(self.directory, identity)
-        try:
+        with self.run.alive():
             if going_on:
                 self._restore()
             self._learn()
-        except Stopped:
-            self.status.stopped()
-            raise
-        except BaseException as error:
-            self.status.failed(error)
-            raise
 
     def _learn(self) -> None:
         last, every = self.budget.steps_per_agent, self.budget.eval_every

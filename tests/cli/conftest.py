@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from marl_pr_common.runs.console import Display
-from sb3_pr.train_config import TrainConfig
+from sb3_pr.study.config import TrainConfig
 
 Curve = Callable[[str, int, int, int], float]
 

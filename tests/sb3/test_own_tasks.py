@@ -11,10 +11,10 @@ from marl_pr_common.runs.files import read_json, write_json
 from marl_pr_common.runs.status import read_status
 from marl_pr_common.runs.table import read_results
 from marl_pr_common.study.hosts import Plan
-from sb3_pr import study_host
 from sb3_pr.render import film
-from sb3_pr.train_config import TrainConfig
-from sb3_pr.training import resume, train
+from sb3_pr.study import host as study_host
+from sb3_pr.study.config import TrainConfig
+from sb3_pr.study.run import resume, train
 from tests.common import own_envs
 
 OWN = "tests.common.own_envs"

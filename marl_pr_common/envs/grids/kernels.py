@@ -16,13 +16,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from marl_pr_common.config.arrays import Flags, Floats, Ints
 from marl_pr_common.envs.jit import jit
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 LANDMARKS, NAVIGATION, BLOCKER = 0, 1, 2
 DX = np.array([0, 0, 0, 1, -1])

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from marl_pr_common.config.arrays import Floats
 from marl_pr_common.envs.grids import kernels
 from marl_pr_common.envs.grids.specs import navigation
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.optimize import isotonic_regression
 
+from marl_pr_common.config.arrays import Floats
 from marl_pr_common.report.figures.style import (
     ArmLabel,
     arm_legend,
@@ -23,7 +24,7 @@ from marl_pr_common.report.figures.style import (
     set_title,
     styled,
 )
-from marl_pr_common.results.stats import MIN_SEEDS_FOR_INTERVAL, Floats, TeamCurves, mean_interval, team_curves
+from marl_pr_common.results.stats import MIN_SEEDS_FOR_INTERVAL, TeamCurves, mean_interval, team_curves
 
 MAX_ARMS_BESIDE_LINES = 6
 """More names do not fit between the panels: they go into a legend below."""

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from marl_pr_common.config.arrays import Floats
 from marl_pr_common.report.figures.style import ArmLabel, name_rows, new_figure, set_title, styled
-from marl_pr_common.results.stats import Floats, Interval
+from marl_pr_common.results.stats import Interval
 
 _FACES = (("o", True), ("o", False), ("D", True), ("D", False))
 """Marker and whether it is filled, estimate by estimate."""

@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from marl_pr_common.config.arrays import Floats
 from marl_pr_common.report.figures.style import arm_style, panel_grid, set_title, styled
-from marl_pr_common.results.stats import Floats, Interval
+from marl_pr_common.results.stats import Interval
 
 
 @dataclass(frozen=True)

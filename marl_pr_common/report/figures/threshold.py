@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import CensoredData, ecdf
 
+from marl_pr_common.config.arrays import Floats
 from marl_pr_common.report.figures.style import ArmLabel, arm_legend, count_steps, panel_grid, set_title, styled
-from marl_pr_common.results.stats import Floats, Reached
+from marl_pr_common.results.stats import Reached
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from marl_pr_common.config.arrays import Floats
 from marl_pr_common.report.figures.curves import Curve
 from marl_pr_common.report.figures.style import (
     ArmLabel,
@@ -19,7 +20,6 @@ from marl_pr_common.report.figures.style import (
     set_title,
     styled,
 )
-from marl_pr_common.results.stats import Floats
 
 _AXES = {"wall": "Training time on the clock", "cpu": "CPU time of training"}
 

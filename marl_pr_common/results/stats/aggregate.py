@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from marl_pr_common.results.stats.bootstrap import Floats, Interval, check_level, quantiles, stratified_draws
+from marl_pr_common.config.arrays import Floats
+from marl_pr_common.results.stats.bootstrap import Interval, check_level, quantiles, stratified_draws
 from marl_pr_common.results.stats.scores import Scores, check_scores
 
 Statistic = Callable[[Floats], Floats]

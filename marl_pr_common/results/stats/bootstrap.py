@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from marl_pr_common.config.arrays import Floats
+
 _CELLS_AT_ONCE = 2_000_000
 """Numbers that a batch of resamples may hold: 16 MB."""
 

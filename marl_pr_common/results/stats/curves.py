@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from marl_pr_common.results.stats.bootstrap import Floats
+from marl_pr_common.config.arrays import Floats
 from marl_pr_common.runs.table import TEAM
 
 Axis = Literal["env_steps_per_agent", "total_env_steps"]

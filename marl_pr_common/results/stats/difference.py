@@ -20,7 +20,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from marl_pr_common.results.stats.bootstrap import Floats, check_level
+from marl_pr_common.config.arrays import Floats
+from marl_pr_common.results.stats.bootstrap import check_level
 
 MAX_EXACT = 16
 """Up to so many seeds all signs are tried; beyond, a random sample of them, which is still a valid test."""

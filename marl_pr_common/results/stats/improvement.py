@@ -8,15 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from marl_pr_common.results.stats.bootstrap import (
-    Draws,
-    Floats,
-    Interval,
-    check_level,
-    counted,
-    quantiles,
-    stratified_draws,
-)
+from marl_pr_common.config.arrays import Floats
+from marl_pr_common.results.stats.bootstrap import Draws, Interval, check_level, counted, quantiles, stratified_draws
 from marl_pr_common.results.stats.scores import Scores, check_scores
 
 

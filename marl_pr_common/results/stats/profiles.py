@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from marl_pr_common.results.stats.bootstrap import Floats, check_level, counted, quantiles, stratified_draws
+from marl_pr_common.config.arrays import Floats
+from marl_pr_common.results.stats.bootstrap import check_level, counted, quantiles, stratified_draws
 from marl_pr_common.results.stats.scores import Scores, check_scores
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from marl_pr_common.results.stats.bootstrap import Floats
+from marl_pr_common.config.arrays import Floats
 from marl_pr_common.results.stats.curves import Axis, TeamCurves, area_under_curve, cut, team_curves
 
 Kind = Literal["final", "area"]

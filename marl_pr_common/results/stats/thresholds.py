@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import CensoredData, binomtest, ecdf
 
-from marl_pr_common.results.stats.bootstrap import Floats, Interval, check_level
+from marl_pr_common.config.arrays import Flags, Floats
+from marl_pr_common.results.stats.bootstrap import Interval, check_level
 from marl_pr_common.results.stats.curves import TeamCurves
-
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from marl_pr_common.config.arrays import Floats
 from marl_pr_common.envs import FiniteMDP, ObsSpace, digital_mdp, optimal_q
 from marl_pr_common.report.figures.style import OKABE_ITO, new_figure, save_figure
 from marl_pr_common.results.stats import mean_interval
@@ -19,7 +19,6 @@ from marl_pr_common.tabular.schedules import Schedule
 
 Advance = Callable[[int], None]
 """Called with the number of steps done after each piece of work, for a progress bar."""
-Floats = NDArray[np.float64]
 COLOURS = tuple(OKABE_ITO[index] for index in (6, 0, 5, 3, 2, 1, 4))
 DASHES = ("-", ":", "--", "-.", "-", "--", "-.")
 ALPHA, BETA = Power(0.3, 0.65), Power(0.3, 0.35)

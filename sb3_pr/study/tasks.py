@@ -1,0 +1,169 @@
+"""Tasks of ``marl-pr train``: whether one can be made and learnt, and whose mistake it is when an environment fails."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from marl_pr_common.envs.factories import Look, close, find_factory, look, make_own
+from marl_pr_common.envs.imports import UnusableError
+from marl_pr_common.envs.kinds import is_parallel_env
+from marl_pr_common.envs.registry import is_ours
+from marl_pr_common.reciprocity.guards import NonFiniteError
+from sb3_pr.envs import padding
+from sb3_pr.study.teams import CONTINUOUS, check_team_task
+
+
+class EnvironmentFailedError(ValueError):
+    """The code of an environment raised something, or returned what is not gymnasium's API."""
+
+
+def check_task(env_id: str) -> None:
+    """Raise ValueError if the task cannot be made, or has spaces that TD3 and DDPG do not take."""
+    if is_ours(env_id):
+        check_team_task(env_id)
+        return
+    own = look(env_id)
+    if own is not None:
+        _check_own(env_id, own)
+        return
+    with blamed(env_id):
+        try:
+            env: gym.Env[Any, Any] = gym.make(env_id)
+        except (gym.error.Error, ImportError) as error:
+            others = (
+                f"Tasks with a team are {', '.join(CONTINUOUS)}; one of your own is package.module:factory, a function "
+                "that returns an environment."
+            )
+            raise ValueError(f"env={env_id!r} cannot be made: {str(error).rstrip('.')}. {others}") from error
+        except (Exception, SystemExit) as error:  # the user's own code may raise anything
+            raise EnvironmentFailedError(f"env={env_id!r} cannot be made: {_said(error)}.{_hint(error)}") from error
+    close(env)
+    check_actions(env_id, env.action_space)
+    check_observations(env_id, env.observation_space)
+
+
+def _hint(error: BaseException) -> str:
+    """What to do where gymnasium was given a PettingZoo environment, whose spaces are methods."""
+    asked = "actual type: <class 'method'>" in str(error)
+    return " A PettingZoo environment has no id: name its class, package.module:Class." if asked else ""
+
+
+def source(env_id: str) -> str | Callable[[], Any]:
+    """What ``make_vec_env`` makes copies of a task from: its id, or a function that makes a new one each time."""
+    factory = find_factory(env_id)
+    return env_id if factory is None else functools.partial(make_own, env_id, factory)
+
+
+def _check_own(env_id: str, own: Look) -> None:
+    """:raises ValueError: unless TD3 and DDPG can learn in the environments of a user's factory"""
+    if own.agents is None:
+        check_actions(env_id, own.action_spaces[None])
+        check_observations(env_id, own.observation_spaces[None])
+        return
+    if not own.agents or len(set(own.agents)) < len(own.agents):
+        raise ValueError(
+            f"env={env_id!r}: possible_agents is {list(own.agents)}. List all agents that may ever act, once each."
+        )
+    try:
+        check_actions(env_id, padding.common_actions(own.action_spaces))  # type: ignore[arg-type]
+        check_observations(env_id, padding.common_observations(own.observation_spaces))  # type: ignore[arg-type]
+    except (padding.UnsupportedSpaces, padding.UnsupportedActionSpace) as error:
+        raise ValueError(f"env={env_id!r}: {error}") from error
+
+
+def check_actions(env_id: str, space: spaces.Space[Any]) -> None:
+    """:raises ValueError: unless actions are real numbers between finite bounds"""
+    said = f"env={env_id!r} has the action space {space}"
+    if not isinstance(space, spaces.Box):
+        raise ValueError(
+            f"{said}; TD3 and DDPG need continuous actions (a Box). Choose such a task, for instance Pendulum-v1 or "
+            "Hopper-v5."
+        )
+    if not np.issubdtype(space.dtype, np.floating):
+        raise ValueError(
+            f"{said} of type {space.dtype}; TD3 and DDPG act with real numbers, of which the replay buffer would keep "
+            "the whole part only. Give the Box dtype=np.float32 and round in step()."
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        width = space.high.astype(np.float32) - space.low.astype(np.float32)
+    if space.low.size == 0 or not np.isfinite(width).all() or not (width > 0).all():
+        raise ValueError(
+            f"{said}; TD3 and DDPG need at least one action, each with finite bounds, the lower one below the upper "
+            "one: actions are scaled to them. Wrap the task in gymnasium.wrappers.RescaleAction or give such bounds."
+        )
+
+
+def check_observations(env_id: str, space: spaces.Space[Any]) -> None:
+    """:raises ValueError: unless SB3's policies can take the observations"""
+    parts = space.spaces if isinstance(space, spaces.Dict) else {"": space}
+    for key, part in parts.items():
+        said = f"env={env_id!r} has the observation space {space}" + (f", and {key!r} in it is {part}" if key else "")
+        if not isinstance(part, (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
+            raise ValueError(
+                f"{said}; Stable-Baselines3 takes Box, Discrete, MultiDiscrete, MultiBinary, or a Dict of these, not "
+                "nested. gymnasium.wrappers.FlattenObservation makes one Box of most others."
+            )
+        if isinstance(part, spaces.Discrete) and part.start != 0:
+            raise ValueError(f"{said}; Stable-Baselines3 counts from 0. Subtract {part.start} in a wrapper.")
+        if 0 in (part.shape or ()):
+            raise ValueError(f"{said}; it has no element, so that there is nothing to learn from.")
+    if not parts:
+        raise ValueError(f"env={env_id!r} has the observation space {space}; it has no element.")
+
+
+@contextmanager
+def blamed(env_id: str) -> Iterator[None]:
+    """What an environment's code raises becomes an :class:`EnvironmentFailedError` that says where; no other error.
+
+    :raises EnvironmentFailedError: naming the task, the method, file and line
+    """
+    try:
+        yield
+    except (NonFiniteError, EnvironmentFailedError, UnusableError):
+        raise
+    except Exception as error:
+        if place := _place(error.__traceback__):
+            raise EnvironmentFailedError(f"env={env_id!r}: {place} {_said(error)}.") from error
+        raise
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).strip().rstrip('.') or 'without a word'}"
+
+
+_CHECK = "stable_baselines3.common.env_checker.check_env names such mistakes"
+
+
+def _place(trace: TracebackType | None) -> str:
+    """What in an environment an error comes from; empty if it comes from elsewhere."""
+    found = ""
+    while trace is not None:
+        frame, here = trace.tb_frame, trace.tb_frame.f_locals.get("self")
+        method = frame.f_code.co_name
+        if _is_env(here):
+            file = Path(frame.f_code.co_filename).name
+            found = f"{method}() of {type(here).__name__} ({file}, line {trace.tb_lineno}) raised"
+        elif isinstance(here, DummyVecEnv) and method == "_save_obs":
+            space = here.observation_space
+            found = f"an observation does not fit the observation space {space} ({_CHECK}):"
+        elif isinstance(here, DummyVecEnv) and method in ("step_wait", "reset"):
+            found = f"{method.removesuffix('_wait')}() does not return what gymnasium's API says ({_CHECK}):"
+        trace = trace.tb_next
+    return found
+
+
+def _is_env(here: Any) -> bool:
+    """Whether a frame's ``self`` is an environment, and not one of ours around it."""
+    if isinstance(here, gym.Env):
+        return not hasattr(here, "num_envs")
+    return not isinstance(here, VecEnv) and is_parallel_env(here)
