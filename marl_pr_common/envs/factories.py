@@ -13,7 +13,7 @@ import logging
 import types
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,8 @@ def make_own(name: str, factory: Factory) -> Any:
             f"env={name!r} cannot be made: its factory returned the same {type(inmost).__name__} twice, but every "
             "agent, and the evaluation, needs one of its own. Make a new one in each call."
         )
-    _LAST[name] = weakref.ref(inmost)
+    with suppress(TypeError):  # of a class that can't be referred to weakly
+        _LAST[name] = weakref.ref(inmost)
     return env
 
 

@@ -19,7 +19,7 @@ class Duel(ParallelEnv):
     made = 0
 
     def __init__(self):
-        Duel.made += 1
+        type(self).made += 1
         self.possible_agents, self.agents = list(self.sees), []
 
     def observation_space(self, agent):
