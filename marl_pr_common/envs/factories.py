@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from marl_pr_common.envs.imports import ABSENT, UnusableError, imported, reach, said, where
-from marl_pr_common.envs.kinds import parallel_of
+from marl_pr_common.envs.kinds import is_parallel_env, parallel_of
 from marl_pr_common.envs.registry import is_ours
 
 Factory = Callable[[], Any]
@@ -120,9 +120,9 @@ def close(env: Any) -> None:
 
 
 def _spaces(env: Any) -> Look:
-    if not hasattr(env, "possible_agents") or not callable(env.action_space):
+    if not is_parallel_env(env):
         return Look(None, {None: env.observation_space}, {None: env.action_space})
-    agents = tuple(env.possible_agents)
+    agents = tuple(getattr(env, "possible_agents", ()))
     observations = {agent: env.observation_space(agent) for agent in agents}
     return Look(agents, observations, {agent: env.action_space(agent) for agent in agents})
 

@@ -104,11 +104,11 @@ def _is_id(task: str) -> bool:
 
     :raises ValueError: if nobody has it
     """
-    import gymnasium
-
     try:
+        import gymnasium
+
         return bool(gymnasium.spec(task))
-    except (gymnasium.error.Error, ImportError) as error:
+    except Exception as error:  # it is not installed, knows no such id, or the module of "module:Id" raises
         raise ValueError(
             f"Unknown environment {task!r}. Known: {known()}, gymnasium's ids, and package.module:factory for one of "
             f"your own. gymnasium says: {' '.join(str(error).split())}"

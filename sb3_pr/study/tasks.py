@@ -20,6 +20,7 @@ from marl_pr_common.envs.kinds import is_parallel_env
 from marl_pr_common.envs.registry import is_ours
 from marl_pr_common.reciprocity.guards import NonFiniteError
 from sb3_pr.envs import padding
+from sb3_pr.evaluation import LONGEST
 from sb3_pr.study.teams import CONTINUOUS, check_team_task
 
 
@@ -58,10 +59,37 @@ def _hint(error: BaseException) -> str:
     return " A PettingZoo environment has no id: name its class, package.module:Class." if asked else ""
 
 
-def source(env_id: str) -> str | Callable[[], Any]:
-    """What ``make_vec_env`` makes copies of a task from: its id, or a function that makes a new one each time."""
+def source(env_id: str, ending: bool = False) -> str | Callable[[], Any]:
+    """What ``make_vec_env`` makes copies of a task from: its id, or a function that makes a new one each time.
+
+    :param ending: whether an episode of a user's own environment that doesn't end is an error, see :class:`Ending`
+    """
     factory = find_factory(env_id)
-    return env_id if factory is None else functools.partial(make_own, env_id, factory)
+    if factory is None:
+        return env_id
+    make = functools.partial(make_own, env_id, factory)
+    return (lambda: Ending(make(), env_id)) if ending else make
+
+
+class Ending(gym.Wrapper[Any, Any, Any, Any]):
+    """An environment for evaluations, which wait for the ends of episodes: one without them would never be done."""
+
+    def __init__(self, env: gym.Env[Any, Any], env_id: str) -> None:
+        super().__init__(env)
+        self.env_id, self.steps = env_id, 0
+
+    def reset(self, **options: Any) -> Any:
+        self.steps = 0
+        return super().reset(**options)
+
+    def step(self, action: Any) -> Any:
+        self.steps += 1
+        if self.steps > LONGEST:
+            raise EnvironmentFailedError(
+                f"env={self.env_id!r}: an episode of the evaluation had not ended after {LONGEST:,} steps. Give it a "
+                "time limit: return gymnasium.wrappers.TimeLimit(env, max_episode_steps=...)."
+            )
+        return super().step(action)
 
 
 def _check_own(env_id: str, own: Look) -> None:

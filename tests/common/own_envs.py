@@ -74,6 +74,21 @@ class SpaceRaises(Duel):
         raise LookupError("no such sensor")
 
 
+class Endless(Fine):
+    def step(self, action):
+        return (*super().step(action)[:3], False, {})
+
+
+class EndlessDuel(Duel):
+    def step(self, actions):
+        self.t = 0
+        return super().step(actions)
+
+
+class Unlisted(ParallelEnv):
+    """No possible_agents before a reset."""
+
+
 class StepRaises(Duel):
     def step(self, actions):
         raise RuntimeError("the server does not answer")

@@ -81,6 +81,7 @@ def test_it_is_the_same_run_as_by_gymnasiums_id(tmp_path):
         ({"env": f"{OWN}:NoBounds"}, "which is not bounded"),
         ({"env": f"{OWN}:Mixed"}, "agents 'a' and 'b' have observation spaces without a common one"),
         ({"env": f"{OWN}:Nobody"}, r"possible_agents is \[\]"),
+        ({"env": f"{OWN}:Unlisted"}, r"possible_agents is \[\]"),
         ({"env": f"{OWN}:raises"}, "its factory raised KeyError: 'port'"),
         ({"env": f"{OWN}:columns"}, "DummyVecEnv, a vector of environments"),
         ({"env": f"{OWN}:Dueel"}, "Did you mean 'Duel'"),
@@ -106,6 +107,16 @@ def test_what_a_teams_code_raises_is_one_message(tmp_path, capsys):
     assert "RuntimeError: the server does not answer" in error
     assert "Traceback" not in error
     assert read_status(tmp_path / "run").state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("Endless", "TimeLimit"), ("EndlessDuel", "no agent's episode had ended")]
+)
+def test_an_evaluation_that_would_never_end_is_an_error(name, message, tmp_path, monkeypatch):
+    for module in ("evaluation", "study.tasks"):
+        monkeypatch.setattr(f"sb3_pr.{module}.LONGEST", 50)
+    with pytest.raises(ValueError, match=f"{message}"):
+        train(replace(TINY, env=f"{OWN}:{name}"), tmp_path / "run")
 
 
 def test_a_study_plans_the_teams_number_of_agents_and_keeps_such_cells_apart():
