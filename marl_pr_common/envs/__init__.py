@@ -11,10 +11,11 @@ from marl_pr_common.envs.registry import grid_spec, make, register
 
 if TYPE_CHECKING:
     from marl_pr_common.envs.grids.mdp import FiniteMDP, digital_mdp, navigation_mdp, optimal_q, random_mdp
-    from marl_pr_common.envs.grids.specs import GridSpec
+    from marl_pr_common.envs.grids.specs import GRIDS, GridSpec
     from marl_pr_common.envs.spaces import ObsSpace
 
 __all__ = [
+    "GRIDS",
     "FiniteMDP",
     "GridSpec",
     "ObsSpace",
@@ -30,6 +31,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:  # what needs numba is imported when it is asked for
-        module = {"GridSpec": "grids.specs", "ObsSpace": "spaces"}.get(name, "grids.mdp")
+        module = {"GRIDS": "grids.specs", "GridSpec": "grids.specs", "ObsSpace": "spaces"}.get(name, "grids.mdp")
         return getattr(importlib.import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from marl_pr_common.envs.grids.kernels import BLOCKER, LANDMARKS, NAVIGATION, World
+from marl_pr_common.envs.registry import FAMILIES
 from marl_pr_common.envs.spaces import ObsSpace
 
 
@@ -85,3 +86,7 @@ def blocker(n_agents: int = 3) -> GridSpec:
         keep = tuple(k != hidden for k in range(len(sizes)))
         spaces.append(ObsSpace(sizes, keep, (True,) * (2 * n_agents) + (False,)))
     return _spec(f"Blocker-{n_agents}", n_agents, (BLOCKER, width, 4, 40), spaces)
+
+
+GRIDS = {family.name.partition("-")[0]: globals()[family.spec] for family in FAMILIES if family.spec}
+"""Family -> its function of a number of agents."""
