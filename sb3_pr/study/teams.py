@@ -63,7 +63,8 @@ def fitted(config: TrainConfig) -> TrainConfig:
     if not config.reciprocal:
         raise ValueError(
             f"algo={config.algo} on {config.env}: upstream's algorithm is one agent, and a team is several. Use "
-            f"algo={config.algo}_pr with pr.kappa=0, which is that algorithm for every agent by itself."
+            f"algo={config.algo}_pr with pr.kappa=0, which is that algorithm for every agent by itself; in studies the "
+            f"arm {config.algo}_independent."
         )
     found = _size(config.env)
     if config.n_agents not in (found, TrainConfig.n_agents):
