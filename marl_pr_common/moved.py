@@ -31,6 +31,7 @@ MOVED = {
     "envs.jax_particles": ("envs.particles.jax_particles",),
     "envs.kernels": ("envs.grids.kernels",),
     "envs.mdp": ("envs.grids.mdp",),
+    "envs.names": ("envs.registry",),
     "envs.particle_arguments": ("envs.particles.arguments",),
     "envs.particle_vector": ("envs.particles.vector",),
     "envs.predator_prey": ("envs.particles.predator_prey",),

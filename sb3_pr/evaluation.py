@@ -25,6 +25,9 @@ from sb3_pr.envs.columns import is_factory, is_team, with_agents_as_columns
 from sb3_pr.envs.parallel import ABSENT, TeamVecEnv
 from sb3_pr.networks.extraction import lone_policy
 
+LONGEST = 100_000
+"""Steps after which an evaluation waits no longer for the end of a team's episode."""
+
 
 def evaluate_agents(
     model: OffPolicyAlgorithm,
@@ -83,9 +86,11 @@ def evaluate_team(
     :param model: a group with one agent per column
     :param seed: of the first episode; the others go on from there
     :return: one array (n_episodes,) per agent
+    :raises ValueError: if nobody's episode ends within :data:`LONGEST` steps
     """
     if seed is not None:
         venv.seed(seed)
+    quiet = 0
     scaled = unwrap_vec_normalize(venv)
     observations: Any = venv.reset()
     returns: list[list[float]] = [[] for _ in range(venv.num_envs)]
@@ -98,6 +103,9 @@ def evaluate_team(
         for agent in np.flatnonzero(dones):
             if not (counted[agent] and infos[agent].get(ABSENT)):  # who ended before the others waits, and ends again
                 returns[agent].append(float(running[agent]))
+        quiet = 0 if dones.any() else quiet + 1
+        if quiet > LONGEST:
+            raise ValueError(f"no agent's episode had ended after {LONGEST:,} steps: give the task a time limit.")
         counted = ~np.all(dones) & (counted | dones)
         running[dones] = 0.0
     return [np.array(found[:n_episodes]) for found in returns]

@@ -13,6 +13,7 @@ import tyro
 from numpy.typing import NDArray
 
 from marl_pr_common.config import from_mapping
+from marl_pr_common.envs.registry import is_ours, make
 from marl_pr_common.runs.files import read_json
 from marl_pr_common.runs.film import check_film, write_film
 from marl_pr_common.runs.provenance import RUN
@@ -46,9 +47,8 @@ def film(run: Path, episodes: int = 1, seed: int = EVALUATION_SEED) -> list[NDAr
         if not (run / name).is_file():
             raise FileNotFoundError(f"{run} has no {name}. Give the --out of a complete `marl-pr train`.")
     config = from_mapping(TrainConfig, read_json(run / RUN)["config"], where=f"{run / RUN}: config")
-    if not config.multi_agent:
-        raise ValueError(f"{run} was trained on {config.env}, which has no team to film.")
-    from marl_pr_common.envs import make
+    if not is_ours(config.env):
+        raise ValueError(f"{run} was trained on {config.env}, which has no team of ours to film.")
     from sb3_pr.algorithms.spec import model_class
 
     env: Any = make(config.env, continuous_actions=True, render_mode="rgb_array")

@@ -13,9 +13,15 @@ import gymnasium
 from gymnasium.spaces import Tuple
 from numpy.typing import NDArray
 
-IDS = {"pp-{}-v0": "PredatorPrey-{}", "spread-{}-v0": "CooperativeNavigation-{}"}
-IDS["spread-{}-maptf-v0"] = "CooperativeNavigation-{}-maptf"
-TEAM_SIZES = range(2, 10)
+from marl_pr_common.envs.registry import FAMILIES, parse
+
+IDS = {
+    family.gym_id.format(size): family.name.format(size)
+    for family in FAMILIES
+    for size in family.sizes
+    if family.gym_id
+}
+"""Gymnasium id -> what ``marl_pr_common.envs.make`` calls it."""
 
 
 class AnyEndIsTheLimit(float):
@@ -114,9 +120,8 @@ def env_args(key: str | None) -> dict[str, Any]:
     name = task_name(key)
     if name is None:
         return {}
-    if name.startswith("PredatorPrey"):
-        return {"time_limit": 25, "prey": "flee", "checkout": None, "engine": "mpe2"}
-    return {"time_limit": 100 if "maptf" in name else 25, "local_ratio": None, "engine": "mpe2"}
+    family = parse(name).family
+    return {"time_limit": family.limit, **family.env_args}
 
 
 def task_name(key: str | None) -> str | None:
@@ -124,20 +129,17 @@ def task_name(key: str | None) -> str | None:
 
     :param key: such as "epymarl_pr:pp-6-v0"
     """
-    bare = str(key).removeprefix("epymarl_pr:")
-    known = {pattern.format(size): name.format(size) for pattern, name in IDS.items() for size in TEAM_SIZES}
-    return known.get(bare)
+    return IDS.get(str(key).removeprefix("epymarl_pr:"))
 
 
 def register_environments() -> None:
     """Tell gymnasium the ids of this module; a second call changes nothing."""
-    for pattern, name in IDS.items():
-        for size in TEAM_SIZES:
-            if pattern.format(size) not in gymnasium.registry:
-                gymnasium.register(
-                    pattern.format(size),
-                    entry_point="epymarl_pr.envs.ours:TeamEnv",
-                    kwargs={"name": name.format(size)},
-                    disable_env_checker=True,  # it knows single-agent rewards only
-                    order_enforce=False,
-                )
+    for key, name in IDS.items():
+        if key not in gymnasium.registry:
+            gymnasium.register(
+                key,
+                entry_point="epymarl_pr.envs.ours:TeamEnv",
+                kwargs={"name": name},
+                disable_env_checker=True,  # it knows single-agent rewards only
+                order_enforce=False,
+            )

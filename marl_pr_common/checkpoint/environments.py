@@ -1,8 +1,8 @@
 """The state of a gymnasium env or a PettingZoo ParallelEnv, wrapper by wrapper.
 
-Exact: MuJoCo's environments, gymnasium's classic control, this package's own, the wrappers of gymnasium and SB3's
-Monitor, and whatever has the methods ``state_dict()`` and ``load_state_dict(state)``. Of anything else nobody can tell
-where its state is: it is named, and a resumed run begins a new episode.
+Exact: MuJoCo's environments, gymnasium's classic control and toy text, this package's own, the wrappers of gymnasium
+and SB3's Monitor, and whatever has the methods ``state_dict()`` and ``load_state_dict(state)``. Of anything else nobody
+can tell where its state is: it is named, and a resumed run begins a new episode.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from marl_pr_common.moved import current
 EXACT = (
     "gymnasium.envs.classic_control.",
     "gymnasium.envs.mujoco.",
+    "gymnasium.envs.toy_text.",
     "gymnasium.wrappers.",
     "stable_baselines3.common.monitor",
     "marl_pr_common.envs.",
 )
 """Modules whose environments and wrappers keep all of their state in their attributes."""
+_COPIES = "marl_pr_common.envs.copies.Copies"
 _MUJOCO = ("model", "data")
 _SPACES = ("action_space", "observation_space", "_action_space", "_observation_space")
 
@@ -80,7 +82,8 @@ def _layer_state(layer: Any) -> dict[str, Any]:
         raise NotSaveable(
             f"the state of {_name(layer)} is not known: give it the methods state_dict() and load_state_dict(state)"
         )
-    found, unknown = attributes(layer, (*_SPACES, *(_MUJOCO if mujoco else ())))
+    copies = ("copies",) if _name(layer) == _COPIES else ()
+    found, unknown = attributes(layer, (*_SPACES, *copies, *(_MUJOCO if mujoco else ())))
     if unknown:
         raise NotSaveable(f"{_name(layer)} keeps something that is not data: {', '.join(unknown)}")
     state: dict[str, Any] = {"class": _name(layer), "attributes": found, "spaces": {}}
@@ -89,6 +92,8 @@ def _layer_state(layer: Any) -> dict[str, Any]:
             state["spaces"][name] = space_states(space)
     if mujoco:
         state["mujoco"] = _mujoco_state(layer)
+    if copies:
+        state["copies"] = [env_state(env) for env in layer.copies]
     return state
 
 
@@ -99,6 +104,8 @@ def _restore_layer(layer: Any, state: dict[str, Any]) -> None:
     restore_attributes(layer, state["attributes"])
     for name, states in state["spaces"].items():
         restore_space(getattr(layer, name), states)
+    for env, saved in zip(layer.copies, state["copies"], strict=True) if "copies" in state else ():
+        restore_env(env, saved)
     if "mujoco" in state:
         _restore_mujoco(layer, state["mujoco"])
 

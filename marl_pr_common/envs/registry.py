@@ -1,121 +1,157 @@
-"""The environments by name, and a registry that users can add their own to."""
+"""The environments by name: one record for each family, and a registry that users can add their own to.
+
+All that is asked of a family by its name is asked of its record. To add one: its file, a record here, tests, docs.
+"""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from marl_pr_common.envs.grids.kernels import BLOCKER, LANDMARKS, NAVIGATION, World
-from marl_pr_common.envs.smax import maps as smax_maps
-from marl_pr_common.envs.spaces import ObsSpace
+from marl_pr_common.moved import forward
 
 if TYPE_CHECKING:
     from pettingzoo import ParallelEnv
 
+    from marl_pr_common.envs.grids.specs import GridSpec
+
+__getattr__ = forward(f"{__package__}.grids", "specs")  # GridSpec, navigation, ...: here before
+
 
 @dataclass(frozen=True)
-class GridSpec:
-    """A grid world: its rules, and what every agent sees of it."""
+class Family:
+    """Environments that differ in their number of agents, or in their map."""
 
     name: str
-    n_agents: int
-    world: World
-    spaces: tuple[ObsSpace, ...]
-    """One per agent."""
-    gamma: float = 0.99
-    n_actions: int = 5
+    """Such as "Navigation-{}", where {} stands for the number of agents, or for SMAX's map."""
+    place: str
+    """The class, such as "grids.held_out:Courier", in this package."""
+    agents: tuple[int, int | None] | None
+    """The smallest and the largest team (None: any); None if the name does not say a number."""
+    limit: int | None
+    """Steps per episode; None if the map decides."""
+    spec: str = ""
+    """A function of ``grids/specs.py`` that gives the rules: tabular learning then runs in one compiled loop."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the class that the name stands for."""
+    continuous: bool = False
+    """Whether it takes continuous actions, too."""
+    needs: str = ""
+    """A package beside PettingZoo."""
+    beta: float = 0.4
+    """c of the paper's step size c / (k + 1)^.35 towards the peers (section V.A)."""
+    gym_id: str = ""
+    """Its gymnasium id for EPyMARL, such as "pp-{}-v0"; empty if it has none."""
+    env_args: Mapping[str, Any] = field(default_factory=dict)
+    """EPyMARL's ``env_args`` beside key and time limit, with the defaults of the class."""
 
-    def __post_init__(self) -> None:
-        world, n = self.world, self.n_agents
-        least = {
-            LANDMARKS: (2 * world.width - 1, 2 * world.height - 1, 5, 5),
-            NAVIGATION: (world.width, world.height) * 2,
-            BLOCKER: (world.height - 1, world.width) * n + (n,),
-        }.get(world.kind)
-        if least is None or n < 1 or len(self.spaces) != n or world.limit < 1 or not 1 <= self.n_actions <= 5:
-            raise ValueError(
-                f"{self.name}: kind {world.kind}, {n} agents, {len(self.spaces)} spaces, limit {world.limit}, "
-                f"{self.n_actions} actions: expected a kind of kernels.py, one space per agent, a limit >= 1, 1 to 5 "
-                "actions."
-            )
-        for space in self.spaces:
-            if len(space.sizes) != len(least) or any(a < b for a, b in zip(space.sizes, least, strict=True)):
-                raise ValueError(f"{self.name}: features of {space.sizes} values, its world has {least}.")
-        if not np.array_equal(world.strides, [space.strides for space in self.spaces]):
-            raise ValueError(f"{self.name}: world.strides are not those of the spaces.")
-        cells = world.width * (1 if world.kind == BLOCKER else world.height)
-        needed = n * (2 if world.kind == LANDMARKS else 1)
-        if needed > cells or (world.kind == NAVIGATION and cells < 2):
-            raise ValueError(
-                f"{self.name}: {needed} distinct start cells are needed but the grid has {cells}. Use fewer agents."
-            )
+    @property
+    def shown(self) -> str:
+        """Its name for readers: "Navigation-N"."""
+        return self.name.format("N" if self.agents else "MAP")
 
+    @property
+    def sizes(self) -> range:
+        """The numbers of agents that are worth a list of names: up to 9."""
+        least, most = self.agents or (0, -1)
+        return range(least, (9 if most is None else most) + 1)
 
-def _spec(name: str, n_agents: int, grid: tuple[int, int, int, int], spaces: list[ObsSpace]) -> GridSpec:
-    kind, width, height, limit = grid
-    world = World(kind, width, height, limit, np.stack([space.strides for space in spaces]))
-    return GridSpec(name, n_agents, world, tuple(spaces))
-
-
-def landmarks(n_agents: int = 2) -> GridSpec:
-    """Landmarks-N: every agent takes one of N landmarks; even agents miss my, odd ones mx. 5x5, or 8x8 for N > 3."""
-    side = 5 if n_agents <= 3 else 8
-    sizes = (2 * side - 1, 2 * side - 1, 5, 5)
-    masks = [(True, True, i % 2 == 0, i % 2 == 1) for i in range(n_agents)]
-    spaces = [ObsSpace(sizes, mask, (True,) * 4) for mask in masks]
-    return _spec(f"Landmarks-{n_agents}", n_agents, (LANDMARKS, side, side, 50), spaces)
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """What its names look like, the number or map in the first group."""
+        return re.compile(re.escape(self.name).replace(r"\{\}", r"(\d+)" if self.agents else "(.*)"))
 
 
-def navigation(n_agents: int = 3) -> GridSpec:
-    """Navigation-N: every agent has a goal of its own on a 5x5 grid and sees (x, y, gx, gy)."""
-    spaces = [ObsSpace((5, 5, 5, 5), ordinal=(True,) * 4)] * n_agents
-    return _spec(f"Navigation-{n_agents}", n_agents, (NAVIGATION, 5, 5, 50), spaces)
+def _particles(name: str, place: str, limit: int, gym_id: str, env_args: Mapping[str, Any], **options: Any) -> Family:
+    own: dict[str, Any] = {"continuous": True, "needs": "mpe2", "gym_id": gym_id}
+    own["env_args"] = {**env_args, "engine": "mpe2"}
+    return Family(name, f"particles.{place}", (2, 9), limit, options=options, **own)
 
 
-def blocker(n_agents: int = 3) -> GridSpec:
-    """Blocker-N: N - 1 blockers hold the last row but one gap; the agents must lure them away from a gap.
-
-    Features: row and column of the agent and of its mates in cyclic order, and g. Agent i misses the row of its i-th
-    mate; the last agent misses g.
-    """
-    if n_agents < 2:
-        raise ValueError(f"Blocker-{n_agents}: expected at least 2 agents, one blocker less than agents.")
-    width = 3 * (n_agents - 1) + 1
-    sizes = (3, width) * n_agents + (n_agents,)
-    spaces = []
-    for i in range(n_agents):
-        hidden = 2 * (i + 1) if i < n_agents - 1 else 2 * n_agents
-        keep = tuple(k != hidden for k in range(len(sizes)))
-        spaces.append(ObsSpace(sizes, keep, (True,) * (2 * n_agents) + (False,)))
-    return _spec(f"Blocker-{n_agents}", n_agents, (BLOCKER, width, 4, 40), spaces)
-
-
-GRIDS: dict[str, Callable[[int], GridSpec]] = {"Landmarks": landmarks, "Navigation": navigation, "Blocker": blocker}
-HELD_OUT = ("Courier", "Cliff")
-PARTICLES = {
-    "PredatorPrey": "marl_pr_common.envs.particles.predator_prey",
-    "CooperativeNavigation": "marl_pr_common.envs.particles.cooperative_navigation",
-}
-"""Families on mpe2, and the module of each family's class."""
+_TAG, _COVER = "predator_prey:PredatorPrey", "cooperative_navigation:CooperativeNavigation"
+_PREY, _RATIO = {"prey": "flee", "checkout": None}, {"local_ratio": None}
+FAMILIES = (
+    Family("Landmarks-{}", "grids.grid:Grid", (1, None), 50, spec="landmarks"),
+    Family("Navigation-{}", "grids.grid:Grid", (1, None), 50, spec="navigation", beta=0.3),
+    Family("Blocker-{}", "grids.grid:Grid", (2, None), 40, spec="blocker"),
+    Family("Courier-{}", "grids.held_out:Courier", (1, None), 60),
+    Family("Cliff-{}", "grids.held_out:Cliff", (1, None), 60),
+    Family("Digital", "grids.digital:Digital", None, 100, beta=0.3),
+    _particles("PredatorPrey-{}", _TAG, 25, "pp-{}-v0", _PREY),
+    _particles("CooperativeNavigation-{}", _COVER, 25, "spread-{}-v0", _RATIO),
+    _particles("CooperativeNavigation-{}-maptf", _COVER, 100, "spread-{}-maptf-v0", _RATIO, variant="maptf"),
+    Family("smax:{}", "smax.battle:SMAX", None, None),
+)
 _FACTORIES: dict[str, Callable[..., ParallelEnv]] = {}
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a name says."""
+
+    family: Family
+    said: str
+    """What stands for {}; empty for a family of one."""
+
+
+def find(name: str) -> Named | None:
+    """What ``name`` says, if it is one of our environments; whether it has so many agents is not asked."""
+    for family in FAMILIES:
+        if match := family.pattern.fullmatch(name):
+            return Named(family, "".join(match.groups()))
+    return None
+
+
+def is_ours(name: str) -> bool:
+    """Whether ``make`` rather than gymnasium makes the environment of this name."""
+    return find(name) is not None
+
+
+def is_known(name: str) -> bool:
+    """Whether ``make`` makes it: one of our environments, or a registered one."""
+    return name in _FACTORIES or is_ours(name)
+
+
+def known() -> str:
+    """All names, for messages."""
+    return ", ".join([*(family.shown for family in FAMILIES), *_FACTORIES])
+
+
+def parse(name: str) -> Named:
+    """What ``name`` says.
+
+    :raises ValueError: for no name of ours, or a number of agents that the family does not have
+    """
+    found = find(name)
+    if found is None:
+        raise ValueError(f"Unknown environment {name!r}. Known: {known()}.")
+    if found.family.agents is not None:
+        least, most = found.family.agents
+        if not least <= int(found.said) <= (most or int(found.said)):
+            wanted = (
+                f"at least {least} agent{'s' if least > 1 else ''}" if most is None else f"{least} to {most} agents"
+            )
+            kind = "grid " if found.family.spec else ""
+            raise ValueError(f"Unknown {kind}environment {name!r}: {found.family.shown} has {wanted}.")
+    return found
 
 
 def grid_spec(name: str) -> GridSpec:
     """The grid world of a name such as "Navigation-10".
 
-    :raises ValueError: for a name that is not ``Family-N`` with a known family and N >= 1
+    :raises ValueError: for a name that is not ``Family-N`` with a known family of grid worlds and its number of agents
     """
-    match = re.fullmatch(r"([A-Za-z]+)-(\d+)", name)
-    if match is None or match[1] not in GRIDS or int(match[2]) < 1:
-        raise ValueError(
-            f"Unknown grid environment {name!r}. Known: {', '.join(f'{family}-N' for family in GRIDS)}, N >= 1."
-        )
-    return GRIDS[match[1]](int(match[2]))
+    found = find(name)
+    if found is None or not found.family.spec:
+        grids = ", ".join(family.shown for family in FAMILIES if family.spec)
+        raise ValueError(f"Unknown grid environment {name!r}. Known: {grids}, N >= 1.")
+    spec: GridSpec = _load(f"grids.specs:{found.family.spec}")(int(parse(name).said))
+    return spec
 
 
 def register(name: str, factory: Callable[..., ParallelEnv]) -> None:
@@ -123,69 +159,49 @@ def register(name: str, factory: Callable[..., ParallelEnv]) -> None:
 
     :raises ValueError: if the name is taken
     """
-    if (
-        name in _FACTORIES
-        or name.startswith(smax_maps.PREFIX)
-        or name == "Digital"
-        or name.partition("-")[0] in (*GRIDS, *HELD_OUT, *PARTICLES)
-    ):
+    heads = {family.name.partition("{}")[0].rstrip("-") for family in FAMILIES}
+    if is_known(name) or name.partition("-")[0] in heads:
         raise ValueError(f"The environment name {name!r} is taken. Choose another one.")
     _FACTORIES[name] = factory
 
 
 def make(name: str, **options: Any) -> ParallelEnv:
-    """A PettingZoo ParallelEnv by name: "Digital", "Landmarks-N", "Navigation-N", "Blocker-N", "Courier-N",
-    "Cliff-N", "PredatorPrey-N", "CooperativeNavigation-N", "CooperativeNavigation-N-maptf", "smax:MAP", or a
-    registered one.
+    """A PettingZoo ParallelEnv by the name of a family of :data:`FAMILIES`, such as "Navigation-10" or "smax:3m", or of
+    a registered one.
 
     :param options: arguments of the environment, for instance ``render_mode="rgb_array"``
-    :raises ImportError: if PettingZoo is not installed
+    :raises ImportError: if PettingZoo, or what the family needs beside it, is not installed
     :raises ValueError: for an unknown name
     """
-    try:
-        import pettingzoo  # noqa: F401
-    except ImportError as error:
-        raise ImportError('The environments need PettingZoo. Install it with: pip install "marl-pr[mpe]"') from error
+    require_pettingzoo()
     if name in _FACTORIES:
         return _FACTORIES[name](**options)
-    if name.partition("-")[0] in PARTICLES:
-        return _make_particles(name, **options)
-    if name.startswith(smax_maps.PREFIX):
-        from marl_pr_common.envs.smax.battle import SMAX
-
-        return SMAX(name, **options)
-    if name == "Digital":
-        from marl_pr_common.envs.grids.digital import Digital
-
-        return Digital(**options)
-    if name.partition("-")[0] in HELD_OUT:
-        from marl_pr_common.envs.grids import held_out
-
-        family, _, count = name.partition("-")
-        if not count.isdigit() or int(count) < 1:
-            raise ValueError(f"Unknown environment {name!r}: expected {family}-N with N >= 1.")
-        return getattr(held_out, family)(int(count), **options)
-    if name.partition("-")[0] not in GRIDS:
-        known = [f"{family}-N" for family in (*GRIDS, *HELD_OUT, *PARTICLES)] + ["Digital", "smax:MAP", *_FACTORIES]
-        raise ValueError(f"Unknown environment {name!r}. Known: {', '.join(known)}.")
-    from marl_pr_common.envs.grids.grid import Grid
-
-    return Grid(grid_spec(name), **options)
-
-
-def _make_particles(name: str, **options: Any) -> ParallelEnv:
-    match = re.fullmatch(r"(PredatorPrey|CooperativeNavigation)-([2-9])(-maptf)?", name)
-    if match is None or (match[3] and match[1] == "PredatorPrey"):
-        raise ValueError(
-            f"Unknown environment {name!r}. Expected PredatorPrey-N, CooperativeNavigation-N or "
-            "CooperativeNavigation-N-maptf with N from 2 to 9."
-        )
+    named = parse(name)
+    family = named.family
+    for option, value in family.options.items():
+        if options.setdefault(option, value) != value:
+            plain = family.name.partition("{}")[0] + named.said
+            raise ValueError(f"{name}: {option}={options[option]!r}. Leave it out, or take {plain}.")
     try:
-        module = importlib.import_module(PARTICLES[match[1]])
+        cls = _load(family.place)
     except ImportError as error:
-        raise ImportError(f'{name} needs mpe2 ({error}). Install it with: pip install "marl-pr[mpe]"') from error
-    if match[3]:
-        options = {"variant": "maptf", **options}
-        if options["variant"] != "maptf":
-            raise ValueError(f"{name}: variant={options['variant']!r}. Leave it out, or take {match[1]}-{match[2]}.")
-    return getattr(module, match[1])(int(match[2]), **options)
+        if not family.needs:
+            raise
+        advice = 'Install it with: pip install "marl-pr[mpe]"'
+        raise ImportError(f"{name} needs {family.needs} ({error}). {advice}") from error
+    if family.spec:
+        return cls(grid_spec(name), **options)
+    if family.agents:
+        return cls(int(named.said), **options)
+    return cls(*([named.said] if named.said else []), **options)
+
+
+def require_pettingzoo() -> None:
+    """:raises ImportError: if it is not installed; says what to install"""
+    if importlib.util.find_spec("pettingzoo") is None:
+        raise ImportError('The environments need PettingZoo. Install it with: pip install "marl-pr[mpe]"')
+
+
+def _load(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(importlib.import_module(f"{__package__}.{module}"), attribute)

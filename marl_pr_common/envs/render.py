@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from marl_pr_common.config.arrays import Flags, Ints
 from marl_pr_common.envs.grids.kernels import BLOCKER, NAVIGATION
-from marl_pr_common.envs.registry import GridSpec
+from marl_pr_common.envs.grids.specs import GridSpec
 
 CELL = 32
 AGENT_COLOURS = np.array(

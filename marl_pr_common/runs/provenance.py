@@ -87,6 +87,7 @@ def describe(config: object, seed: int, **extra: Any) -> dict[str, Any]:
         "seed": seed,
         **extra,
         "command": shlex.join(sys.orig_argv),
+        "directory": os.getcwd(),
         "started": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from marl_pr_common.envs.registry import is_ours
 from marl_pr_common.runs.files import file_name
 from marl_pr_common.study.cell import Manifest
 from marl_pr_common.study.config import ArmEntry, StudyConfig, overlay
@@ -63,7 +65,9 @@ def host_settings(host: Host, name: str, entry: ArmEntry) -> tuple[str, dict[str
 
 
 def cell_name(arm: str, task: str, seed: int) -> str:
-    """A name that is also a file's: ``td3_pr-Hopper-v5-seed0``."""
+    """A name that is also a file's: ``td3_pr-Hopper-v5-seed0``, ``td3_pr-my_envs.maze-make-seed0``."""
+    if re.fullmatch(r"[\w.]+:[\w.]+", task) and not is_ours(task):
+        task = task.replace(":", "-")  # in which neither module nor factory has one: names stay apart
     return file_name(f"{arm}-{task}-seed{seed}")
 
 
@@ -88,7 +92,11 @@ def _at(settings: Mapping[str, Any], dotted: str) -> Any:
 
 def _require_unique(cells: list[Cell]) -> None:
     for name in _doubled(cell.name.casefold() for cell in cells):  # as Windows and macOS compare names
-        raise ValueError(f"Two cells are called {name}: rename an arm so that its name and the task's stay apart.")
+        tasks = dict.fromkeys(cell.manifest.task for cell in cells if cell.name.casefold() == name)
+        advice = "rename an arm so that its name and the task's stay apart"
+        if len({cell.manifest.arm for cell in cells if cell.name.casefold() == name}) == 1:
+            advice = f"the tasks {' and '.join(tasks)} have one name as files. Give one of them another"
+        raise ValueError(f"Two cells are called {name}: {advice}.")
 
 
 def _require_comparable(config: StudyConfig, cells: Sequence[Cell]) -> None:

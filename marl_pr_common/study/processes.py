@@ -45,18 +45,20 @@ class Running:
         self._stopped = False
         self._own = threading.local()
 
-    def run(self, directory: str, threads: int = 1, share: bool = False) -> Ended:
+    def run(self, directory: str, threads: int = 1, share: bool = False, here: str = "") -> Ended:
         """Run one cell to its end, its words going to its log.
 
         :param threads: that its numerical libraries may use
         :param share: in the process that this thread keeps for such cells; another is started after one that crashed
+        :param here: the directory of the study's process, from which users' environments are imported
         """
-        path, started = Path(directory).resolve(), time.monotonic()
+        path, started = Path(here, directory).resolve(), time.monotonic()
         if is_done(path):
             return Ended(directory, "done", 0.0)
         with (path / LOG).open("ab") as log:
             before = log.tell()
-            ended = (self._shared if share else self._alone)(path, log, _environment(threads))
+            environment = _environment(threads)
+            ended = self._shared(path, log, environment) if share else self._alone(path, log, environment, here)
         seconds = time.monotonic() - started
         if is_done(path):
             return Ended(directory, "done", seconds)
@@ -66,12 +68,13 @@ class Running:
         said = last_words(path / LOG, before) or error or "it said nothing"
         return Ended(directory, "failed", seconds, f"{said} (exit code {code})")
 
-    def _alone(self, path: Path, log: IO[bytes], environment: dict[str, str]) -> tuple[int, str] | None:
+    def _alone(self, path: Path, log: IO[bytes], environment: dict[str, str], here: str) -> tuple[int, str] | None:
         """Exit code and error of a cell in a process of its own; None if it was not begun."""
         with self._lock:
             if self._stopped:
                 return None
-            process = subprocess.Popen(command(path), stdout=log, stderr=log, env=environment)
+            place = here if os.path.isdir(here) else None
+            process = subprocess.Popen(command(path), stdout=log, stderr=log, env=environment, cwd=place)
             self._processes.add(process)
         code = process.wait()  # here, and not elsewhere: on Linux a cell ends with the thread that started its process
         with self._lock:
@@ -117,11 +120,14 @@ class Running:
                 process.wait(max(0.0, deadline - time.monotonic()))
 
 
-def run_cell(directory: str, threads: int = 1) -> Ended:
-    """One cell, from a worker process of a cluster; ends with that worker."""
+def run_cell(directory: str, threads: int = 1, here: str = "") -> Ended:
+    """One cell, from a worker process of a cluster; ends with that worker.
+
+    :param here: see :meth:`Running.run`
+    """
     running = Running()
     try:
-        return running.run(directory, threads)
+        return running.run(directory, threads, here=here)
     except BaseException:
         running.stop()
         raise

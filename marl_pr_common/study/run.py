@@ -16,6 +16,7 @@ from pathlib import Path
 import filelock
 from rich.console import Console
 
+from marl_pr_common.envs.imports import NotHereError
 from marl_pr_common.runs.files import read_json, write_json
 from marl_pr_common.runs.provenance import as_plain, describe, differences
 from marl_pr_common.runs.table import set_aside
@@ -68,7 +69,7 @@ def run_study(
     if jobs < 1:
         raise ValueError(f"jobs={jobs!r}: expected an integer >= 1.")
     schedulers.require(engine)
-    cells = resolve(config, out)
+    cells = _resolved(config, out)
     require_study_or_unused(out)
     with _locked(out):
         _claim(config, cells, out)
@@ -92,12 +93,26 @@ def report_only(config: StudyConfig, out: Path, command: str = "") -> Outcome:
 
     :raises ValueError: if no cell is done, or one is done with other settings
     """
-    cells = resolve(config, out)
+    cells = _resolved(config, out)
     if not any(is_done(cell.directory) for cell in cells):
         raise ValueError(f"{out} has no done cell of this study to report on.")
     with _locked(out):
         require_same_settings(cells)
         return _outcome(config, cells, out, {}, command)
+
+
+def _resolved(config: StudyConfig, out: Path) -> tuple[Cell, ...]:
+    """The cells. Of a user's environment that isn't here it is said where the study was begun.
+
+    :raises ValueError: see :func:`marl_pr_common.study.plan.resolve`
+    """
+    try:
+        return resolve(config, out)
+    except ValueError as error:
+        times = read_json(out / STUDY).get("times") if (out / STUDY).is_file() else None
+        if not isinstance(error.__cause__, NotHereError) or not times:
+            raise
+        raise ValueError(f"{error} The study was begun in {times[-1].get('directory')}.") from error
 
 
 def _outcome(config: StudyConfig, cells: Sequence[Cell], out: Path, failed: Mapping[str, str], command: str) -> Outcome:

@@ -12,6 +12,7 @@ the local engine runs short cells that may share a process one after the other, 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shlex
 from collections.abc import Callable, Collection, Generator, Sequence
@@ -81,7 +82,7 @@ def _ray(directories: Sequence[str], jobs: int, folder: Path) -> Generator[Ended
         limits = {} if address else {"num_cpus": jobs, "include_dashboard": False}
         ray.init(address=address, log_to_driver=False, logging_level="warning", **limits)
     with parallel_config(backend="ray", n_jobs=jobs):
-        yield from Parallel(batch_size=1)(delayed(run_cell)(directory) for directory in directories)
+        yield from Parallel(batch_size=1)(delayed(run_cell)(directory, here=os.getcwd()) for directory in directories)
 
 
 def _dask(directories: Sequence[str], jobs: int, folder: Path) -> Generator[Ended, None, None]:
@@ -89,7 +90,7 @@ def _dask(directories: Sequence[str], jobs: int, folder: Path) -> Generator[Ende
     address = os.environ.get(DASK_ADDRESS)
     here = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None, "local_directory": str(folder)}
     with distributed.Client(address) if address else distributed.Client(**here) as client:
-        futures = client.map(run_cell, list(directories), pure=False, retries=0)
+        futures = client.map(run_cell, list(directories), here=os.getcwd(), pure=False, retries=0)
         try:
             for future in distributed.as_completed(futures):
                 yield future.result()
@@ -104,7 +105,7 @@ def _slurm(directories: Sequence[str], jobs: int, folder: Path) -> Generator[End
     given = {key: int(value) if value.isdigit() else value for key, value in options.items()}
     limits = {"cpus_per_task": 1, "timeout_min": 24 * 60, "slurm_array_parallelism": jobs}
     executor.update_parameters(**{**limits, **given})
-    submitted = executor.map_array(run_cell, list(directories))
+    submitted = executor.map_array(functools.partial(run_cell, here=os.getcwd()), list(directories))
     try:
         for job in submitit.helpers.as_completed(submitted):
             yield _result(job, directories[submitted.index(job)])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from marl_pr_common.config import check_literals, from_mapping
+from marl_pr_common.envs.registry import Family, find
 from marl_pr_common.tabular.config import TabularConfig, check_count
 from marl_pr_common.tabular.parallel import EVAL_MAX_STEPS
 from marl_pr_common.tabular.schedules import Constant, Power, Shrink, check_steps, pull_schedule
@@ -35,11 +36,15 @@ class Budget:
     """Probability of a random action while training, in [0, 1)."""
     gamma: float = 0.99
     """Discount factor, in [0, 1)."""
+    n_agents: int | None = None
+    """Agents on a task for one, each in a copy of its own, 3 by default. A team's is that of the environment."""
 
     def __post_init__(self) -> None:
         check_literals(self)
         for name in ("steps_per_agent", "eval_every", "eval_episodes", "eval_max_steps", "checkpoint_every"):
             check_count(name, getattr(self, name))
+        if self.n_agents is not None:
+            check_count("n_agents", self.n_agents)
         for name in ("epsilon", "gamma"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ValueError(f"{name}={getattr(self, name)!r}: expected a number in [0, 1).")
@@ -72,7 +77,8 @@ def parse(settings: Mapping[str, Any], task: str) -> tuple[Budget, TabularConfig
 
 def _schedule(name: str, value: Any, task: str) -> Any:
     if name == "beta" and value == PAPER:
-        return Power(0.3 if task.partition("-")[0] in ("Navigation", "Digital") else 0.4, 0.35)
+        named = find(task)
+        return Power(named.family.beta if named else Family.beta, 0.35)
     kinds: dict[str, int] = {"power": 2} | ({"shrink": 1} if name == "kappa" else {})
     if isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in kinds:
         kind, numbers = next(iter(value.items()))

@@ -9,9 +9,10 @@ from typing import Any
 METHODS = ("reset", "step", "observation_space", "action_space")
 
 
-def make_two(make_env: Callable[[], Any]) -> tuple[Any, Any]:
+def make_two(make_env: Callable[[], Any], make_test: Callable[[], Any] | None = None) -> tuple[Any, Any]:
     """An environment for training and one for evaluation.
 
+    :param make_test: makes that for evaluation, if it is another
     :raises ValueError: if ``make_env`` is no function, or returns one environment twice
     """
     if not callable(make_env):
@@ -19,7 +20,7 @@ def make_two(make_env: Callable[[], Any]) -> tuple[Any, Any]:
             f"make_env={make_env!r}: expected a function that returns a fresh ParallelEnv, such as a class, or lambda: "
             "MyEnv(...)."
         )
-    first, second = make_env(), make_env()
+    first, second = make_env(), (make_test or make_env)()
     agents_of(first)
     if first is second or getattr(first, "unwrapped", first) is getattr(second, "unwrapped", second):
         raise ValueError(

@@ -1,11 +1,12 @@
 """Tabular learners as arms of a study: one run of one seed, with results, resume and provenance.
 
-Tasks are the environments of :func:`marl_pr_common.envs.make` by name; settings are those of
-:mod:`marl_pr_common.tabular.cell`.
+Tasks are the environments of :func:`marl_pr_common.envs.make` by name, ``package.module:factory`` of the user's own,
+and gymnasium's ids, of which every agent gets a copy; settings are those of :mod:`marl_pr_common.tabular.cell`.
 """
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from typing import Any
 
 from marl_pr_common import __version__, checkpoint
 from marl_pr_common.checkpoint import StopRequest, catch_signals
-from marl_pr_common.envs.names import is_ours
+from marl_pr_common.envs.registry import is_ours
 from marl_pr_common.runs.directory import RunDirectory
 from marl_pr_common.runs.provenance import record_resume
 from marl_pr_common.runs.table import CHECKPOINTS, Clock, ResultsWriter, RunIdentity, set_aside
@@ -22,6 +23,7 @@ from marl_pr_common.study.hosts import Arm, CellRun, Plan
 from marl_pr_common.tabular.cell import PAPER, Budget, parse
 from marl_pr_common.tabular.one_seed import OneSeed, make_trainer, team_size
 
+logger = logging.getLogger("marl_pr")
 ENGINE = f"marl-pr tabular {__version__}"
 KIND = "tabular-study"
 PIECE = 1_000
@@ -45,7 +47,7 @@ ARMS: Mapping[str, Arm] = {
 def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
     """What a cell with these settings will do; see :class:`marl_pr_common.study.hosts.Host`."""
     budget, _ = parse(settings, task)
-    n_agents = team_size(task)
+    n_agents = team_size(task, budget.n_agents)
     return Plan(
         settings=dict(settings),
         n_agents=n_agents,
@@ -83,6 +85,8 @@ class _Run:
         self.budget: Budget
         self.budget, config = parse(cell.plan.settings, cell.task)
         self.trainer: OneSeed = make_trainer(cell.task, config, self.budget, cell.seed)
+        if self.trainer.unsaveable:
+            logger.warning("%s: if it is killed it begins anew: %s", cell.name, self.trainer.unsaveable)
         self.wall = self.cpu = 0.0
         self.saved = 0
         """Steps per agent at the last checkpoint."""
@@ -133,6 +137,10 @@ class _Run:
 
     def _save(self) -> None:
         """Results first: a checkpoint knows how many rows are its own."""
+        if self.trainer.unsaveable:
+            if self.stop:
+                self.stop.finish(f"{self.stop.name}: {self.cell.name} saved nothing; the same command begins it anew.")
+            return
         self.writer.flush()
         tree = {"trainer": self.trainer.state_dict(), "rows": self.writer.n_rows, "elapsed": [self.wall, self.cpu]}
         path = checkpoint.save(self.directory / CHECKPOINTS, tree, step=self.trainer.steps, kind=KIND)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
+import functools
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 
+from marl_pr_common.checkpoint.environments import NotSaveable
 from marl_pr_common.checkpoint.rng import generator_state
-from marl_pr_common.envs import GRIDS, grid_spec, make
-from marl_pr_common.envs.registry import GridSpec
+from marl_pr_common.envs.factories import Look, blamed_on, close, find_factory, look, make_own
+from marl_pr_common.envs.grids.specs import GridSpec
+from marl_pr_common.envs.imports import UnusableError
+from marl_pr_common.envs.registry import find, grid_spec, is_known, known, make, require_pettingzoo
 from marl_pr_common.tabular.cell import Budget
 from marl_pr_common.tabular.checked import CheckedEnv
 from marl_pr_common.tabular.config import TabularConfig
@@ -17,6 +21,9 @@ from marl_pr_common.tabular.learner import TabularPR
 from marl_pr_common.tabular.parallel import ParallelTrainer
 from marl_pr_common.tabular.resume import Evaluation, check_saveable, restore_generators
 from marl_pr_common.tabular.worlds import WorldTrainer
+
+COPIES = 3
+"""Agents on a task for one, unless ``n_agents`` says otherwise."""
 
 
 class OneSeed(Protocol):
@@ -38,21 +45,81 @@ class OneSeed(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from it, bit for bit."""
 
+    unsaveable: str
+    """Why the environment's state can't be saved; empty if it can."""
 
-def team_size(task: str) -> int:
+
+def team_size(task: str, n_agents: int | None = None) -> int:
     """The number of agents.
 
-    :raises ValueError: if there is no such environment, or it is not discrete
+    :param n_agents: what is asked for
+    :raises ValueError: if there is no such environment, it is not discrete, or is a team of another number
     """
-    if _is_grid(task):
-        return grid_spec(task).n_agents
-    env = make(task)
-    n_agents = len(CheckedEnv(env).agents)
+    found = grid_spec(task).n_agents if _is_grid(task) else _agents_of(task, n_agents, look(task))
+    if n_agents not in (None, found):
+        raise ValueError(f"n_agents={n_agents}, but {task} has {found} agents. Leave it out, or set {found}.")
+    return found
+
+
+@functools.lru_cache
+def _agents_of(task: str, n_agents: int | None, seen: Look | None) -> int:
+    """How many agents there are, once the environment has been made and its spaces checked."""
+    env = environments(task, n_agents)[0]()
+    with blamed_on(task, "its environment"):
+        try:
+            checked = CheckedEnv(env)
+            checked.shared_spaces()
+        except ValueError as error:
+            raise UnusableError(f"env={task!r}: {error}") from error
+    close(env)
+    return len(checked.agents)
+
+
+def environments(task: str, n_agents: int | None = None) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """What makes a task's environments for training and for evaluation, each a ParallelEnv.
+
+    A task for one agent, by gymnasium's id or a factory, gets ``n_agents`` copies, 3 by default.
+
+    :raises ValueError: if there is no such environment
+    """
+    seen, factory = look(task), find_factory(task)
+    make_one: Callable[[], Any]
+    if factory is not None and seen is not None:
+        make_one, alone = functools.partial(make_own, task, factory), seen.agents is None
+    elif alone := not is_known(task) and _is_id(task):
+        make_one = functools.partial(_gymnasium, task)
+    else:
+        make_one = functools.partial(make, task)
+    if not alone:
+        return make_one, make_one
+    require_pettingzoo()
+    from marl_pr_common.envs.copies import Copies
+
+    copies = functools.partial(Copies, make_one, n_agents or COPIES)
+    return functools.partial(copies, restart=True), copies
+
+
+def _is_id(task: str) -> bool:
+    """Whether gymnasium has the task.
+
+    :raises ValueError: if nobody has it
+    """
     try:
-        env.close()
-    except Exception as error:  # what was asked is known by now
-        warnings.warn(f"{task}: close() raised {type(error).__name__}: {error}", RuntimeWarning, stacklevel=2)
-    return n_agents
+        import gymnasium
+
+        return bool(gymnasium.spec(task))
+    except Exception as error:  # it is not installed, knows no such id, or the module of "module:Id" raises
+        raise ValueError(
+            f"Unknown environment {task!r}. Known: {known()}, gymnasium's ids, and package.module:factory for one of "
+            f"your own. gymnasium says: {' '.join(str(error).split())}"
+        ) from error
+
+
+def _gymnasium(task: str) -> Any:
+    import gymnasium
+
+    with blamed_on(task, "gymnasium.make"):
+        return gymnasium.make(task)
 
 
 def make_trainer(task: str, config: TabularConfig, budget: Budget, seed: int) -> OneSeed:
@@ -63,10 +130,13 @@ def make_trainer(task: str, config: TabularConfig, budget: Budget, seed: int) ->
 
 
 def _is_grid(task: str) -> bool:
-    return task.partition("-")[0] in GRIDS
+    named = find(task)
+    return named is not None and bool(named.family.spec)
 
 
 class _World:
+    unsaveable = ""
+
     def __init__(self, spec: GridSpec, config: TabularConfig, budget: Budget, seed: int) -> None:
         learner = TabularPR(config.reciprocity(spec.spaces), spec.n_actions, config, budget.gamma)
         self.trainer = WorldTrainer(spec, learner, [np.random.default_rng([seed, 0])], budget.epsilon)
@@ -93,15 +163,23 @@ class _World:
 
 class _Parallel:
     def __init__(self, task: str, config: TabularConfig, budget: Budget, seed: int) -> None:
+        make_env, make_test = environments(task, budget.n_agents)
         self.trainer = ParallelTrainer(
-            lambda: make(task),
+            make_env,
             config,
             gamma=budget.gamma,
             epsilon=budget.epsilon,
             seed=seed,
             eval_max_steps=budget.eval_max_steps,
+            make_test=make_test,
         )
-        check_saveable(self.trainer)
+        self.unsaveable = ""
+        try:
+            check_saveable(self.trainer)
+        except (NotSaveable, TypeError) as error:
+            if is_known(task):
+                raise
+            self.unsaveable = str(error)
 
     @property
     def steps(self) -> int:

@@ -35,6 +35,7 @@ class ParallelTrainer:
     :param graph: peer graph, (n_agents, n_agents); None is the complete graph
     :param ordinal: whether features of plain ``Discrete`` and ``MultiDiscrete`` spaces are ordered
     :param eval_max_steps: steps after which an evaluation episode is cut, with a warning
+    :param make_test: returns the environment for evaluation, if that is another than ``make_env``'s
     :raises ValueError: if ``make_env`` makes no discrete ParallelEnv, or a number is out of its range
     """
 
@@ -48,13 +49,14 @@ class ParallelTrainer:
         graph: ArrayLike | None = None,
         ordinal: bool = False,
         eval_max_steps: int = EVAL_MAX_STEPS,
+        make_test: Callable[[], Any] | None = None,
     ) -> None:
         if not 0.0 <= epsilon < 1.0:
             raise ValueError(f"epsilon={epsilon}: expected a probability in [0, 1).")
         check_count("eval_max_steps", eval_max_steps)
         if not isinstance(seed, int | np.integer) or seed < 0:
             raise ValueError(f"seed={seed!r}: expected an integer >= 0.")
-        self.env, test_env = make_two(make_env)
+        self.env, test_env = make_two(make_env, make_test)
         self._checked, self._tests = CheckedEnv(self.env, ordinal), CheckedEnv(test_env, ordinal)
         _check_twins(self._checked, self._tests)
         config = config or TabularConfig()

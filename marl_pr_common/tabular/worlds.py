@@ -11,8 +11,8 @@ from marl_pr_common.checkpoint.rng import generator_state
 from marl_pr_common.config.arrays import Flags, Floats, Ints
 from marl_pr_common.envs.grids import kernels as env_kernels
 from marl_pr_common.envs.grids.kernels import World, reset_world, state_of, step_world
+from marl_pr_common.envs.grids.specs import GridSpec
 from marl_pr_common.envs.jit import jit
-from marl_pr_common.envs.registry import GridSpec
 from marl_pr_common.tabular.kernels import act, update
 from marl_pr_common.tabular.learner import TabularPR
 from marl_pr_common.tabular.resume import copy_arrays, restore_generators

@@ -12,6 +12,7 @@ from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 
+from marl_pr_common.envs.kinds import is_parallel_env as is_parallel_env
 from sb3_pr.algorithms.spec import said as algorithms
 from sb3_pr.envs.padding import UnsupportedActionSpace
 from sb3_pr.envs.parallel import TeamVecEnv
@@ -88,15 +89,6 @@ def with_agents_as_columns(env: Any) -> Any:
 def is_factory(env: Any) -> bool:
     """Whether ``env`` is a function that makes an environment."""
     return callable(env) and not isinstance(env, (str, gym.Env, VecEnv)) and not is_parallel_env(env)
-
-
-def is_parallel_env(env: Any) -> bool:
-    """Whether ``env`` is a PettingZoo ParallelEnv (without importing PettingZoo), or has all that makes one."""
-    if any(cls.__module__.startswith("pettingzoo.") and cls.__name__ == "ParallelEnv" for cls in type(env).__mro__):
-        return True
-    parts = ("possible_agents", "observation_space", "action_space", "reset", "step")
-    foreign = isinstance(env, (gym.Env, VecEnv, gym.vector.VectorEnv, type)) or hasattr(env, "agent_iter")
-    return not foreign and all(hasattr(env, part) for part in parts) and callable(env.action_space)
 
 
 def is_team(env: Any) -> bool:

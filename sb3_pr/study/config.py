@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from marl_pr_common.config import check_literals
-from marl_pr_common.envs.names import is_ours
+from marl_pr_common.envs.factories import is_team
 from marl_pr_common.reciprocity import ReciprocityConfig
 from sb3_pr.algorithms.spec import ALGORITHMS
 
@@ -32,12 +32,13 @@ class TrainConfig:
 
     env: str = "Pendulum-v1"
     """Gymnasium id of the task, with its version; or CooperativeNavigation-N or PredatorPrey-N, whose N agents share
-    one world."""
+    one world; or package.module:factory, a function or class of your own that returns a gymnasium env or a PettingZoo
+    ParallelEnv, importable from the current directory."""
     algo: Algorithm = "td3_pr"
     """Upstream's algorithm (one agent), or the same with Policy Reciprocity, X_pr (n_agents agents)."""
     n_agents: int = 3
-    """Number of agents of X_pr, each in its own copy of the task, or the N of a multi-agent task. Upstream's algorithms
-    are always one agent."""
+    """Number of agents of X_pr, each in its own copy of the task. A team's is that of the environment, and is taken
+    from it. Upstream's algorithms are always one agent."""
     timesteps_per_agent: int = 1_000_000
     """Environment steps of each agent; all agents together take n_agents times as many."""
     seed: int = 0
@@ -131,7 +132,7 @@ class TrainConfig:
     @property
     def multi_agent(self) -> bool:
         """Whether the task is one world with several agents, rather than a task that every agent has a copy of."""
-        return is_ours(self.env)
+        return is_team(self.env)
 
     @property
     def team_size(self) -> int:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from marl_pr_common.config import from_mapping
-from marl_pr_common.envs.names import is_ours
+from marl_pr_common.envs.registry import is_ours
 from marl_pr_common.runs.directory import RunDirectory
 from marl_pr_common.runs.provenance import as_plain
 from marl_pr_common.runs.table import CHECKPOINTS, set_aside
 from marl_pr_common.study.hosts import Arm, CellRun, Plan
 from sb3_pr.algorithms.spec import MODULES
 from sb3_pr.study.config import TrainConfig
+from sb3_pr.study.teams import fitted
 
 _ALONE = {"pr": {"kappa": 0.0}}
 """The agents never hear of each other's values."""
@@ -51,6 +52,7 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
     fixed = {"env": task, "seed": seed, "final_checkpoint": False}
     config = from_mapping(TrainConfig, {**settings, **fixed}, where="settings")
     _check_task(task)
+    config = fitted(config)
     total = config.timesteps_per_agent * config.team_size
     return Plan(as_plain(config), config.team_size, config.timesteps_per_agent, total, config.evaluation_protocol)
 

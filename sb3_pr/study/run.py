@@ -28,6 +28,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from marl_pr_common.checkpoint import StopRequest, catch_signals, checkpoints, latest
 from marl_pr_common.config import from_mapping
+from marl_pr_common.envs.factories import close
+from marl_pr_common.envs.imports import begun_in
 from marl_pr_common.runs.console import Display
 from marl_pr_common.runs.directory import RunDirectory
 from marl_pr_common.runs.files import read_json, require_unused
@@ -39,8 +41,8 @@ from sb3_pr.finite import GuardCallback, require_finite_model
 from sb3_pr.saving.resume import CheckpointCallback, load_checkpoint
 from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
 from sb3_pr.study.recorder import Recorder
-from sb3_pr.study.tasks import blamed, check_task, close
-from sb3_pr.study.teams import check_team, team_env
+from sb3_pr.study.tasks import blamed, check_task, source
+from sb3_pr.study.teams import fitted, team_env
 
 logger = logging.getLogger("marl_pr")
 ENGINE = f"stable-baselines3 {importlib.metadata.version('stable-baselines3')}"
@@ -65,8 +67,9 @@ def train(
     """
     require_unused(out)
     check_task(config.env)
-    if config.multi_agent:
-        check_team(config)
+    asked, config = config.n_agents, fitted(config)
+    if config.n_agents != asked:
+        _say(display, f"{config.env}: n_agents={config.n_agents}, the number of its agents.")
     with catch_signals() as stop:
         arm = arm or config.algo
         run = _Run(config, out, arm, name or f"{arm}-seed{config.seed}", display, stop)
@@ -96,7 +99,7 @@ def resume(out: Path, display: Display | None = None) -> None:
             "again with another --out; checkpoint_every says how often one is saved."
         )
     config = from_mapping(TrainConfig, described["config"], where=f"{out / RUN}: config")
-    with catch_signals() as stop:
+    with catch_signals() as stop, begun_in(described.get("directory")):
         name = described.get("run", f"{described['arm']}-seed{config.seed}")
         run = _Run(config, out, described["arm"], name, display, stop)
         run.begin()
@@ -131,8 +134,8 @@ class _Run:
             else:
                 # a column per episode: the episodes are the same as one after the other, and predicted together
                 seed = EVALUATION_SEED + config.seed
-                self.eval_env = make_vec_env(config.env, n_envs=config.eval_episodes, seed=seed)
-                columns = make_vec_env(config.env, n_envs=config.team_size, seed=config.seed)
+                self.eval_env = make_vec_env(source(config.env, ending=True), n_envs=config.eval_episodes, seed=seed)
+                columns = make_vec_env(source(config.env), n_envs=config.team_size, seed=config.seed)
         self.model = _accepted(config, columns)
         self.directory = RunDirectory(out, self.total)
         self.status = self.directory.status

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -14,12 +14,15 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from marl_pr_common.envs.names import is_ours
+from marl_pr_common.envs.factories import Look, close, find_factory, look, make_own
+from marl_pr_common.envs.imports import UnusableError
+from marl_pr_common.envs.kinds import is_parallel_env
+from marl_pr_common.envs.registry import is_ours
 from marl_pr_common.reciprocity.guards import NonFiniteError
 from sb3_pr.algorithms.spec import said as algorithms
-from sb3_pr.study.teams import check_team_task
-
-logger = logging.getLogger("marl_pr")
+from sb3_pr.envs import padding
+from sb3_pr.evaluation import LONGEST
+from sb3_pr.study.teams import CONTINUOUS, check_team_task
 
 
 class EnvironmentFailedError(ValueError):
@@ -31,17 +34,80 @@ def check_task(env_id: str) -> None:
     if is_ours(env_id):
         check_team_task(env_id)
         return
+    own = look(env_id)
+    if own is not None:
+        _check_own(env_id, own)
+        return
     with blamed(env_id):
         try:
             env: gym.Env[Any, Any] = gym.make(env_id)
         except (gym.error.Error, ImportError) as error:
-            teams = "Tasks with a team are CooperativeNavigation-N, CooperativeNavigation-N-maptf and PredatorPrey-N."
-            raise ValueError(f"env={env_id!r} cannot be made: {str(error).rstrip('.')}. {teams}") from error
+            others = (
+                f"Tasks with a team are {', '.join(CONTINUOUS)}; one of your own is package.module:factory, a function "
+                "that returns an environment."
+            )
+            raise ValueError(f"env={env_id!r} cannot be made: {str(error).rstrip('.')}. {others}") from error
         except (Exception, SystemExit) as error:  # the user's own code may raise anything
-            raise EnvironmentFailedError(f"env={env_id!r} cannot be made: {_said(error)}.") from error
+            raise EnvironmentFailedError(f"env={env_id!r} cannot be made: {_said(error)}.{_hint(error)}") from error
     close(env)
     check_actions(env_id, env.action_space)
     check_observations(env_id, env.observation_space)
+
+
+def _hint(error: BaseException) -> str:
+    """What to do where gymnasium was given a PettingZoo environment, whose spaces are methods."""
+    asked = "actual type: <class 'method'>" in str(error)
+    return " A PettingZoo environment has no id: name its class, package.module:Class." if asked else ""
+
+
+def source(env_id: str, ending: bool = False) -> str | Callable[[], Any]:
+    """What ``make_vec_env`` makes copies of a task from: its id, or a function that makes a new one each time.
+
+    :param ending: whether an episode of a user's own environment that doesn't end is an error, see :class:`Ending`
+    """
+    factory = find_factory(env_id)
+    if factory is None:
+        return env_id
+    make = functools.partial(make_own, env_id, factory)
+    return (lambda: Ending(make(), env_id)) if ending else make
+
+
+class Ending(gym.Wrapper[Any, Any, Any, Any]):
+    """An environment for evaluations, which wait for the ends of episodes: one without them would never be done."""
+
+    def __init__(self, env: gym.Env[Any, Any], env_id: str) -> None:
+        super().__init__(env)
+        self.env_id, self.steps = env_id, 0
+
+    def reset(self, **options: Any) -> Any:
+        self.steps = 0
+        return super().reset(**options)
+
+    def step(self, action: Any) -> Any:
+        self.steps += 1
+        if self.steps > LONGEST:
+            raise EnvironmentFailedError(
+                f"env={self.env_id!r}: an episode of the evaluation had not ended after {LONGEST:,} steps. Give it a "
+                "time limit: return gymnasium.wrappers.TimeLimit(env, max_episode_steps=...)."
+            )
+        return super().step(action)
+
+
+def _check_own(env_id: str, own: Look) -> None:
+    """:raises ValueError: unless TD3 and DDPG can learn in the environments of a user's factory"""
+    if own.agents is None:
+        check_actions(env_id, own.action_spaces[None])
+        check_observations(env_id, own.observation_spaces[None])
+        return
+    if not own.agents or len(set(own.agents)) < len(own.agents):
+        raise ValueError(
+            f"env={env_id!r}: possible_agents is {list(own.agents)}. List all agents that may ever act, once each."
+        )
+    try:
+        check_actions(env_id, padding.common_actions(own.action_spaces))  # type: ignore[arg-type]
+        check_observations(env_id, padding.common_observations(own.observation_spaces))  # type: ignore[arg-type]
+    except (padding.UnsupportedSpaces, padding.UnsupportedActionSpace) as error:
+        raise ValueError(f"env={env_id!r}: {error}") from error
 
 
 def check_actions(env_id: str, space: spaces.Space[Any]) -> None:
@@ -92,7 +158,7 @@ def blamed(env_id: str) -> Iterator[None]:
     """
     try:
         yield
-    except (NonFiniteError, EnvironmentFailedError):
+    except (NonFiniteError, EnvironmentFailedError, UnusableError):
         raise
     except Exception as error:
         if place := _place(error.__traceback__):
@@ -113,7 +179,7 @@ def _place(trace: TracebackType | None) -> str:
     while trace is not None:
         frame, here = trace.tb_frame, trace.tb_frame.f_locals.get("self")
         method = frame.f_code.co_name
-        if isinstance(here, gym.Env) and not hasattr(here, "num_envs"):
+        if _is_env(here):
             file = Path(frame.f_code.co_filename).name
             found = f"{method}() of {type(here).__name__} ({file}, line {trace.tb_lineno}) raised"
         elif isinstance(here, DummyVecEnv) and method == "_save_obs":
@@ -125,9 +191,8 @@ def _place(trace: TracebackType | None) -> str:
     return found
 
 
-def close(env: VecEnv | gym.Env[Any, Any]) -> None:
-    """Close an environment that is not needed any more: what it raises now changes nothing."""
-    try:
-        env.close()
-    except Exception as error:
-        logger.warning("closing the environment: %s: %s", type(error).__name__, error)
+def _is_env(here: Any) -> bool:
+    """Whether a frame's ``self`` is an environment, and not one of ours around it."""
+    if isinstance(here, gym.Env):
+        return not hasattr(here, "num_envs")
+    return not isinstance(here, VecEnv) and is_parallel_env(here)

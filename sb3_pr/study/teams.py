@@ -1,4 +1,4 @@
-"""Multi-agent tasks in ``marl-pr train``: a team of ``marl_pr_common.envs`` whose agents are the columns.
+"""Multi-agent tasks in ``marl-pr train``: a team whose agents are the columns, ours or one of the user's own.
 
 ``--env CooperativeNavigation-3`` has three agents in one world, where ``--env Hopper-v5`` has each agent
 in a copy of the task. So the team acts together in evaluation too.
@@ -6,15 +6,18 @@ in a copy of the task. So the team acts together in evaluation too.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from marl_pr_common.envs.factories import find_factory, look, make_own
+from marl_pr_common.envs.registry import FAMILIES, find
 from sb3_pr.algorithms.spec import said as algorithms
 from sb3_pr.study.config import TrainConfig
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
-CONTINUOUS = ("CooperativeNavigation-", "PredatorPrey-")
+CONTINUOUS = tuple(family.shown for family in FAMILIES if family.continuous)
 """Families that take continuous actions."""
 
 
@@ -27,20 +30,23 @@ def team_env(name: str, seed: int | None = None) -> VecEnv:
     from marl_pr_common.envs import make
     from sb3_pr.envs.columns import parallel_to_vec_env
 
-    venv = parallel_to_vec_env(make(name, continuous_actions=True))
+    factory = find_factory(name)
+    env: Any = make(name, continuous_actions=True) if factory is None else make_own(name, factory)
+    venv = parallel_to_vec_env(env)
     venv.seed(seed)
     return venv
 
 
 def check_team_task(name: str) -> None:
-    """Whether there is such an environment, with continuous actions.
+    """Whether there is such an environment of ours, with continuous actions.
 
     :raises ValueError: if not
     """
-    if not name.startswith(CONTINUOUS):
+    named = find(name)
+    if named is None or not named.family.continuous:
         raise ValueError(
             f"env={name!r} has discrete actions; {algorithms()} need continuous ones. Of the multi-agent tasks, "
-            f"{' and '.join(f'{family}N' for family in CONTINUOUS)} have them."
+            f"{', '.join(CONTINUOUS[:-1])} and {CONTINUOUS[-1]} have them."
         )
     try:
         team_env(name).close()
@@ -48,18 +54,29 @@ def check_team_task(name: str) -> None:
         raise ValueError(f"env={name!r} cannot be made: {error}") from error
 
 
-def check_team(config: TrainConfig) -> None:
-    """Whether the run's algorithm and number of agents are those of a team.
+def fitted(config: TrainConfig) -> TrainConfig:
+    """The run with the team's number of agents, where it was left at its default; as it is for tasks without a team.
 
     :raises ValueError: for one of upstream's algorithms, or another number of agents than the environment has
     """
+    if not config.multi_agent:
+        return config
     if not config.reciprocal:
         raise ValueError(
             f"algo={config.algo} on {config.env}: upstream's algorithm is one agent, and a team is several. Use "
-            f"algo={config.algo}_pr with pr.kappa=0, which is that algorithm for every agent by itself."
+            f"algo={config.algo}_pr with pr.kappa=0, which is that algorithm for every agent by itself; in studies the "
+            f"arm {config.algo}_independent."
         )
-    columns = team_env(config.env)
-    found = columns.num_envs
-    columns.close()
-    if config.n_agents != found:
+    found = _size(config.env)
+    if config.n_agents not in (found, TrainConfig.n_agents):
         raise ValueError(f"n_agents={config.n_agents}, but {config.env} has {found} agents. Set n_agents={found}.")
+    return config if config.n_agents == found else replace(config, n_agents=found)
+
+
+def _size(name: str) -> int:
+    seen = look(name)
+    if seen is not None and seen.agents is not None:
+        return len(seen.agents)
+    named = find(name)
+    assert named is not None
+    return int(named.said)

@@ -8,9 +8,10 @@ import pytest
 
 pytest.importorskip("supersuit", reason="needs the extra mpe: pip install 'marl-pr[mpe]'")
 from marl_pr_common.envs import make
+from marl_pr_common.runs.film import write_film
 from marl_pr_common.runs.table import read_results
 from sb3_pr.evaluation import evaluate_team
-from sb3_pr.render import film, write
+from sb3_pr.render import film
 from sb3_pr.study.config import TrainConfig
 from sb3_pr.study.run import build_model, train
 from sb3_pr.study.teams import team_env
@@ -45,7 +46,7 @@ def test_a_team_trains_and_can_be_filmed(tmp_path, algo, env, n_agents):
         film(tmp_path / "run", episodes=0)
     with pytest.raises(ValueError, match="seed=-1"):
         film(tmp_path / "run", seed=-1)
-    write(frames, tmp_path / "film.gif")
+    write_film(tmp_path / "film.gif", frames)
     assert (tmp_path / "film.gif").stat().st_size > 1000
 
 

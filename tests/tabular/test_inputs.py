@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from marl_pr_common.envs import ObsSpace, digital_mdp, make, optimal_q
-from marl_pr_common.envs.registry import GridSpec, navigation
+from marl_pr_common.envs.grids.specs import GridSpec, navigation
 from marl_pr_common.tabular import TabularConfig, TabularPR, WorldTrainer, adjacency, iql, train_parallel
 from marl_pr_common.tabular.measures import flattened_fixed_point
 from marl_pr_common.tabular.reciprocity import Reciprocity, mixing

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
 from marl_pr_common.envs.grids import kernels
-from marl_pr_common.envs.registry import GridSpec
+from marl_pr_common.envs.grids.specs import GridSpec
 from marl_pr_common.envs.render import ansi_grid, draw_grid
 from marl_pr_common.envs.spaces import ObsSpace
 
@@ -23,7 +23,7 @@ class Grid(ParallelEnv[str, Observation, int]):  # type: ignore[misc]
     An observation is the vector of the features that the agent sees, as non-negative integers. Actions: 0 stay, 1 +y,
     2 -y, 3 +x, 4 -x; agents move in order.
 
-    :param spec: rules and observation matrices, see ``registry.py``
+    :param spec: rules and observation matrices, see ``specs.py``
     :param render_mode: None, "rgb_array" or "ansi"
     :raises ValueError: for another render mode, or an action outside 0 .. 4
     """

@@ -8,7 +8,7 @@ import numpy as np
 
 from marl_pr_common.config.arrays import Floats
 from marl_pr_common.envs.grids import kernels
-from marl_pr_common.envs.registry import navigation
+from marl_pr_common.envs.grids.specs import navigation
 
 
 @dataclass(frozen=True)
