@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from marl_pr_common.config import from_mapping
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
 from sb3_pr import checks, ensemble, finite, returns
+from sb3_pr.consensus import Consensus
 from sb3_pr.evaluation import refuse_training_env
 from sb3_pr.extraction import lone_agent
 from sb3_pr.fast import fast_matmul
@@ -31,9 +32,10 @@ from sb3_pr.reciprocal import ActorObjective, CountsUpdates, ReciprocalTarget, s
 from sb3_pr.resume.model import continue_learning
 from sb3_pr.signature import NamedParameters
 from sb3_pr.vec_env import check_action_space, make_columns, own_action_spaces, with_agents_as_columns
+from sb3_pr.voting import AnswersAsTeam
 
 
-class MultiAgent(NamedParameters, CountsUpdates, Persistence):
+class MultiAgent(NamedParameters, CountsUpdates, AnswersAsTeam, Persistence):
     """Mixin in front of ``TD3`` or ``DDPG``; see :class:`sb3_pr.TD3PR` for the parameters."""
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -110,6 +112,7 @@ class MultiAgent(NamedParameters, CountsUpdates, Persistence):
             self.own_action_spaces = own_action_spaces(self.env) or self.own_action_spaces
         returns.tell_policy(self)
         self.watch = Watch(self.n_agents, self.guards)
+        self.consensus = Consensus(self)
 
     def _policy_kwargs(self) -> dict[str, Any]:
         """The user's, with ``n_agents`` and masks for the policy to know; a lone agent needs none."""
@@ -152,6 +155,7 @@ class MultiAgent(NamedParameters, CountsUpdates, Persistence):
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """SB3's update, of all agents at once; ``batch_size`` is per agent."""
         self.watch.attach(self)
+        self.consensus.attach(self)
         with fast_matmul(self.fast and self.n_agents > 1):
             super().train(gradient_steps, batch_size)
         values = record_reciprocity(self.logger, self.reciprocity) if self.n_agents > 1 else None
@@ -231,11 +235,6 @@ class MultiAgent(NamedParameters, CountsUpdates, Persistence):
         checks.leader(agent, self.n_agents)
         self._leader = agent
         returns.tell_policy(self)
-
-    def predict(self, observation: Any, *args: Any, **kwargs: Any) -> Any:
-        """SB3's ``predict``. ``n_agents`` rows are one row per agent; any other number is answered by ``leader``."""
-        returns.tell_policy(self)
-        return super().predict(observation, *args, **kwargs)
 
     def agent(self, index: int) -> TD3:
         """Agent ``index`` as a plain upstream model with its weights and optimiser state: to deploy, save, share.
