@@ -189,8 +189,9 @@ def evaluate_rows(critic: ContinuousCritic, obs: Any, actions: th.Tensor, peer: 
     """
     groups = by_peer(peer)
     rows = groups.index.flatten()
-    values = th.stack(critic(gather_rows(obs, rows), actions[rows])).view(-1, *groups.index.shape)
-    return th.stack([groups.put(value.T) for value in values])
+    values = th.stack(critic(gather_rows(obs, rows), actions.index_select(0, rows))).view(-1, *groups.index.shape)
+    by_place = values.transpose(1, 2).flatten(1)  # (n_critics, slots * n_agents)
+    return by_place.index_select(1, groups.back.flatten()).view(len(values), *peer.shape)
 
 
 def snapshot_of(critic: ContinuousCritic) -> ContinuousCritic:
