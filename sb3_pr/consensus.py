@@ -13,8 +13,8 @@ import numpy as np
 import torch as th
 from torch import nn
 
+from sb3_pr.networks.stacking import agent_parameters, agent_state_dict, load_agent
 from sb3_pr.policies import NETWORKS
-from sb3_pr.stacking import agent_parameters, agent_state_dict, load_agent
 
 
 class Consensus:

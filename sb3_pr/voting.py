@@ -10,9 +10,9 @@ from typing import Any
 import torch as th
 
 from marl_pr_common.config.mapping import suggest
-from sb3_pr.observations import rows
+from sb3_pr.envs.columns import is_team
+from sb3_pr.networks.observations import rows
 from sb3_pr.returns import tell_policy
-from sb3_pr.vec_env import is_team
 
 TEAMS = ("leader", "vote")
 """Who answers ``predict`` for observations that do not come one per agent."""

@@ -9,7 +9,7 @@ import torch as th
 
 from sb3_pr import TD3PR
 from sb3_pr.consensus import draw_together
-from sb3_pr.layers import PerAgent
+from sb3_pr.networks.layers import PerAgent
 from tests.sb3.tools import SMALL, assert_same_bits, fill, prepare, tensors
 
 N = 3
