@@ -113,7 +113,7 @@ class MultiAgent(NamedParameters, CountsUpdates, AnswersAsTeam, Persistence):
             self.own_action_spaces = own_action_spaces(self.env) or self.own_action_spaces
         returns.tell_policy(self)
         self.watch = Watch(self.n_agents, self.guards)
-        self.consensus = Consensus(self)
+        self.averaging = Consensus(self)
 
     def _policy_kwargs(self) -> dict[str, Any]:
         """The user's, with ``n_agents`` and masks for the policy to know; a lone agent needs none."""
@@ -156,7 +156,7 @@ class MultiAgent(NamedParameters, CountsUpdates, AnswersAsTeam, Persistence):
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """SB3's update, of all agents at once; ``batch_size`` is per agent."""
         self.watch.attach(self)
-        self.consensus.attach(self)
+        self.averaging.attach(self)
         with fast_matmul(self.fast and self.n_agents > 1):
             super().train(gradient_steps, batch_size)
         values = record_reciprocity(self.logger, self.reciprocity) if self.n_agents > 1 else None

@@ -131,7 +131,7 @@ class Persistence(TD3):
             store_float32(self.replay_buffer)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "peer_critics", "watch", "consensus", "_resumed"]
+        return [*super()._excluded_save_params(), "peer_critics", "watch", "averaging", "_resumed"]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         state_dicts, variables = super()._get_torch_save_params()

@@ -109,3 +109,4 @@ def test_a_copy_and_a_loaded_model_go_on(tmp_path):
     for other in (loaded, copied):
         left, right = tensors(model), tensors(other)
         assert all(th.equal(left[name], right[name]) for name in left)
+    assert TD3PR.load(tmp_path / "model", consensus=0.3).pr.consensus == 0.3
