@@ -60,7 +60,7 @@ class AgentEvalCallback(EvalCallback):
         if self.model.get_vec_normalize_env() is not None:
             sync_envs_normalization(self.training_env, self.eval_env)
         assert isinstance(self.model, OffPolicyAlgorithm)
-        returns = evaluate_agents(self.model, self.eval_env, self.n_eval_episodes, self.deterministic)
+        returns = evaluate_agents(self.model, self.eval_env, self.n_eval_episodes, self.deterministic, vote=False)
         self.agent_returns.append(np.stack(returns))
         self._record(returns)
         return super()._on_step()

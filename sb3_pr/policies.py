@@ -67,6 +67,8 @@ class StackedPolicy(BasePolicy):
     make_critic: Callable[..., Any]
     leader: int = 0
     """The agent that answers for observations that do not come one per agent."""
+    council: Callable[..., th.Tensor] | None = None
+    """Who chooses among all agents' answers instead: see :mod:`sb3_pr.voting`."""
 
     def __init__(self, *args: Any, n_agents: int = 1, observation_masks: Any = None, leader: int = 0, **kwargs: Any):
         self.n_agents = n_agents
@@ -120,15 +122,16 @@ class StackedPolicy(BasePolicy):
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         n_rows = rows(observation)
-        if self.n_agents == 1 or n_rows == self.n_agents:
+        if self.n_agents == 1 or (n_rows == self.n_agents and self.council is None):
             return super()._predict(observation, deterministic)  # type: ignore[safe-super]
-        # Not one row per agent: every agent answers all rows, and the leader's answer counts.
+        # Not one row per agent: every agent answers all rows, and the leader's answer counts, or the vote.
         if isinstance(observation, dict):
             repeated: Any = {key: th.cat([value] * self.n_agents) for key, value in observation.items()}
         else:
             repeated = th.cat([observation] * self.n_agents)
-        answers = super()._predict(repeated, deterministic)  # type: ignore[safe-super]
-        return answers.view(self.n_agents, n_rows, -1)[self.leader]
+        answers = super()._predict(repeated, deterministic or self.council is not None)  # type: ignore[safe-super]
+        answers = answers.view(self.n_agents, n_rows, -1)
+        return answers[self.leader] if self.council is None else self.council(self, observation, answers)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
@@ -18,6 +19,7 @@ from marl_pr_common.reciprocity.mixture import without_bad_gradients
 from marl_pr_common.reciprocity.stand_in import Delegate, by_peer
 from sb3_pr.networks.mlp import frozen
 from sb3_pr.networks.observations import VectorPart, gather_rows
+from sb3_pr.trust import EVERY, due, rows_to_judge, watched
 
 
 class CriticDelegate(Delegate):
@@ -69,15 +71,18 @@ class ReciprocalTarget(CriticDelegate):
     def __call__(self, obs: PyTorchObs, actions: th.Tensor) -> tuple[th.Tensor, ...]:
         """Like SB3's critic: a tuple of (n_agents * batch, 1); one entry only if ``min_over="peer"`` took the min."""
         self.n_updates += self._counts
-        own = self.wrapped(obs, actions)
-        n = self.reciprocity.n_agents
-        values = th.stack(own).view(len(own), n, -1)
+        if self.reciprocity.averages or self.reciprocity.active:
+            self._synchronise()
         if not self.reciprocity.active:
-            self.reciprocity.record_own(values)
+            own = self.wrapped(obs, actions)
+            self.reciprocity.record_own(self._by_agent(own))
             return own  # type: ignore[no-any-return]
-        self._synchronise()
-        states = self.vectors.split(obs, n)
-        mixed = self.reciprocity.value(values, states, self.evaluator(obs, actions))
+        states = self.vectors.split(obs, self.reciprocity.n_agents)
+        evaluate = self.evaluator(obs, actions)
+        if self.one_pass:
+            mixed = self.reciprocity.one_voice(states, evaluate, lambda: self._by_agent(self.wrapped(obs, actions)))
+        else:
+            mixed = self.reciprocity.value(self._by_agent(self.wrapped(obs, actions)), states, evaluate)
         return tuple(critic.reshape(-1, 1) for critic in mixed)
 
     @contextmanager
@@ -95,6 +100,26 @@ class ReciprocalTarget(CriticDelegate):
     def own_critics(self, values: tuple[th.Tensor, ...]) -> tuple[th.Tensor, ...]:
         """Of all critics' values those that are the agent's value Z_i."""
         return values
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether every row is valued once, in one pass through the networks of the agents and their peers alike."""
+        return self.reciprocity.config.estimator == "one_voice" and self.snapshot is None
+
+    def _by_agent(self, values: tuple[th.Tensor, ...]) -> th.Tensor:
+        """A critic's answers as (n_critics, n_agents, batch)."""
+        return th.stack(values).view(len(values), self.reciprocity.n_agents, -1)
+
+    @th.no_grad()
+    def judge(self, obs: PyTorchObs, actions: th.Tensor, target: th.Tensor) -> None:
+        """Tell reciprocity how far the peers' values of an agent-major batch are from its targets (rows, 1)."""
+        n = self.reciprocity.n_agents
+        rows = rows_to_judge(self.reciprocity, len(actions) // n, actions.device)
+        obs, actions = gather_rows(obs, rows), actions[rows]
+        own = self._by_agent(self.wrapped(obs, actions))
+        states, evaluate = self.vectors.split(obs, n), self.evaluator(obs, actions)
+        errors = self.reciprocity.squared_errors(own, states, target[rows].view(n, -1), evaluate)
+        self.reciprocity.observe_errors(errors, EVERY)
 
     def evaluator(self, obs: PyTorchObs, actions: th.Tensor) -> Evaluate:
         """The peers' view of this batch; see :data:`marl_pr_common.reciprocity.ask.Evaluate`."""
@@ -138,13 +163,16 @@ class ActorObjective(CriticDelegate):
 
     def __call__(self, obs: PyTorchObs, actions: th.Tensor) -> tuple[th.Tensor, ...]:
         """A tuple of (n_agents * batch, 1): the agents' critics; of the actor's actions eq. 12 for them."""
-        if not (self.by_call and actions.requires_grad):
-            return self.wrapped(obs, actions)  # type: ignore[no-any-return]
-        with ExitStack() as within:
-            for network in self.wrapped.q_networks:
-                within.enter_context(frozen(network))
-            own = self.target.own_critics(self.wrapped(obs, actions))
-        return self._mixed(own, obs, actions)
+        if self.by_call and actions.requires_grad:
+            with ExitStack() as within:
+                for network in self.wrapped.q_networks:
+                    within.enter_context(frozen(network))
+                own = self.target.own_critics(self.wrapped(obs, actions))
+            return self._mixed(own, obs, actions)
+        values: tuple[th.Tensor, ...] = self.wrapped(obs, actions)
+        if due(self.target.reciprocity, self.target.n_updates):
+            return watched(values, functools.partial(self.target.judge, obs, actions))
+        return values
 
     def q1_forward(self, obs: Any, actions: th.Tensor) -> th.Tensor:
         """(n_agents * batch, 1): the first critic's value, or eq. 12 for it; differentiable in ``actions``."""
@@ -179,8 +207,9 @@ def evaluate_rows(critic: ContinuousCritic, obs: Any, actions: th.Tensor, peer: 
     """
     groups = by_peer(peer)
     rows = groups.index.flatten()
-    values = th.stack(critic(gather_rows(obs, rows), actions[rows])).view(-1, *groups.index.shape)
-    return th.stack([groups.put(value.T) for value in values])
+    values = th.stack(critic(gather_rows(obs, rows), actions.index_select(0, rows))).view(-1, *groups.index.shape)
+    by_place = values.transpose(1, 2).flatten(1)  # (n_critics, slots * n_agents)
+    return by_place.index_select(1, groups.back.flatten()).view(len(values), *peer.shape)
 
 
 def snapshot_of(critic: ContinuousCritic) -> ContinuousCritic:

@@ -110,6 +110,7 @@ def check_learner(options: Options, args: Any) -> None:
             "standardise_returns=True with maddpg_learner: EPyMARL's MADDPG fails with it (its statistics have one "
             "entry per agent, its targets one column). Use standardise_returns=False; standardise_rewards works."
         )
+    _check_sb3_only(options)
     _check_own_critics(options, learner)
     critic = getattr(args, "critic_type", None)
     if on_policy and critic not in CRITICS:
@@ -133,6 +134,14 @@ def host_learner(learner: object) -> str:
     for prefix in LEARNER_PREFIXES:
         name = name.removeprefix(prefix)
     return name
+
+
+def _check_sb3_only(options: Options) -> None:
+    """What these learners do not do."""
+    for name, plain in (("trust", "uniform"), ("consensus", 0)):
+        value = getattr(options.reciprocity, name)
+        if value != plain:
+            raise UsageError(f"pr_{name}={value}: EPyMARL's learners don't have it, TD3PR has. Use pr_{name}={plain}.")
 
 
 def _check_own_critics(options: Options, learner: str) -> None:

@@ -25,6 +25,7 @@ from sb3_pr import checks, finite, returns
 from sb3_pr import own_critics as ensemble
 from sb3_pr.algorithms.signature import NamedParameters
 from sb3_pr.algorithms.spec import Spec
+from sb3_pr.consensus import Consensus
 from sb3_pr.envs.columns import check_action_space, make_columns, own_action_spaces, with_agents_as_columns
 from sb3_pr.evaluation import refuse_training_env
 from sb3_pr.fast import fast_matmul
@@ -34,9 +35,10 @@ from sb3_pr.networks.extraction import lone_agent
 from sb3_pr.saving.resume.model import continue_learning
 from sb3_pr.saving.zips import Persistence
 from sb3_pr.target import ActorObjective, ReciprocalTarget, snapshot_of
+from sb3_pr.voting import AnswersAsTeam
 
 
-class MultiAgent(NamedParameters, Persistence):
+class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
     """Mixin in front of one of SB3's algorithms; see :class:`sb3_pr.TD3PR` for the parameters."""
 
     spec: ClassVar[Spec]
@@ -112,6 +114,7 @@ class MultiAgent(NamedParameters, Persistence):
             self.own_action_spaces = own_action_spaces(self.env) or self.own_action_spaces
         returns.tell_policy(self)
         self.watch = Watch(self.n_agents, self.guards)
+        self.averaging = Consensus(self)
 
     def _policy_kwargs(self) -> dict[str, Any]:
         """The user's, with ``n_agents`` and masks for the policy to know; a lone agent needs none."""
@@ -154,6 +157,7 @@ class MultiAgent(NamedParameters, Persistence):
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """SB3's update, of all agents at once; ``batch_size`` is per agent."""
         self.watch.attach(self)
+        self.averaging.attach(self)
         target = self.critic_target
         counting = target.counting(self._n_updates) if self.n_agents > 1 else nullcontext()
         with fast_matmul(self.fast and self.n_agents > 1), counting:
@@ -235,11 +239,6 @@ class MultiAgent(NamedParameters, Persistence):
         checks.leader(agent, self.n_agents)
         self._leader = agent
         returns.tell_policy(self)
-
-    def predict(self, observation: Any, *args: Any, **kwargs: Any) -> Any:
-        """SB3's ``predict``. ``n_agents`` rows are one row per agent; any other number is answered by ``leader``."""
-        returns.tell_policy(self)
-        return super().predict(observation, *args, **kwargs)
 
     def agent(self, index: int) -> OffPolicyAlgorithm:
         """Agent ``index`` as a plain upstream model with its weights and optimiser state: to deploy, save, share.

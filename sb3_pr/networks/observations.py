@@ -20,8 +20,8 @@ def rows(observation: PyTorchObs) -> int:
 def gather_rows(observation: PyTorchObs, index: th.Tensor) -> Any:
     """Rows ``index`` of an observation, a tensor or a dictionary of them."""
     if isinstance(observation, dict):
-        return {key: value[index] for key, value in observation.items()}
-    return observation[index]
+        return {key: value.index_select(0, index) for key, value in observation.items()}
+    return observation.index_select(0, index)
 
 
 class VectorPart:

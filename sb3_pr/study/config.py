@@ -83,6 +83,9 @@ class TrainConfig:
     """Steps of each agent between two evaluations; one more comes before the first step and one after the last."""
     eval_episodes: int = 10
     """Episodes per agent and evaluation, without exploration noise, on a task of their own."""
+    eval_vote: bool = True
+    """Whether evaluations of several agents on copies of one task also play the vote of their critics over what each
+    would do (eval/vote): as many episodes as for one more agent."""
     checkpoint_every: int = 50_000
     """Steps of each agent between two checkpoints, from which an interrupted run goes on exactly; 0 saves none in
     between. A checkpoint holds the replay buffer; the newest two are kept."""

@@ -16,7 +16,7 @@ from marl_pr_common.reciprocity.guards import NonFiniteError
 from marl_pr_common.runs.console import Display
 from marl_pr_common.runs.status import StatusReporter
 from marl_pr_common.runs.table import TEAM, Clock, ResultsWriter
-from sb3_pr.evaluation import evaluate_agents, evaluate_team
+from sb3_pr.evaluation import AgentReturns, evaluate_agents, evaluate_team
 from sb3_pr.guards import broken_agents
 from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
 
@@ -26,7 +26,9 @@ logger = logging.getLogger("marl_pr")
 class Recorder(BaseCallback):
     """Evaluates every agent at step 0, every ``eval_every`` steps per agent and after the last update.
 
-    Rows of agent i: ``eval/return``, the mean return of its episodes. What the algorithm logs under ``train/``
+    Rows of agent i: ``eval/return``, the mean return of its episodes. Rows of a team of copies: ``eval/best_member``,
+    ``eval/leader`` and ``eval/vote``, the mean return of the agent with the best, of the one that answers for all, and
+    of all by vote. What the algorithm logs under ``train/``
     is kept too, by agent where the key names one (``train/agent_0/...``). Time spent here is not training time.
     """
 
@@ -93,13 +95,12 @@ class Recorder(BaseCallback):
             wall_time=wall - self._wall,
             cpu_time=cpu - self._cpu,
         )
-        evaluate = evaluate_team if self.config.multi_agent else evaluate_agents
-        seed = EVALUATION_SEED + self.config.seed
-        episodes = evaluate(self.model, self.eval_env, self.config.eval_episodes, seed=seed)
+        episodes = self._play()
         returns = [float(np.mean(found)) for found in episodes]
         self._require_finite(returns)
         for agent, value in enumerate(returns):
             self.writer.append(clock, {"eval/return": value}, agent)
+        self.writer.append(clock, _of_the_team(episodes))
         for agent, values in self._logged().items():
             self.writer.append(clock, values, agent)
         self.writer.flush()
@@ -110,6 +111,12 @@ class Recorder(BaseCallback):
         )
         self._wall += time.perf_counter() - wall
         self._cpu += time.process_time() - cpu
+
+    def _play(self) -> list[np.ndarray]:
+        seed, number = EVALUATION_SEED + self.config.seed, self.config.eval_episodes
+        if self.config.multi_agent:
+            return evaluate_team(self.model, self.eval_env, number, seed=seed)
+        return evaluate_agents(self.model, self.eval_env, number, seed=seed, vote=self.config.eval_vote)
 
     def _require_finite(self, returns: list[float]) -> None:
         """:raises NonFiniteError: naming an agent whose evaluation is no number: nothing of it is written"""
@@ -142,3 +149,11 @@ class Recorder(BaseCallback):
             metric = f"train/{key[agent.end() :]}" if agent else key
             values.setdefault(int(agent[1]) if agent else TEAM, {})[metric] = float(value)
         return values
+
+
+def _of_the_team(episodes: list[np.ndarray]) -> dict[str, float]:
+    """What a group of copies of one task would be deployed as; nothing for one agent, or agents in one world."""
+    if not isinstance(episodes, AgentReturns) or len(episodes) == 1:
+        return {}
+    deployed = {"best_member": episodes.best_member, "leader": episodes.leader, "vote": episodes.vote}
+    return {f"eval/{name}": float(np.mean(found)) for name, found in deployed.items() if found is not None}

@@ -59,6 +59,20 @@ def test_the_algorithms_own_log_is_kept_by_agent(tiny, tmp_path):
     assert not table["metric"].str.contains("agent_").any()
 
 
+def test_it_tells_what_the_team_would_be_deployed_as(tiny, tmp_path):
+    train(tiny, tmp_path / "run")
+    table = read_results([tmp_path / "run"])
+    members = table[table["metric"] == "eval/return"].groupby("env_steps_per_agent")["value"]
+    teams = {name: table[table["metric"] == f"eval/{name}"] for name in ("best_member", "leader", "vote")}
+    for found in teams.values():
+        assert set(found["agent"]) == {TEAM}
+        assert len(found) == len(members)
+    assert teams["best_member"]["value"].tolist() == members.max().tolist()
+    assert set(teams["leader"]["value"]) <= set(table[table["metric"] == "eval/return"]["value"])
+    train(replace(tiny, eval_vote=False), tmp_path / "without")
+    assert "eval/vote" not in set(read_results([tmp_path / "without"])["metric"])
+
+
 @pytest.mark.parametrize("algo", CLASSES)
 def test_per_agent_counts_mean_the_same_in_all_arms(tiny, algo):
     config = replace(tiny, algo=algo)

@@ -93,7 +93,7 @@ def test_the_size_of_a_pass_changes_nothing(
     assert (answers[0] - answers[1]).abs().max() <= 1e-12
 
 
-@pytest.mark.parametrize("estimator", ["one_state", "sampled"])
+@pytest.mark.parametrize("estimator", ["one_state", "sampled", "one_voice"])
 @pytest.mark.parametrize("name", ["qmix_ns", "ippo_ns", "mappo_ns", "maddpg_ns"])
 def test_drawn_estimates_are_unbiased(checkout: Any, name: str, estimator: str) -> None:
     """Their mean over many draws is that of the full double sum."""

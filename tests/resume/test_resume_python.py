@@ -33,7 +33,9 @@ def noise(kind):
 
 
 MODELS = {
-    "TD3PR": lambda: TD3PR("MlpPolicy", pendulum(3), seed=0, adjacency="resample", action_noise=noise(Normal)),
+    "TD3PR": lambda: TD3PR(
+        "MlpPolicy", pendulum(3), seed=0, trust="td", adjacency="resample", action_noise=noise(Normal)
+    ),
     "one agent": lambda: TD3PR("MlpPolicy", pendulum(1), seed=0, action_noise=noise(OU)),
     "DDPGPR": lambda: DDPGPR("MlpPolicy", pendulum(2), seed=0, peers="random", sync_interval=5, n_steps=3),
     "SACPR": lambda: SACPR("MlpPolicy", pendulum(2), seed=0, peers="random", sync_interval=3, gradient_steps=2),
@@ -41,7 +43,9 @@ MODELS = {
     "VecNormalize": lambda: TD3PR(
         "MlpPolicy", VecNormalize(pendulum(2)), seed=0, estimator="sampled", adjacency="noise"
     ),
-    "schedule": lambda: TD3PR("MlpPolicy", pendulum(2), seed=0, learning_rate=LinearSchedule(1e-3, 1e-5, 1.0)),
+    "schedule": lambda: TD3PR(
+        "MlpPolicy", pendulum(2), seed=0, estimator="one_voice", learning_rate=LinearSchedule(1e-3, 1e-5, 1.0)
+    ),
     "memory-optimised": lambda: TD3PR(
         "MlpPolicy",
         pendulum(2),
@@ -50,7 +54,7 @@ MODELS = {
         replay_buffer_kwargs={"handle_timeout_termination": False},
     ),
     "train_freq": lambda: TD3PR(
-        "MlpPolicy", pendulum(2), seed=0, train_freq=7, gradient_steps=-1, fast=True, in_actor=True
+        "MlpPolicy", pendulum(2), seed=0, train_freq=7, gradient_steps=-1, fast=True, in_actor=True, consensus=0.1
     ),
 }
 
