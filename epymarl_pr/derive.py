@@ -67,6 +67,8 @@ def algorithm(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict[s
     found = options.parse({**written, **keys}, f"--config={name}")
     options.check_learner(found, SimpleNamespace(**{"standardise_returns": False, **config, **given}))
     changed = {"learner": LEARNERS.get(learner, learner), "name": name, "pr_version": __version__}
+    if found.act:
+        changed["pr_kappa"] = written.get("pr_kappa")  # None: (n_agents - 1) / n_agents, once there are agents
     return {**config, **options.defaults(), **written, **changed}
 
 

@@ -43,6 +43,9 @@ class Options:
     observation_masks: tuple[tuple[bool, ...], ...] | None = None
     """What each agent sees, (n_agents, obs_dim) booleans (Definition 1); null if all see everything. For learners
     whose values depend on an agent's own observation: q_learner and the critics ac_critic, ac_critic_ns."""
+    act: bool = False
+    """IQL, VDN, QMIX with separate networks: whether every agent acts and bootstraps on Q*, what all networks say of its
+    own observation. ``kappa`` is then (n_agents - 1) / n_agents by default, one equal voice each; S# is {s}."""
     own_critics: bool = False
     """MADDPG: whether n_agents - 1 further critics of each agent's own stand in the place of its peers: the control
     that tells reciprocity from an ensemble of the same size."""
@@ -67,11 +70,12 @@ def defaults() -> dict[str, Any]:
     return {PREFIX + key: value for key, value in {**asdict(options.reciprocity), **own}.items()}
 
 
-def parse(keys: Mapping[str, Any], where: str = "configuration") -> Options:
+def parse(keys: Mapping[str, Any], where: str = "configuration", n_agents: int | None = None) -> Options:
     """The options in a configuration; keys without the prefix are the host's and are left alone.
 
     :param keys: a flat configuration, such as a YAML file's content or sacred's
     :param where: what it is, for the message
+    :param n_agents: for the default of ``pr_kappa`` with ``pr_act``, written as None; None where it is not known yet
     :raises UsageError: for an unknown ``pr_*`` key or a refused value; the message names both
     """
     given = {key.removeprefix(PREFIX): value for key, value in keys.items() if key.startswith(PREFIX)}
@@ -82,6 +86,8 @@ def parse(keys: Mapping[str, Any], where: str = "configuration") -> Options:
             hint = f" Did you mean {PREFIX}{close[0]}?" if close else ""
             names = ", ".join(PREFIX + name for name in known)
             raise UsageError(f"{where}: unknown key {PREFIX}{key}. Known keys: {names}.{hint}")
+    if given.get("act") is True and given.get("kappa", 0) is None:
+        given["kappa"] = 0.5 if n_agents is None else (n_agents - 1) / n_agents
     own = _own_fields()
     reciprocity = {key: value for key, value in given.items() if key not in own}
     try:
@@ -111,6 +117,7 @@ def check_learner(options: Options, args: Any) -> None:
             "standardise_returns=True with maddpg_learner: EPyMARL's MADDPG fails with it (its statistics have one "
             "entry per agent, its targets one column). Use standardise_returns=False; standardise_rewards works."
         )
+    _check_act(options, args, learner)
     _check_own_critics(options, learner)
     critic = getattr(args, "critic_type", None)
     if on_policy and critic not in CRITICS:
@@ -134,6 +141,28 @@ def host_learner(learner: object) -> str:
     for prefix in LEARNER_PREFIXES:
         name = name.removeprefix(prefix)
     return name
+
+
+def _check_act(options: Options, args: Any, learner: str) -> None:
+    """Agents decide on what networks say of one and the same observation, all of them."""
+    if not options.act:
+        return
+    if learner != "q_learner":
+        raise UsageError(f"pr_act=True with {learner}: only q_learner (iql_ns, vdn_ns, qmix_ns) acts on its values.")
+    if getattr(args, "agent", "rnn") == "rnn":
+        raise UsageError(
+            "pr_act=True with agent=rnn: the agents share one network, and have nothing to tell each other. Use "
+            "--config=iql_ns_pr, vdn_ns_pr or qmix_ns_pr, or mac=non_shared_mac agent=rnn_ns."
+        )
+    if options.observation_masks is not None:
+        raise UsageError("pr_act=True with pr_observation_masks: agents that act ask about what they see. Leave one out.")
+    for name, allowed in (("adjacency", ("same",)), ("estimator", ("one_state", "full"))):
+        value = getattr(options.reciprocity, name)
+        if value not in allowed:
+            raise UsageError(
+                f"pr_act=True with pr_{name}={value}: all networks are asked about the agent's own observation; it "
+                f"needs pr_{name}={' or '.join(allowed)}."
+            )
 
 
 def _check_own_critics(options: Options, learner: str) -> None:

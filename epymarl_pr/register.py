@@ -75,7 +75,7 @@ def guards(config: Mapping[str, Any]) -> None:
     from epymarl_pr.guarded_env import GuardedFactory, Uses
     from epymarl_pr.guarded_learner import guarded
 
-    listens = bool(config.get("pr_kappa")) and not config.get("pr_own_critics")
+    listens = config.get("pr_kappa", 0) != 0 and not config.get("pr_own_critics")
     uses = Uses(bool(config.get("render")), listens and config.get("pr_peers") != "matrix")
     for name, make in list(ENVIRONMENTS.items()):
         ENVIRONMENTS[name] = GuardedFactory(getattr(make, "make", make), uses)

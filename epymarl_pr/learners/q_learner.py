@@ -1,4 +1,5 @@
-"""QMIX, VDN and IQL with reciprocity: EPyMARL's ``QLearner`` whose ``target_mac`` answers with Q* of eq. 12.
+"""QMIX, VDN and IQL with reciprocity: EPyMARL's ``QLearner`` whose ``target_mac`` answers with Q* of eq. 12. With
+``pr_act`` agents also act on it.
 
 Availability masks, double Q-learning and the mixers stay the host's. Utilities below a mixer have no common unit
 when agents have separate networks: the mixer absorbs each one's scale.
@@ -6,15 +7,22 @@ when agents have separate networks: the mixer absorbs each one's scale.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch as th
 from learners.q_learner import QLearner
 
+from epymarl_pr.errors import refused
+from epymarl_pr.learners.deciding import DecidingMac
 from epymarl_pr.learners.mac import ReciprocalMac
 from epymarl_pr.learners.reciprocal import ReciprocalLearner
 from epymarl_pr.learners.shadow import EpisodeBatch, filled_rows, rows
 from epymarl_pr.learners.units import Units
+
+FILE = "deciding.th"
+"""Beside EPyMARL's files in a folder of saved networks."""
 
 
 class PRQLearner(ReciprocalLearner, QLearner):
@@ -28,7 +36,13 @@ class PRQLearner(ReciprocalLearner, QLearner):
         standardised = args.standardise_returns and self.mixer is None
         units = Units((lambda: self.ret_ms) if standardised else None)
         self.pr_peers = self.peers_of(self.target_mac)
-        self.target_mac = ReciprocalMac(self.target_mac, self.reciprocity, self.pr_peers, units)
+        answers = self.target_mac, self.reciprocity, self.pr_peers, units
+        if not self.pr_options.act:
+            self.target_mac = ReciprocalMac(*answers)
+            return
+        if len(getattr(mac.agent, "agents", ())) != args.n_agents:
+            raise refused(f"pr_act=True with agent={args.agent}: it has not one network for each agent in `agents`.")
+        self.target_mac = DecidingMac(*answers, live=mac)
 
     def train(self, batch: EpisodeBatch, t_env: int, episode_num: int) -> None:
         """The host's ``train``; warns before the first update if agents have different action sets."""
@@ -36,6 +50,27 @@ class PRQLearner(ReciprocalLearner, QLearner):
             self._compare_action_sets(batch)
         self.synchronise(lambda: self.pr_peers.load_state(self.target_mac))
         super().train(batch, t_env, episode_num)
+
+    def save_networks(self, path: str) -> None:
+        """The host's files, and beside them what deciding needs."""
+        super().save_networks(path)
+        if self.pr_options.act:
+            th.save(self.target_mac.known(), Path(path) / FILE)
+
+    def load_networks(self, path: str) -> None:
+        """The host's networks, and what deciding needs, if it was saved."""
+        super().load_networks(path)
+        file = Path(path) / FILE
+        if not self.pr_options.act:
+            return
+        if file.is_file():
+            self.target_mac.recall(th.load(file, map_location="cpu"))
+            return
+        self.target_mac.had[:] = True
+        self.logger.console_logger.warning(
+            f"epymarl_pr: pr_act=True, but {path} holds no {FILE}: these agents did not decide together when they were "
+            "trained. Every network counts for every action, in the units that it has."
+        )
 
     def _compare_action_sets(self, batch: EpisodeBatch) -> None:
         """Agents whose available actions never change but are not the same ones are of different kinds."""

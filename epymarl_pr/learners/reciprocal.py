@@ -46,7 +46,7 @@ class ReciprocalLearner:
             without a stack trace
         """
         try:
-            self.pr_options = options.parse(vars(args))
+            self.pr_options = options.parse(vars(args), n_agents=args.n_agents)
             options.check_learner(self.pr_options, args)
             masks = self._masks(args, scheme["obs"]["vshape"])
             # one critic per agent: there is no minimum to take
@@ -91,20 +91,28 @@ class ReciprocalLearner:
         """The host's files, as upstream reads them; with ``pr_full_checkpoint`` everything else beside them."""
         running, loop = session(), loop_variables()
         if not self.pr_options.full_checkpoint or running is None or loop is None:
-            super().save_models(path)  # type: ignore[misc]
+            self.save_networks(path)
             return
         staged = stage(path)
-        super().save_models(staged)  # type: ignore[misc]
+        self.save_networks(staged)
         publish(staged, path)
         running.save(self, path, loop)
+
+    def save_networks(self, path: str) -> None:
+        """What evaluation needs: the host's files."""
+        super().save_models(path)  # type: ignore[misc]
 
     def load_models(self, path: str) -> None:
         """The host's networks; with ``pr_full_checkpoint``, everything, unless the run only evaluates."""
         running, loop = session(), loop_variables()
         if running is None or loop is None or running.found is None:
-            super().load_models(path)  # type: ignore[misc]
+            self.load_networks(path)
         else:
             running.load(self, loop)
+
+    def load_networks(self, path: str) -> None:
+        """Read what :meth:`save_networks` wrote, or upstream."""
+        super().load_models(path)  # type: ignore[misc]
 
     def cuda(self) -> None:
         """The host's networks, and a snapshot of the peers that it does not know of."""
