@@ -1,21 +1,49 @@
 """Our multi-agent environments in the form that EPyMARL's gymma wrapper takes, under gymnasium ids.
 
-``pp-N-v0`` is predator-prey, ``spread-N-v0`` and ``spread-N-maptf-v0`` are cooperative navigation, N from 2 to 9. What
-they are, and their arguments, stands in :mod:`marl_pr_common.envs`; here is only the other shape of it.
+``pp-N-v0`` is predator-prey, ``spread-N-v0`` and ``spread-N-maptf-v0`` are cooperative navigation; ``navigation-N-v0``,
+``landmarks-N-v0`` and ``blocker-N-v0`` the grid worlds of :mod:`epymarl_pr.grids`; N from 2 to 9. What they are, and
+their arguments, stands in :mod:`marl_pr_common.envs`; here is only the other shape of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import gymnasium
 from gymnasium.spaces import Tuple
 from numpy.typing import NDArray
 
-IDS = {"pp-{}-v0": "PredatorPrey-{}", "spread-{}-v0": "CooperativeNavigation-{}"}
-IDS["spread-{}-maptf-v0"] = "CooperativeNavigation-{}-maptf"
 TEAM_SIZES = range(2, 10)
+PARTICLES, GRIDS = "epymarl_pr.environments:TeamEnv", "epymarl_pr.grids:GridTeam"
+
+
+@dataclass(frozen=True)
+class Family:
+    """One environment for every team size.
+
+    name: what ``marl_pr_common.envs.make`` calls it
+    time_limit: of an episode, which ``gymma.yaml`` would set to 100
+    arguments: further ``env_args``, with their defaults
+    entry_point: the class that gymnasium makes
+    """
+
+    name: str
+    time_limit: int
+    arguments: dict[str, Any] = field(default_factory=dict)
+    entry_point: str = PARTICLES
+
+
+IDS = {
+    "pp-{}-v0": Family("PredatorPrey-{}", 25, {"prey": "flee", "checkout": None, "engine": "mpe2"}),
+    "spread-{}-v0": Family("CooperativeNavigation-{}", 25, {"local_ratio": None, "engine": "mpe2"}),
+    "spread-{}-maptf-v0": Family("CooperativeNavigation-{}-maptf", 100, {"local_ratio": None, "engine": "mpe2"}),
+    "navigation-{}-v0": Family("Navigation-{}", 50, {"unlike": False}, GRIDS),
+    "landmarks-{}-v0": Family("Landmarks-{}", 50, {"unlike": False}, GRIDS),
+    "blocker-{}-v0": Family("Blocker-{}", 40, {"unlike": False}, GRIDS),
+}
+"""gymnasium's id -> what it is."""
 
 
 class AnyEndIsTheLimit(float):
@@ -107,16 +135,10 @@ class TeamEnv(gymnasium.Env[tuple[NDArray[Any], ...], Sequence[int]]):
 def env_args(key: str | None) -> dict[str, Any]:
     """What a configuration of one of this module's environments holds beside ``key``; empty for any other key.
 
-    EPyMARL's ``gymma.yaml`` limits episodes to 100 steps; these have the limits of the tasks they are.
-
     :param key: such as "epymarl_pr:pp-6-v0"
     """
-    name = task_name(key)
-    if name is None:
-        return {}
-    if name.startswith("PredatorPrey"):
-        return {"time_limit": 25, "prey": "flee", "checkout": None, "engine": "mpe2"}
-    return {"time_limit": 100 if "maptf" in name else 25, "local_ratio": None, "engine": "mpe2"}
+    found = _families().get(str(key).removeprefix("epymarl_pr:"))
+    return {} if found is None else {"time_limit": found[0].time_limit, **found[0].arguments}
 
 
 def task_name(key: str | None) -> str | None:
@@ -124,20 +146,22 @@ def task_name(key: str | None) -> str | None:
 
     :param key: such as "epymarl_pr:pp-6-v0"
     """
-    bare = str(key).removeprefix("epymarl_pr:")
-    known = {pattern.format(size): name.format(size) for pattern, name in IDS.items() for size in TEAM_SIZES}
-    return known.get(bare)
+    found = _families().get(str(key).removeprefix("epymarl_pr:"))
+    return None if found is None else found[0].name.format(found[1])
 
 
 def register_environments() -> None:
     """Tell gymnasium the ids of this module; a second call changes nothing."""
-    for pattern, name in IDS.items():
-        for size in TEAM_SIZES:
-            if pattern.format(size) not in gymnasium.registry:
-                gymnasium.register(
-                    pattern.format(size),
-                    entry_point="epymarl_pr.environments:TeamEnv",
-                    kwargs={"name": name.format(size)},
-                    disable_env_checker=True,  # it knows single-agent rewards only
-                    order_enforce=False,
-                )
+    for key, (family, size) in _families().items():
+        if key not in gymnasium.registry:
+            gymnasium.register(
+                key,
+                entry_point=family.entry_point,
+                kwargs={"name": family.name.format(size)},
+                disable_env_checker=True,  # it knows single-agent rewards only
+                order_enforce=False,
+            )
+
+
+def _families() -> dict[str, tuple[Family, int]]:
+    return {pattern.format(size): (family, size) for pattern, family in IDS.items() for size in TEAM_SIZES}

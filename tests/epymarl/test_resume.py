@@ -36,7 +36,7 @@ CASES = [
                  marks=pytest.mark.slow),
     pytest.param("maptf_mappo_pr", SPREAD, ["batch_size_run=2", "buffer_size=4", "maptf_option_start=100"],
                  id="maptf-mappo", marks=pytest.mark.slow),
-    pytest.param("iql_ns_pr", LBF, ["pr_act=True", "use_rnn=True", "pr_adjacency=same"], id="deciding",
+    pytest.param("iql_ns_pr", "epymarl_pr:navigation-3-v0", ["pr_act=True", "use_rnn=True", "pr_adjacency=same"], id="deciding",
                  marks=pytest.mark.slow),
     pytest.param("maddpg_pr", "pz-mpe-simple-spread-v3", [], id="maddpg-pz", marks=pytest.mark.slow),
     pytest.param("iql_pr", "epymarl_pr:pp-3-v0", ["env_args.prey=random"], id="iql-pp", marks=pytest.mark.slow),
