@@ -45,7 +45,8 @@ class Options:
     whose values depend on an agent's own observation: q_learner and the critics ac_critic, ac_critic_ns."""
     act: bool = False
     """IQL, VDN, QMIX with separate networks: whether every agent acts and bootstraps on Q*, what all networks say of its
-    own observation. ``kappa`` is then (n_agents - 1) / n_agents by default, one equal voice each; S# is {s}."""
+    own observation. ``kappa`` is then (n_agents - 1) / n_agents by default, one equal voice each (with ``trust`` "td" 1:
+    trust alone decides, also how much the agent listens to itself); S# is {s}."""
     own_critics: bool = False
     """MADDPG: whether n_agents - 1 further critics of each agent's own stand in the place of its peers: the control
     that tells reciprocity from an ensemble of the same size."""
@@ -87,7 +88,7 @@ def parse(keys: Mapping[str, Any], where: str = "configuration", n_agents: int |
             names = ", ".join(PREFIX + name for name in known)
             raise UsageError(f"{where}: unknown key {PREFIX}{key}. Known keys: {names}.{hint}")
     if given.get("act") is True and given.get("kappa", 0) is None:
-        given["kappa"] = 0.5 if n_agents is None else (n_agents - 1) / n_agents
+        given["kappa"] = _default_kappa(given, n_agents or 2)
     own = _own_fields()
     reciprocity = {key: value for key, value in given.items() if key not in own}
     try:
@@ -96,6 +97,12 @@ def parse(keys: Mapping[str, Any], where: str = "configuration", n_agents: int |
         return from_mapping(Options, {"reciprocity": config, **rest}, where)
     except ValueError as error:
         raise UsageError(prefixed(str(error), given)) from error
+
+
+def _default_kappa(given: Mapping[str, Any], n_agents: int) -> float:
+    """One equal voice for every network; where trust decides, W is trust's, the agent itself among its peers."""
+    alone = n_agents == 1
+    return 0.0 if alone else 1.0 if given.get("trust") == "td" else (n_agents - 1) / n_agents
 
 
 def check_learner(options: Options, args: Any) -> None:
@@ -118,6 +125,7 @@ def check_learner(options: Options, args: Any) -> None:
             "entry per agent, its targets one column). Use standardise_returns=False; standardise_rewards works."
         )
     _check_act(options, args, learner)
+    _check_trust(options, learner)
     _check_own_critics(options, learner)
     critic = getattr(args, "critic_type", None)
     if on_policy and critic not in CRITICS:
@@ -165,13 +173,25 @@ def _check_act(options: Options, args: Any, learner: str) -> None:
             )
 
 
+def _check_trust(options: Options, learner: str) -> None:
+    """Whose errors are known: the value learners'. Parameters are never drawn together."""
+    trust, consensus = options.reciprocity.trust, options.reciprocity.consensus
+    if consensus:
+        raise UsageError(f"pr_consensus={consensus}: EPyMARL's learners don't have it, TD3PR has. Use pr_consensus=0.")
+    if trust != "uniform" and learner != "q_learner":
+        raise UsageError(
+            f"pr_trust={trust} with {learner}: the errors of peers are known for q_learner (iql, vdn, qmix and their "
+            "_ns) alone. Use pr_trust=uniform."
+        )
+
+
 def _check_own_critics(options: Options, learner: str) -> None:
     """The control has no peers: what concerns peers and adjacent states has no meaning in it."""
     if not options.own_critics:
         return
     if learner != "maddpg_learner":
         raise UsageError(f"pr_own_critics=True with {learner}: only maddpg_learner has this control.")
-    for name, plain in (("adjacency", "same"), ("peers", "complete"), ("sync_interval", 1)):
+    for name, plain in (("adjacency", "same"), ("peers", "complete"), ("sync_interval", 1), ("trust", "uniform")):
         value = getattr(options.reciprocity, name)
         if value != plain:
             raise UsageError(f"pr_own_critics=True with pr_{name}={value}: own critics need pr_{name}={plain}.")

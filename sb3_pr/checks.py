@@ -153,6 +153,11 @@ def settings(model: Any) -> None:
             f"train_freq={frequency!r} with n_agents={model.n_agents}: the agents' episodes end at different steps, "
             'and SB3 trains episode by episode with one env only. Use train_freq=(k, "step").'
         )
+    if model.pr.estimator == "one_voice" and model.pr.min_over == "mixture":
+        raise ValueError(
+            'estimator="one_voice" with min_over="mixture": the minimum over critics is taken inside the agent that '
+            'values a row. Use min_over="peer".'
+        )
     if model.pr.adjacency != "same" and not VectorPart(model.observation_space).keys:
         raise ValueError(
             f"adjacency={model.pr.adjacency!r} changes single coordinates, but the observation space "
@@ -163,14 +168,21 @@ def settings(model: Any) -> None:
 def own_critics(config: ReciprocityConfig, n_agents: int) -> None:
     """The control has no peers, so that what concerns peers and adjacent states has no meaning in it.
 
-    :raises ValueError: for one agent, or an option of PR other than ``kappa``, ``min_over`` and ``normalize``
+    :raises ValueError: for one agent, or an option of PR that they can't follow
     """
     if n_agents == 1:
         raise ValueError("own_critics=True with n_agents=1: a group of N gets N - 1 further critics each. Give N > 1.")
-    for name, plain in (("adjacency", "same"), ("peers", "complete"), ("sync_interval", 1), ("in_actor", False)):
+    plain_options = {"adjacency": "same", "peers": "complete", "sync_interval": 1, "in_actor": False}
+    plain_options |= {"trust": "uniform", "consensus": 0}
+    for name, plain in plain_options.items():
         value = getattr(config, name)
         if value != plain:
             raise ValueError(f"own_critics=True with {name}={value!r}: an agent's own critics need {name}={plain!r}.")
+    if config.estimator == "one_voice":
+        raise ValueError(
+            'own_critics=True with estimator="one_voice": an agent\'s own critics are all asked at once, and their '
+            'mean costs nothing more. Use estimator="full".'
+        )
 
 
 def snapshot_change(before: ReciprocityConfig, after: ReciprocityConfig) -> None:

@@ -14,6 +14,9 @@ from marl_pr_common.reciprocity import Reciprocity
 Episodes = Sequence[deque[dict[str, float]]]
 """Per agent its last episodes, as Monitor describes them: "r" the return, "l" the length."""
 
+PAIRS_UP_TO = 8
+"""Agents in a group whose trust is logged pair by pair; a log has no room for the pairs of more."""
+
 
 def best_agent(episodes: Episodes) -> int:
     """The agent with the best mean return over its last episodes; 0 before any has ended."""
@@ -43,4 +46,20 @@ def record_reciprocity(logger: Logger, reciprocity: Reciprocity) -> np.ndarray |
             logger.record(f"train/{name}", float(np.nanmean(values)))
     if statistics and reciprocity.active:
         logger.record("train/masked_peer_values", reciprocity.masked_peer_values)
+    record_trust(logger, reciprocity)
     return statistics.get("own_value")
+
+
+def record_trust(logger: Logger, reciprocity: Reciprocity) -> None:
+    """``train/trust``: the part of the peers' weight that the peers have, mean over agents; ``train/agent_i/trust``: of
+    agent i; ``train/agent_i/trust_j``: agent j's, i included, in groups of up to :data:`PAIRS_UP_TO` agents."""
+    weights = reciprocity.pop_trust()
+    if weights is None:
+        return
+    others = weights.sum(1) - weights.diagonal()
+    logger.record("train/trust", float(others.mean()))
+    for agent, row in enumerate(weights):
+        logger.record(f"train/agent_{agent}/trust", float(others[agent]))
+        if len(weights) <= PAIRS_UP_TO:
+            for peer, weight in enumerate(row):
+                logger.record(f"train/agent_{agent}/trust_{peer}", float(weight))

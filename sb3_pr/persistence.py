@@ -52,14 +52,17 @@ class Persistence(TD3):
         return group_of(cls, agents, env, n_agents, options)
 
     @classmethod
-    def load(cls, path: Any, env: Any = None, *args: Any, trust: bool = False, **kwargs: Any) -> Any:
+    def load(cls, path: Any, env: Any = None, *args: Any, trust: bool | str = False, **kwargs: Any) -> Any:
         """SB3's ``load``. Keyword arguments may also be options of PR: ``load(path, kappa=0.2)``.
 
         :param trust: load the file even if it holds other classes than SB3 and this package write (your own policy
-            class, a schedule that is a lambda). Such a file can run any code: only for files that you made
+            class, a schedule that is a lambda). Such a file can run any code: only for files that you made. A string is
+            PR's option of that name instead ("uniform", "td"), and trusts nothing
         :raises UnknownOption: for a keyword that is only nearly one
         :raises UntrustedFileError: if the file could run code and ``trust`` is False; nothing of it is executed
         """
+        if isinstance(trust, str):
+            kwargs["trust"], trust = trust, False
         checks.load_options(kwargs, cls.upstream)  # type: ignore[attr-defined]
         if not trust:
             kwargs |= dict(zip(("device", "custom_objects", "print_system_info", "force_reset"), args, strict=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from typing import Any, ClassVar
 
 import torch as th
@@ -16,6 +17,7 @@ from marl_pr_common.reciprocity.mixture import without_bad_gradients
 from marl_pr_common.reciprocity.stand_in import Delegate, by_peer
 from sb3_pr.mlp import frozen
 from sb3_pr.observations import VectorPart, gather_rows
+from sb3_pr.trust import EVERY, due, rows_to_judge, watched
 
 
 class CriticDelegate(Delegate):
@@ -65,16 +67,39 @@ class ReciprocalTarget(CriticDelegate):
 
     def __call__(self, obs: PyTorchObs, actions: th.Tensor) -> tuple[th.Tensor, ...]:
         """Like SB3's critic: a tuple of (n_agents * batch, 1); one entry only if ``min_over="peer"`` took the min."""
-        own = self.wrapped(obs, actions)
-        n = self.reciprocity.n_agents
-        values = th.stack(own).view(len(own), n, -1)
+        if self.reciprocity.averages or self.reciprocity.active:
+            self._synchronise()
         if not self.reciprocity.active:
-            self.reciprocity.record_own(values)
+            own = self.wrapped(obs, actions)
+            self.reciprocity.record_own(self._by_agent(own))
             return own  # type: ignore[no-any-return]
-        self._synchronise()
-        states = self.vectors.split(obs, n)
-        mixed = self.reciprocity.value(values, states, self.evaluator(obs, actions))
+        states = self.vectors.split(obs, self.reciprocity.n_agents)
+        evaluate = self.evaluator(obs, actions)
+        if self.one_pass:
+            mixed = self.reciprocity.one_voice(states, evaluate, lambda: self._by_agent(self.wrapped(obs, actions)))
+        else:
+            mixed = self.reciprocity.value(self._by_agent(self.wrapped(obs, actions)), states, evaluate)
         return tuple(critic.reshape(-1, 1) for critic in mixed)
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether every row is valued once, in one pass through the networks of the agents and their peers alike."""
+        return self.reciprocity.config.estimator == "one_voice" and self.snapshot is None
+
+    def _by_agent(self, values: tuple[th.Tensor, ...]) -> th.Tensor:
+        """A critic's answers as (n_critics, n_agents, batch)."""
+        return th.stack(values).view(len(values), self.reciprocity.n_agents, -1)
+
+    @th.no_grad()
+    def judge(self, obs: PyTorchObs, actions: th.Tensor, target: th.Tensor) -> None:
+        """Tell reciprocity how far the peers' values of an agent-major batch are from its targets (rows, 1)."""
+        n = self.reciprocity.n_agents
+        rows = rows_to_judge(self.reciprocity, len(actions) // n, actions.device)
+        obs, actions = gather_rows(obs, rows), actions[rows]
+        own = self._by_agent(self.wrapped(obs, actions))
+        states, evaluate = self.vectors.split(obs, n), self.evaluator(obs, actions)
+        errors = self.reciprocity.squared_errors(own, states, target[rows].view(n, -1), evaluate)
+        self.reciprocity.observe_errors(errors, EVERY)
 
     def evaluator(self, obs: PyTorchObs, actions: th.Tensor) -> Evaluate:
         """The peers' view of this batch; see :data:`marl_pr_common.reciprocity.ask.Evaluate`."""
@@ -129,7 +154,10 @@ class ActorObjective(CriticDelegate):
                     network.requires_grad_(False)
 
     def __call__(self, obs: PyTorchObs, actions: th.Tensor) -> tuple[th.Tensor, ...]:
-        return self.wrapped(obs, actions)  # type: ignore[no-any-return]
+        values: tuple[th.Tensor, ...] = self.wrapped(obs, actions)
+        if due(self.target.reciprocity, self.target.n_updates):
+            return watched(values, functools.partial(self.target.judge, obs, actions))
+        return values
 
     def q1_forward(self, obs: Any, actions: th.Tensor) -> th.Tensor:
         """(n_agents * batch, 1): the first critic's value, or eq. 12 for it; differentiable in ``actions``."""

@@ -84,14 +84,16 @@ class DecidingMac(ReciprocalMac):
         return self.units.standardised(mixed, agent).permute(2, 1, 0)
 
     def known(self) -> dict[str, Any]:
-        """What a saved team needs beside its networks: actions that agents had, and the units of values."""
+        """What a saved team needs beside its networks: actions that agents had, units of values, errors of peers."""
         moments = None if self.units.moments is None else self.units.moments()
         units = {} if moments is None else {"mean": moments.mean.cpu(), "var": moments.var.cpu()}
-        return {"had": self.had.cpu(), "units": units}
+        errors = self.reciprocity.errors
+        return {"had": self.had.cpu(), "units": units, "errors": None if errors is None else th.as_tensor(errors)}
 
     def recall(self, known: dict[str, Any]) -> None:
         """Go on from :meth:`known`."""
         self.had = known["had"]
+        self.reciprocity.errors = None if known["errors"] is None else known["errors"].numpy()
         if self.units.moments is not None:
             for name, value in known["units"].items():
                 setattr(self.units.moments(), name, value.to(getattr(self.units.moments(), name).device))

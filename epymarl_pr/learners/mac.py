@@ -17,6 +17,7 @@ from typing import Any
 import torch as th
 
 from epymarl_pr.learners.shadow import EpisodeBatch, filled_rows, last_actions, pass_size, replace_rows, rows, shadow
+from epymarl_pr.learners.traced import traced
 from epymarl_pr.learners.units import Units
 from marl_pr_common.reciprocity import Reciprocity
 from marl_pr_common.reciprocity.stand_in import Delegate, by_peer
@@ -73,7 +74,7 @@ class ReciprocalMac(Delegate):
             return self.wrapped.forward(batch, t, test_mode=test_mode)  # type: ignore[no-any-return]
         if self._sequence is None or self._sequence[0] is not batch:
             self._sequence = (batch, self.answers(batch))
-        return self._sequence[1][:, t]
+        return traced(self._sequence[1][:, t])
 
     def answers(self, batch: EpisodeBatch) -> th.Tensor:
         """What the host's loop reads of a batch, (batch, time, n_agents, n_actions): Q*."""
@@ -93,7 +94,7 @@ class ReciprocalMac(Delegate):
         """
         index = filled_rows(batch["filled"])
         self.see(batch, index)
-        memory, own_values = self._remember(batch, mac, peers)
+        memory, own_values = self.remember(batch, mac, peers, self.shifts)
         agent = th.arange(len(self.had), device=index.device)[:, None]
 
         def evaluate(states: th.Tensor, peer: th.Tensor) -> th.Tensor:
@@ -111,11 +112,13 @@ class ReciprocalMac(Delegate):
         if not bool(self.had.all()):
             self.had = self.had.to(index.device) | rows(batch["avail_actions"], index).bool().any(1)
 
-    def _remember(self, batch: EpisodeBatch, mac: Any, peers: Any) -> tuple[Memory | None, th.Tensor]:
+    def remember(
+        self, batch: EpisodeBatch, mac: Any, peers: Any, shifts: Sequence[int]
+    ) -> tuple[Memory | None, th.Tensor]:
         """The peers' memories, and the agents' own values (batch, time, n_agents, n_actions)."""
         if not self.recurrent:
             return None, own_values(mac, batch)
-        memory, values = remember(peers, batch, self.shifts)
+        memory, values = remember(peers, batch, shifts)
         if peers is not mac:
             _, values = remember(mac, batch, [0])
         return memory, values

@@ -19,6 +19,8 @@ from epymarl_pr.learners.deciding import DecidingMac
 from epymarl_pr.learners.mac import ReciprocalMac
 from epymarl_pr.learners.reciprocal import ReciprocalLearner
 from epymarl_pr.learners.shadow import EpisodeBatch, filled_rows, rows
+from epymarl_pr.learners.traced import watching
+from epymarl_pr.learners.trust import EVERY, squared_errors
 from epymarl_pr.learners.units import Units
 
 FILE = "deciding.th"
@@ -49,7 +51,19 @@ class PRQLearner(ReciprocalLearner, QLearner):
         if self.pr_updates == 0 and self.reciprocity.active:
             self._compare_action_sets(batch)
         self.synchronise(lambda: self.pr_peers.load_state(self.target_mac))
-        super().train(batch, t_env, episode_num)
+        if not (self.reciprocity.watches_errors and (self.pr_updates - 1) % EVERY == 0):
+            super().train(batch, t_env, episode_num)
+            return
+        with watching(lambda target: self._judge(batch, target)):
+            super().train(batch, t_env, episode_num)
+
+    def _judge(self, batch: EpisodeBatch, target: th.Tensor) -> None:
+        """Take in how well the peers predict the targets of this update, (batch, time - 1, n_agents or 1)."""
+        if self.args.standardise_returns:
+            for name, value in vars(self.ret_ms).items():  # made of what was traced
+                setattr(self.ret_ms, name, value.as_subclass(th.Tensor) if isinstance(value, th.Tensor) else value)
+        mixer = None if self.mixer is None else self.target_mixer
+        self.reciprocity.observe_errors(squared_errors(self.target_mac, mixer, batch, target), EVERY)
 
     def save_networks(self, path: str) -> None:
         """The host's files, and beside them what deciding needs."""

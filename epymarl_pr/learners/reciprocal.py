@@ -25,6 +25,9 @@ STATISTICS = {
 }
 """Statistics of :class:`~marl_pr_common.reciprocity.Reciprocity` and their names in the logs, as means over agents."""
 
+PAIRS_UP_TO = 8
+"""Agents in a team whose trust is logged pair by pair; a log has no room for the pairs of more."""
+
 
 class ReciprocalLearner:
     """Mixin for EPyMARL's learners, put before the learner itself."""
@@ -135,3 +138,14 @@ class ReciprocalLearner:
             if np.isfinite(value).any():
                 self.logger.log_stat(STATISTICS[name], float(np.nanmean(value)), t_env)
         self.logger.log_stat("pr_masked_peer_values", self.reciprocity.masked_peer_values, t_env)
+        self._log_trust(t_env)
+
+    def _log_trust(self, t_env: int) -> None:
+        """``pr_trust``: the part of the peers' weight that the peers have, mean over agents; and W_ij, pair by pair."""
+        weights = self.reciprocity.pop_trust()
+        if weights is None:
+            return
+        self.logger.log_stat("pr_trust", float((weights.sum(1) - weights.diagonal()).mean()), t_env)
+        if len(weights) <= PAIRS_UP_TO:
+            for i, j in np.ndindex(*weights.shape):
+                self.logger.log_stat(f"pr_trust_{i}_{j}", float(weights[i, j]), t_env)

@@ -4,8 +4,9 @@ config      the options
 space       S#(s): what an adjacency space is
 adjacency   its strategies, one class each
 peers       N_i: graphs of agents
+listening   to whom each agent listens: graph, trust, rule
 weights     how much each peer counts in each row
-ask         which peer is asked about which adjacent state: full, one_state, sampled, joint
+ask         which peer is asked about which adjacent state: full, one_state, sampled, one_voice, joint
 mixture     eq. 4 and eq. 12
 state       what is kept while an algorithm trains: generator, moments, graph, statistics
 moments     running mean and standard deviation of states

@@ -3,6 +3,7 @@
 full        every peer about every adjacent state
 one_state   every peer about one adjacent state, drawn with its weight
 sampled     one peer, drawn with its weight, about one adjacent state
+one_voice   the agent about s itself, or one peer about one adjacent state, drawn with their weights in eq. 12
 
 Each is a function from a :class:`Question` and the framework's critics to :class:`Answers`.
 """
@@ -37,6 +38,8 @@ class Question:
     normalisation: what all weights add up to
     shifts: distances k such that some agent i listens to agent (i + k) mod n_agents
     peer_weights: the weights w_j, (n_agents, n_agents), for "sampled" to draw by
+    voices: the probabilities that row i is valued by agent j (column j), or by i itself at s (the last column),
+        (n_agents, n_agents + 1), for "one_voice" to draw by
     view: (states (n_agents, batch, dim), peer (n_agents, batch)) -> the states as those peers see them
     generator: of PR's own
     pass_size: as many questions as fit into this many rows are asked in one call
@@ -48,6 +51,7 @@ class Question:
     normalisation: Normalisation
     shifts: Callable[[], Sequence[int]]
     peer_weights: Callable[[], th.Tensor]
+    voices: Callable[[], th.Tensor]
     view: Callable[[th.Tensor, th.Tensor], th.Tensor]
     generator: Callable[[], th.Generator]
     pass_size: int = 1
@@ -70,12 +74,15 @@ class Answers:
     state_weights: w_s#, (i, a, batch)
     peers: the agent that each value comes from, (i, j, a, batch) or what expands to it
     scale: (i, 1), if one peer was drawn for all of N_i: what all weights of the double sum add up to
+    spoken: (i, batch), if one voice was drawn for all of eq. 12: the rows in which a peer speaks. The others hold the
+        agent's own value of s, as the critics that were asked see it
     """
 
     values: th.Tensor
     state_weights: th.Tensor
     peers: th.Tensor
     scale: th.Tensor | None = None
+    spoken: th.Tensor | None = None
 
 
 def full(question: Question, evaluate: Evaluate) -> Answers:
@@ -101,7 +108,20 @@ def sampled(question: Question, evaluate: Evaluate) -> Answers:
     return Answers(values[:, :, None, None], values.new_ones(n, 1, batch), peer[:, None, None], scale)
 
 
-ESTIMATORS = {"full": full, "one_state": one_state, "sampled": sampled}
+def one_voice(question: Question, evaluate: Evaluate) -> Answers:
+    """One critic per row: the agent's own about s, or one random peer's about one random adjacent state."""
+    n, batch = question.adjacent.weights.shape[1:]
+    voice = draw(question.voices(), batch, question.generator())
+    spoken = voice < n
+    peer = th.where(spoken, voice, th.arange(n, device=voice.device)[:, None])
+    states = question.drawn()
+    if not (question.holds_itself and question.n_states == 1):
+        states = th.where(spoken[..., None], states, question.states)
+    values = evaluate(question.view(states, peer), peer)
+    return Answers(values[:, :, None, None], values.new_ones(n, 1, batch), peer[:, None, None], spoken=spoken)
+
+
+ESTIMATORS = {"full": full, "one_state": one_state, "sampled": sampled, "one_voice": one_voice}
 """Option ``estimator`` -> who is asked about what."""
 
 
@@ -126,7 +146,19 @@ def joint_drawn(question: Question, evaluate: JointEvaluate, at_states: th.Tenso
     return _shared(evaluate(question.drawn()), _drawn_weight(question))
 
 
-JOINT = {"full": joint_full, "one_state": joint_drawn, "sampled": joint_drawn}
+def joint_one_voice(question: Question, evaluate: JointEvaluate, at_states: th.Tensor | None) -> Answers:
+    """One critic per row and agent, of those that one pass over one adjacent state gives."""
+    everyone = joint_drawn(question, evaluate, at_states)
+    found = everyone.values[:, 0, :, 0]  # (n_critics, j, batch), the same for every i
+    n, batch = found.shape[1:]
+    voice = draw(question.voices(), batch, question.generator())
+    spoken = voice < n
+    peer = th.where(spoken, voice, th.arange(n, device=voice.device)[:, None])
+    values = found.gather(1, peer.expand(len(found), -1, -1))
+    return Answers(values[:, :, None, None], values.new_ones(n, 1, batch), peer[:, None, None], spoken=spoken)
+
+
+JOINT = {"full": joint_full, "one_state": joint_drawn, "sampled": joint_drawn, "one_voice": joint_one_voice}
 """The same for critics of a state that all agents share."""
 
 
@@ -136,14 +168,23 @@ def draw_peers(weights: th.Tensor, batch: int, generator: th.Generator) -> th.Te
     :param weights: (n_agents, n_agents), row i says how agent i weights each agent j
     :return: (n_agents, batch); an agent without peers gets itself (with weight 0)
     """
+    peer = draw(weights, batch, generator)
+    alone = (weights.sum(1, keepdim=True) == 0).expand_as(peer)
+    return th.where(alone, th.arange(len(weights), device=weights.device)[:, None], peer)
+
+
+def draw(weights: th.Tensor, batch: int, generator: th.Generator) -> th.Tensor:
+    """One column per row of the batch, drawn in proportion to the weights; stratified over the batch.
+
+    :param weights: (n_agents, n_columns)
+    :return: (n_agents, batch)
+    """
     n_agents, device = len(weights), weights.device
     edges = weights.cumsum(1)
     shuffled = th.rand(n_agents, batch, generator=generator, device=device).argsort(1)
     jitter = th.rand(n_agents, batch, generator=generator, device=device, dtype=weights.dtype)
-    draw = (shuffled + jitter) / batch * edges[:, -1:]
-    peer = (draw[..., None] >= edges[:, None, :]).sum(-1).clamp(max=n_agents - 1)
-    alone = (edges[:, -1:] == 0).expand_as(peer)
-    return th.where(alone, th.arange(n_agents, device=device)[:, None], peer)
+    drawn = (shuffled + jitter) / batch * edges[:, -1:]
+    return (drawn[..., None] >= edges[:, None, :]).sum(-1).clamp(max=weights.shape[1] - 1)
 
 
 def _drawn_weight(question: Question) -> th.Tensor:

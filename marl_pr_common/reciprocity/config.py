@@ -12,7 +12,8 @@ Weights = Literal["exponential", "uniform"]
 Peers = Literal["complete", "ring", "random", "matrix"]
 Normalize = Literal["mean", "sum"]
 MinOver = Literal["peer", "mixture"]
-Estimator = Literal["full", "one_state", "sampled"]
+Estimator = Literal["full", "one_state", "sampled", "one_voice"]
+Trust = Literal["uniform", "td"]
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,22 @@ class ReciprocityConfig:
     and take the minimum last (mixture)."""
     estimator: Estimator = "full"
     """Evaluate every peer on every adjacent state (full); every peer on one adjacent state, drawn with its weight
-    (one_state); or one random peer on one random adjacent state per row of the batch (sampled). The draws are
-    unbiased, and cheaper. With adjacency "same", full and one_state are one and the same."""
+    (one_state); one random peer on one random adjacent state per row of the batch (sampled); or every row by one
+    critic alone, the agent's own with probability 1 - kappa, else a peer's (one_voice). The draws are unbiased, and
+    cheaper. With adjacency "same", full and one_state are one and the same."""
+    trust: Trust = "uniform"
+    """Whether all peers count as the graph says (uniform), or the less, the worse their target critics predict the
+    agent's own targets (td): each counts in proportion to D^-trust_power, D the running mean of the squared TD error.
+    The agent then stands among its peers, with its own value of s."""
+    trust_power: Annotated[float, Must("a finite number > 0", lambda x: 0 < x < math.inf)] = 8.0
+    """How strongly errors tell with trust "td"; a peer with twice the error counts 2^-trust_power."""
     sync_interval: Count = 1
     """Gradient steps between two snapshots of the peers' target networks; 1 reads the live target networks."""
     in_actor: bool = False
     """Whether the actor's gradient also follows the reciprocal value (the paper's eq. 13 uses the own critic)."""
+    consensus: Annotated[float, Must("a number in [0, 1]; 0 switches it off", lambda x: 0 <= x <= 1)] = 0.0
+    """Elastic averaging: after every optimiser step each agent's parameters move by this share towards the mean of its
+    peers', weighted as in eq. 12. All agents then begin with the same weights."""
 
     def __post_init__(self) -> None:
         check_literals(self)
@@ -73,4 +84,20 @@ class ReciprocityConfig:
             raise ValueError(
                 f'peers={self.peers!r} with peer_matrix={self.peer_matrix!r}: peers="matrix" and peer_matrix go '
                 "together. Give both or neither."
+            )
+        if self.normalize == "sum":
+            self._refuse_for_literal_sums()
+
+    def _refuse_for_literal_sums(self) -> None:
+        reasons = {
+            "trust": (self.trust, "uniform", "trust divides a weight of 1 among the agent and its peers"),
+            "consensus": (self.consensus, 0, "parameters move towards a mean"),
+        }
+        for name, (value, plain, reason) in reasons.items():
+            if value != plain:
+                raise ValueError(f'{name}={value!r} with normalize="sum": {reason}. Use normalize="mean".')
+        if self.estimator == "one_voice":
+            raise ValueError(
+                'estimator="one_voice" with normalize="sum": the weights are probabilities of whose critic values a '
+                'row, and literal weights add up to more than 1. Use normalize="mean".'
             )

@@ -66,15 +66,44 @@ def reciprocal_value(
     return th.where(some, (1 - config.kappa) * own + share * total, own)  # eq. 12
 
 
-def sampled_reciprocal_value(own: th.Tensor, peer: th.Tensor, scale: th.Tensor, config: ReciprocityConfig) -> th.Tensor:
+def with_itself(
+    own: th.Tensor, peers: th.Tensor, peer_weights: th.Tensor, kept: th.Tensor
+) -> tuple[th.Tensor, th.Tensor]:
+    """The agent among its peers, with its own value of s for every adjacent state.
+
+    :param kept: (i,): what each agent keeps of the weights; 0 leaves its place as it is
+    :return: ``peers`` and ``peer_weights``, arguments of :func:`reciprocal_value`, with their diagonals filled
+    """
+    itself = th.diag(kept)
+    values = th.where((itself > 0)[:, :, None, None], own[..., :, None, None, :], peers)
+    return values, peer_weights + (itself if peer_weights.ndim == 2 else itself[:, :, None])
+
+
+def sampled_reciprocal_value(
+    own: th.Tensor, peer: th.Tensor, scale: th.Tensor, config: ReciprocityConfig, kept: th.Tensor | None = None
+) -> th.Tensor:
     """An unbiased estimate of eq. 12 from one peer and one adjacent state per row, drawn with their weights.
 
     :param own: Z_i(s, a), (..., n_agents, batch)
     :param peer: Z_j(s#, a) of the drawn peer and state, (..., n_agents, batch); not finite counts as no peer
     :param scale: (n_agents, 1): sum of all weights of the double sum, 1 for a mean; 0 for an agent without peers
+    :param kept: (n_agents,): the part of that weight that each agent keeps for its own value of s
     :return: (..., n_agents, batch)
     """
+    if kept is not None:
+        share = config.kappa * (1 - kept[:, None]) * scale
+        return th.where(th.isfinite(peer) & (scale > 0), (1 - share) * own + share * peer, own)
     return th.where(th.isfinite(peer) & (scale > 0), (1 - config.kappa) * own + config.kappa * scale * peer, own)
+
+
+def one_voice_value(own: th.Tensor, peer: th.Tensor, spoken: th.Tensor) -> th.Tensor:
+    """An unbiased estimate of eq. 12 from one critic per row.
+
+    :param own: Z_i(s, a), (..., n_agents, batch)
+    :param peer: Z_j(s#, a) of the drawn peer and state, like ``own``; not finite counts as no peer
+    :param spoken: (n_agents, batch) booleans: the rows for which a peer was drawn
+    """
+    return th.where(spoken & th.isfinite(peer), peer, own)
 
 
 def peer_statistics(

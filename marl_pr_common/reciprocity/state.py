@@ -9,24 +9,31 @@ Z*_i(s, a)   <- the mixture                                  (eq. 12)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch as th
 
 from marl_pr_common.checkpoint.errors import CheckpointError
-from marl_pr_common.checkpoint.rng import generator_state, set_generator_state
 from marl_pr_common.reciprocity import ask
 from marl_pr_common.reciprocity.adjacency import STRATEGIES
 from marl_pr_common.reciprocity.config import ReciprocityConfig
-from marl_pr_common.reciprocity.mixture import reciprocal_value, sampled_reciprocal_value
+from marl_pr_common.reciprocity.draws import Draws
+from marl_pr_common.reciprocity.listening import Listening
+from marl_pr_common.reciprocity.mixture import (
+    one_voice_value,
+    reciprocal_value,
+    sampled_reciprocal_value,
+    with_itself,
+)
 from marl_pr_common.reciprocity.moments import RunningMoments
 from marl_pr_common.reciprocity.space import AdjacentStates, Seen, Strategy
-from marl_pr_common.reciprocity.statistics import PeerStatistics
-from marl_pr_common.reciprocity.weights import NORMALISATIONS, RULES, peer_matrix
+from marl_pr_common.reciprocity.statistics import Measured, PeerStatistics
+from marl_pr_common.reciprocity.weights import NORMALISATIONS
 
 
-class Reciprocity:
+class Reciprocity(Draws, Listening, Measured):
     """Adjacency, peers and the mixture of eq. 12 for one group of agents.
 
     :param config: the options
@@ -35,52 +42,19 @@ class Reciprocity:
     :param masks: what each agent sees, (n_agents, dim) booleans; None if all see everything
     """
 
-    rule = "uniform"
-    """How much each peer counts in each row: a name of :data:`marl_pr_common.reciprocity.weights.RULES`."""
-
     def __init__(
         self, config: ReciprocityConfig, n_agents: int, seed: int | None = None, masks: np.ndarray | None = None
     ):
-        self.config = config
-        self.n_agents = n_agents
         self.masks = masks
-        entropy = np.random.SeedSequence(seed)
-        self.rng = np.random.default_rng(entropy.spawn(1)[0])
-        self._seed = int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1))
-        self._generator: th.Generator | None = None
-        self._generator_state: tuple[str, th.Tensor] | None = None  # device type and state, until states come
+        Draws.__init__(self, seed)
+        Listening.__init__(self, config, n_agents, self.rng)
         self._moments: RunningMoments | None = None  # of each agent's states
         self._joint_moments: RunningMoments | None = None  # of states that all agents share
-        self.peer_weights = peer_matrix(config, n_agents, self.rng)
         self._statistics = PeerStatistics()
-
-    @property
-    def active(self) -> bool:
-        """Whether any agent's target differs from its own value."""
-        return self.config.kappa > 0 and bool(self.peer_weights.any())
-
-    @property
-    def shifts(self) -> list[int]:
-        """Distances k such that some agent i listens to agent (i + k) mod n_agents: at least one in active graphs."""
-        agent = np.arange(self.n_agents)
-        return [k for k in agent.tolist() if self.peer_weights[agent, (agent + k) % self.n_agents].any()]
 
     @property
     def _strategy(self) -> Strategy:
         return STRATEGIES[self.config.adjacency](self.config)
-
-    def configure(self, config: ReciprocityConfig) -> None:
-        """Change the options; generator and moments go on, the graph is drawn anew only if its options changed."""
-        graph = ("peers", "n_peers", "peer_matrix", "normalize")
-        changed = any(getattr(config, name) != getattr(self.config, name) for name in graph)
-        self.config = config
-        if changed:
-            self.peer_weights = peer_matrix(config, self.n_agents, self.rng)
-
-    def redraw_peers(self) -> None:
-        """Draw new random neighbour sets, if ``peers="random"``; other graphs stay."""
-        if self.config.peers == "random":
-            self.peer_weights = peer_matrix(self.config, self.n_agents, self.rng)
 
     def value(
         self, own: th.Tensor, states: th.Tensor, evaluate: ask.Evaluate, record: bool = True, pass_size: int = 1
@@ -97,6 +71,45 @@ class Reciprocity:
         """
         question = self._question(own, states.detach(), pass_size=pass_size)
         return self._mix(own, question, ask.ESTIMATORS[self.config.estimator](question, evaluate), record)
+
+    def one_voice(
+        self, states: th.Tensor, evaluate: ask.Evaluate, own: Callable[[], th.Tensor], record: bool = True
+    ) -> th.Tensor:
+        """Z* estimated by one voice per row, for hosts whose ``evaluate`` asks the networks of ``own`` values, too: one
+        pass over the batch instead of one for the agents and one for their peers.
+
+        :param states: s, (n_agents, batch, dim)
+        :param own: Z_i(s, a), (n_critics, n_agents, batch); asked for only where a peer's value is not finite
+        :return: as from :meth:`value`
+        """
+        if self.rule != "uniform":  # reads the own values
+            return self.value(own(), states, evaluate, record)
+        answers = ask.one_voice(self._question(None, states.detach()), evaluate)
+        assert answers.spoken is not None
+        values = self._minimum(answers.values)[:, :, 0, 0]
+        if record:
+            self._statistics.record_voices(values, answers.spoken, answers.peers[:, 0, 0])
+        if not th.isfinite(values.sum()):
+            values = one_voice_value(self._minimum(own()), values, answers.spoken)
+        return values
+
+    def squared_errors(self, own: th.Tensor, states: th.Tensor, target: th.Tensor, evaluate: ask.Evaluate) -> th.Tensor:
+        """How far every peer's values of the agents' own transitions are from the agents' own targets.
+
+        :param own: Z_i(s, a), (n_critics, n_agents, batch), as the target critic values the actions that were taken
+        :param states: s, (n_agents, batch, dim)
+        :param target: y, (n_agents, batch)
+        :param evaluate: the same of any peer
+        :return: for :meth:`observe_errors`, (n_agents, n_agents): the mean over the batch, and over critics unless
+            the minimum is taken inside each agent; NaN where nobody was asked
+        """
+        agent = th.arange(self.n_agents, device=own.device)
+        found = own.new_full((self.n_agents, self.n_agents), th.nan)
+        for shift in self.shifts_to_judge:
+            peer = ((agent + shift) % self.n_agents)[:, None].expand_as(target)
+            values = own if shift == 0 else evaluate(self._view(states, states, peer), peer)
+            found[agent, peer[:, 0]] = (self._minimum(values) - target).square().mean((0, 2))
+        return found
 
     def joint_value(
         self,
@@ -134,33 +147,45 @@ class Reciprocity:
         self._statistics.record(own, values, weights, alone, itself)
         return reciprocal_value(own, values, weights, alone, self.config)
 
-    def _question(self, own: th.Tensor, states: th.Tensor, joint: bool = False, pass_size: int = 1) -> ask.Question:
+    def _question(
+        self, own: th.Tensor | None, states: th.Tensor, joint: bool = False, pass_size: int = 1
+    ) -> ask.Question:
         return ask.Question(
             states,
             self._adjacent(states, joint),
             self._strategy.holds_itself,
             NORMALISATIONS[self.config.normalize],
             shifts=lambda: self.shifts,
-            peer_weights=lambda: self._weights(own, None, states, th.float64),
+            peer_weights=lambda: self._weights(own, None, states, th.float64)[0],
+            voices=lambda: self._voices(own, states),
             view=lambda state, peer: self._view(state, states, peer),
             generator=lambda: self.generator(states.device),
             pass_size=pass_size,
         )
 
+    def _voices(self, own: th.Tensor | None, states: th.Tensor) -> th.Tensor:
+        """How likely each row is valued by each agent, and by the agent itself at s: (n_agents, n_agents + 1)."""
+        weights, _ = self._weights(own, None, states, th.float64)
+        peers = self.config.kappa * weights
+        return th.cat([peers, 1 - peers.sum(1, keepdim=True)], 1)
+
     def _mix(self, own: th.Tensor, question: ask.Question, answers: ask.Answers, record: bool) -> th.Tensor:
         own, values, scale = self._minimum(own), self._minimum(answers.values), answers.scale
-        listened = None if scale is None else (scale > 0).to(own.dtype)
-        weights = self._weights(own, values, question.states, own.dtype) if listened is None else listened
+        one = values[:, :, 0, 0]
+        if answers.spoken is not None:
+            if record:
+                self._statistics.record_voices(one, answers.spoken, answers.peers[:, 0, 0])
+            return one_voice_value(own, one, answers.spoken)
+        weights, kept = self._weights(own, values if scale is None else None, question.states, own.dtype)
+        weights = weights if scale is None else (scale > 0).to(own.dtype)
         state_weights = answers.state_weights.to(own.dtype)
         if record:
             self._statistics.record(own, values, weights, state_weights, answers.peers)
-        if scale is None:
-            return reciprocal_value(own, values, weights, state_weights, self.config)
-        return sampled_reciprocal_value(own, values[:, :, 0, 0], scale, self.config)
-
-    def _weights(self, own: th.Tensor, values: th.Tensor | None, states: th.Tensor, dtype: th.dtype) -> th.Tensor:
-        """w_j of this batch, see :data:`marl_pr_common.reciprocity.weights.Rule`."""
-        return RULES[self.rule](th.as_tensor(self.peer_weights, dtype=dtype, device=own.device), own, values, states)
+        if scale is not None:
+            return sampled_reciprocal_value(own, one, scale, self.config, kept)
+        if kept is not None:
+            values, weights = with_itself(own, values, weights, kept)
+        return reciprocal_value(own, values, weights, state_weights, self.config)
 
     def _minimum(self, values: th.Tensor) -> th.Tensor:
         """Clipped double Q inside each agent, where it is asked for."""
@@ -185,45 +210,14 @@ class Reciprocity:
         seen = Seen(states, self._moments, self.generator(states.device))
         return self._strategy.view(seen, state, peer, th.as_tensor(self.masks, dtype=th.bool, device=states.device))
 
-    def record_own(self, own: th.Tensor) -> None:
-        """Count a batch in which the peers were not asked: own values (n_critics, n_agents, batch)."""
-        self._statistics.record_own(own)
-
-    def pop_statistics(self) -> dict[str, np.ndarray]:
-        """Means over the batches recorded since the last call; see :meth:`PeerStatistics.pop`."""
-        return self._statistics.pop()
-
-    @property
-    def broken_peers(self) -> set[int]:
-        """Agents whose values were not finite when they were last asked."""
-        return self._statistics.broken
-
-    @property
-    def masked_peer_values(self) -> int:
-        """Non-finite peer values that were kept out of targets so far."""
-        return self._statistics.masked
-
-    def generator(self, device: th.device) -> th.Generator:
-        """PR's own generator, made on the device of the first states."""
-        if self._generator is None:
-            self._generator = th.Generator(device=device)
-            self._generator.manual_seed(self._seed)
-            # a state only fits the kind of device that it came from; elsewhere the stream starts anew
-            if self._generator_state is not None and self._generator_state[0] == device.type:
-                self._generator.set_state(self._generator_state[1])
-            self._generator_state = None
-        return self._generator
-
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes while training, for a checkpoint; the options are not in it."""
-        made = self._generator
         return {
-            "rng": generator_state(self.rng),
-            "seed": self._seed,
-            "generator": self._generator_state if made is None else (made.device.type, made.get_state()),
+            **self._draws_state(),
             "moments": self._moments and self._moments.state(),
             "joint_moments": self._joint_moments and self._joint_moments.state(),
             "peer_weights": self.peer_weights,
+            "errors": self.errors,
             "statistics": self._statistics.state_dict(),
         }
 
@@ -235,12 +229,11 @@ class Reciprocity:
         if state["peer_weights"].shape != self.peer_weights.shape:
             n_saved = len(state["peer_weights"])
             raise CheckpointError(f"the state is that of {n_saved} agents, these are {self.n_agents}.")
-        set_generator_state(self.rng, state["rng"])
-        self._seed, self._generator, self._generator_state = state["seed"], None, state["generator"]
+        self._restore_draws(state)
         for name in ("moments", "joint_moments"):
             saved = state.get(name)
             setattr(self, f"_{name}", RunningMoments.restored(*saved) if saved is not None else None)
-        self.peer_weights = state["peer_weights"]
+        self.peer_weights, self.errors = state["peer_weights"], state.get("errors")
         self._statistics.load_state_dict(state["statistics"])
 
     def __setstate__(self, state: dict[str, Any]) -> None:

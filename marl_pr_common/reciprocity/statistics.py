@@ -44,6 +44,23 @@ class PeerStatistics:
             self._recorded.append(tuple(t.mean(0) for t in (own.mean(-1), peer, gap, disagreement)))
         self._batches += 1
 
+    @th.no_grad()
+    def record_voices(self, values: th.Tensor, spoken: th.Tensor, peers: th.Tensor) -> None:
+        """Count a batch in which every row was valued by one critic: nothing is known of their disagreement.
+
+        :param values: (n_critics, n_agents, batch)
+        :param spoken: (n_agents, batch) booleans: the rows that a peer valued
+        :param peers: the agent that each value comes from, (n_agents, batch)
+        """
+        if self.broken or not th.isfinite(values.sum()):
+            self._name(~th.isfinite(values) & (values != NO_VALUE) & spoken, peers)
+        if self._batches % RECORD_EVERY == 0:
+            own = values.masked_fill(spoken, th.nan).nanmean(-1)
+            heard = values.masked_fill(~(spoken & th.isfinite(values)), th.nan).nanmean(-1)
+            found = (own, heard, heard - own, th.full_like(own, th.nan))
+            self._recorded.append(tuple(t.mean(0) for t in found))
+        self._batches += 1
+
     def record_own(self, own: th.Tensor) -> None:
         """Count a batch in which the peers were not asked: own values (n_critics, n_agents, batch)."""
         if self._batches % RECORD_EVERY == 0:
@@ -92,3 +109,27 @@ class PeerStatistics:
                 self._batches + 1,
             )
         self.broken = found
+
+
+class Measured:
+    """What is known of the batches so far, for whoever logs it."""
+
+    _statistics: PeerStatistics
+
+    def record_own(self, own: th.Tensor) -> None:
+        """Count a batch in which the peers were not asked: own values (n_critics, n_agents, batch)."""
+        self._statistics.record_own(own)
+
+    def pop_statistics(self) -> dict[str, np.ndarray]:
+        """Means over the batches recorded since the last call; see :meth:`PeerStatistics.pop`."""
+        return self._statistics.pop()
+
+    @property
+    def broken_peers(self) -> set[int]:
+        """Agents whose values were not finite when they were last asked."""
+        return self._statistics.broken
+
+    @property
+    def masked_peer_values(self) -> int:
+        """Non-finite peer values that were kept out of targets so far."""
+        return self._statistics.masked

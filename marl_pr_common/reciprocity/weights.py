@@ -1,6 +1,7 @@
 """How much each peer counts in each row of eq. 12: the one place where ``normalize`` and peers' weights are decided.
 
-A *rule* says how much a peer counts, from the graph and what is known of a batch; static graphs are its special case.
+*Trust* says how much of the graph's weight each peer has left, from what is known of its errors. A *rule* says how much
+a peer counts in a batch, from that and what is known of the batch; static graphs are its special case.
 A *normalisation* says what all weights of the double sum add up to.
 """
 
@@ -31,6 +32,42 @@ def uniform(graph: th.Tensor, own: th.Tensor, values: th.Tensor | None, states: 
 
 
 RULES: dict[str, Rule] = {"uniform": uniform}
+
+Trust = Callable[[peers.Matrix, peers.Matrix, float], peers.Matrix]
+"""(graph, errors, power) -> weights W_ij, (i, j), of the same rows: what remains of the graph's, and on the diagonal
+what the agent keeps for itself where it is no peer of its own.
+
+graph: (i, j), 0 where j is not in N_i
+errors: D_ij, running mean squared TD error of j's values on i's own data; NaN where nothing is known
+power: of the option ``trust_power``
+"""
+
+
+def trust_all(graph: peers.Matrix, errors: peers.Matrix, power: float) -> peers.Matrix:
+    """The graph, whatever the errors."""
+    return graph
+
+
+def trust_by_error(graph: peers.Matrix, errors: peers.Matrix, power: float) -> peers.Matrix:
+    """W_ij in proportion to g_ij D_ij^-power over N_i and i itself; rows sum to 1, or to 0 without peers.
+
+    The agent counts as much as an average peer of its own would, unless the graph says how much. A peer of whom
+    nothing is known is as good as the agent; where nothing is known of the agent itself, all are alike. Without errors
+    in sight it is so left with 1 - kappa + kappa / (abs(N_i) + 1), and with bad peers only, with everything.
+    """
+    heard = graph > 0
+    with_itself = graph + np.diag(np.where(heard.diagonal(), 0.0, graph.sum(1) / np.maximum(heard.sum(1), 1)))
+    own = errors.diagonal()[:, None]
+    known = np.where(np.isnan(own), 1.0, np.where(np.isnan(errors), own, errors))
+    known = np.where(with_itself > 0, known, np.inf)
+    best = known.min(1, keepdims=True)
+    with np.errstate(over="ignore"):
+        ratio = np.divide(known, best, out=np.where(known > 0, np.inf, 1.0), where=(best > 0) & np.isfinite(known))
+    return peers.normalized(with_itself * ratio**-power)
+
+
+TRUST: dict[str, Trust] = {"uniform": trust_all, "td": trust_by_error}
+"""Option ``trust`` -> the weights that it leaves."""
 
 
 class Mean:

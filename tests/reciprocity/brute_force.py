@@ -47,3 +47,44 @@ def one_row(own, peer_value, graph, weights, config):
         return own
     mean = total / weight_sum if config.normalize == "mean" else total
     return (1 - config.kappa) * own + config.kappa * mean
+
+
+def trusted(graph, errors, i, power):
+    """What agent i's candidates, itself among them, have of a weight of 1: a list of n_agents numbers."""
+    n = len(graph)
+    heard = [j for j in range(n) if graph[i][j] > 0]
+    if not heard:
+        return [0.0] * n
+    weights = {j: graph[i][j] for j in heard}
+    weights.setdefault(i, sum(weights.values()) / len(weights))
+
+    def error(j):
+        if math.isnan(errors[i][i]):
+            return 1.0
+        return errors[i][i] if math.isnan(errors[i][j]) else errors[i][j]
+
+    best = min(error(j) for j in weights)
+    left = {
+        j: weight if error(j) == best else 0.0 if best == 0 else weight * (best / error(j)) ** power
+        for j, weight in weights.items()
+    }
+    return [left.get(j, 0.0) / sum(left.values()) for j in range(n)]
+
+
+def trusting_value(own, peer_value, graph, errors, distances, config):
+    """Eq. 12 with trust; arguments as in :func:`reciprocal_value`, all values finite."""
+    result = []
+    for i in range(len(own)):
+        weights = trusted(graph, errors, i, config.trust_power)
+        row = []
+        for b in range(len(own[i])):
+            states = state_weights(distances[i][b], config)
+            total = 0.0
+            for j, weight in enumerate(weights):
+                kept = j == i and graph[i][i] == 0
+                for a, share in enumerate(states):
+                    total += weight * share * (own[i][b] if kept else peer_value(i, j, a, b)) if weight else 0.0
+            alone = sum(weights) == 0
+            row.append(own[i][b] if alone else (1 - config.kappa) * own[i][b] + config.kappa * total)
+        result.append(row)
+    return result

@@ -33,14 +33,18 @@ def noise(kind):
 
 
 MODELS = {
-    "TD3PR": lambda: TD3PR("MlpPolicy", pendulum(3), seed=0, adjacency="resample", action_noise=noise(Normal)),
+    "TD3PR": lambda: TD3PR(
+        "MlpPolicy", pendulum(3), seed=0, trust="td", adjacency="resample", action_noise=noise(Normal)
+    ),
     "one agent": lambda: TD3PR("MlpPolicy", pendulum(1), seed=0, action_noise=noise(OU)),
     "DDPGPR": lambda: DDPGPR("MlpPolicy", pendulum(2), seed=0, peers="random", sync_interval=5, n_steps=3),
     "Ornstein-Uhlenbeck": lambda: TD3PR("MlpPolicy", pendulum(2), seed=0, action_noise=noise(OU)),
     "VecNormalize": lambda: TD3PR(
         "MlpPolicy", VecNormalize(pendulum(2)), seed=0, estimator="sampled", adjacency="noise"
     ),
-    "schedule": lambda: TD3PR("MlpPolicy", pendulum(2), seed=0, learning_rate=LinearSchedule(1e-3, 1e-5, 1.0)),
+    "schedule": lambda: TD3PR(
+        "MlpPolicy", pendulum(2), seed=0, estimator="one_voice", learning_rate=LinearSchedule(1e-3, 1e-5, 1.0)
+    ),
     "memory-optimised": lambda: TD3PR(
         "MlpPolicy",
         pendulum(2),

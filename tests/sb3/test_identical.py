@@ -147,7 +147,11 @@ def test_reciprocity_draws_from_no_global_generator():
         return th.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
 
     plain = after(kappa=0.0)
-    for options in ({"adjacency": "resample", "estimator": "sampled"}, {"adjacency": "noise", "peers": "random"}):
+    for options in (
+        {"adjacency": "resample", "estimator": "sampled"},
+        {"adjacency": "noise", "peers": "random", "trust": "td"},
+        {"estimator": "one_voice"},
+    ):
         mixed = after(kappa=0.5, **options)
         assert th.equal(plain[0], mixed[0])
         assert (plain[1] == mixed[1]).all()
