@@ -3,7 +3,7 @@
     D_ij = mean (Q_j(o_i, a_i) - y_i)^2                                    without a mixer
     D_ij = mean (mixer(Q_1, .., Q_j(o_i, a_i) in agent i's place, ..) - y)^2    with one: there is one target for the team
 
-over the steps that count in the host's loss. Utilities below a mixer have no common unit; the team's value, in which a
+over the steps after which there is another one. Utilities below a mixer have no common unit; the team's value, in which a
 peer's utility stands in for the agent's, has. All networks are the target's.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 import torch as th
 
 from epymarl_pr.learners.mac import ReciprocalMac, ask
+from epymarl_pr.learners.policies import acted
 from epymarl_pr.learners.shadow import EpisodeBatch, rows
 
 EVERY = 10
@@ -29,7 +30,7 @@ def squared_errors(mac: ReciprocalMac, mixer: Any, batch: EpisodeBatch, target: 
     :param mixer: the target mixer, or None
     :param target: what the host regresses on, (batch, time - 1, n_agents), or (batch, time - 1, 1) with a mixer
     """
-    index, n = counted(batch), len(mac.had)
+    index, n = acted(batch), len(mac.had)
     agent = th.arange(n, device=index.device)[:, None]
     memory, own_values = mac.remember(batch, mac.wrapped, mac.peers, mac.reciprocity.shifts_to_judge)
     action = rows(batch["actions"], index)
@@ -45,14 +46,6 @@ def squared_errors(mac: ReciprocalMac, mixer: Any, batch: EpisodeBatch, target: 
         return team(th.where(known, mac.units.raw(found, peer), own))[None]
 
     return mac.reciprocity.squared_errors(team(own)[None], rows(batch["obs"], index), wanted, evaluate)
-
-
-def counted(batch: EpisodeBatch) -> th.Tensor:
-    """The rows of batch * time that count in the host's loss: filled, the last left out, none after a terminal one."""
-    filled = batch["filled"][..., 0].clone()
-    filled[:, -1] = 0
-    filled[:, 1:] *= 1 - batch["terminated"][:, :-1, 0].to(filled.dtype)
-    return filled.flatten().nonzero()[:, 0]
 
 
 def _in_its_place(mixer: Any, own: th.Tensor, states: th.Tensor) -> Callable[[th.Tensor], th.Tensor]:

@@ -25,7 +25,7 @@ GRAPHS = [{}, {"pr_peers": "ring"}, {"pr_peers": "random"}, UNEVEN, {"pr_kappa":
 
 def deciding(checkout: Any, name: str, **changes: Any) -> tuple[Any, Any]:
     """A learner whose networks are all different, live ones and targets, and a batch; in float64."""
-    made = hosts.learner(checkout, f"{name}_pr", pr_act=True, **changes)
+    made = hosts.learner(checkout, f"{name}_pr", **{"pr_act": True, **changes})
     generator = th.Generator().manual_seed(1)
     for mac in (made.mac, made.target_mac):
         mac.agent.double()
