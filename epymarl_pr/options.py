@@ -47,9 +47,12 @@ class Options:
     """IQL, VDN, QMIX with separate networks: whether every agent acts and bootstraps on Q*, what all networks say of its
     own observation. ``kappa`` is then (n_agents - 1) / n_agents by default, one equal voice each (with ``trust`` "td" 1:
     trust alone decides, also how much the agent listens to itself); S# is {s}."""
+    shared_experience: bool = False
+    """IQL, VDN, QMIX with separate networks: whether every network is regressed on what all agents lived through: a
+    control, with reciprocity or, with ``kappa`` 0, alone."""
     own_critics: bool = False
-    """MADDPG: whether n_agents - 1 further critics of each agent's own stand in the place of its peers: the control
-    that tells reciprocity from an ensemble of the same size."""
+    """MADDPG, IQL, VDN: whether n_agents - 1 further critics of each agent's own stand in the place of its peers: the
+    control that tells reciprocity from an ensemble of the same size."""
     seed: int | None = None
     """Seed of PR's own generators; null takes the run's seed."""
     full_checkpoint: bool = False
@@ -124,9 +127,10 @@ def check_learner(options: Options, args: Any) -> None:
             "standardise_returns=True with maddpg_learner: EPyMARL's MADDPG fails with it (its statistics have one "
             "entry per agent, its targets one column). Use standardise_returns=False; standardise_rewards works."
         )
-    _check_act(options, args, learner)
+    _check_separate(options, args, learner)
+    _check_act(options)
     _check_trust(options, learner)
-    _check_own_critics(options, learner)
+    _check_own_critics(options, args, learner)
     critic = getattr(args, "critic_type", None)
     if on_policy and critic not in CRITICS:
         raise UsageError(f"critic_type={critic} has no reciprocity. Critics that have: {', '.join(CRITICS)}.")
@@ -151,26 +155,48 @@ def host_learner(learner: object) -> str:
     return name
 
 
-def _check_act(options: Options, args: Any, learner: str) -> None:
+def _check_separate(options: Options, args: Any, learner: str) -> None:
+    """What concerns every agent's own network needs one for each, and all that it sees."""
+    for key, wanted in (("act", options.act), ("shared_experience", options.shared_experience)):
+        if not wanted:
+            continue
+        where = f"{PREFIX}{key}=True"
+        if learner != "q_learner":
+            raise UsageError(f"{where} with {learner}: only q_learner (iql_ns, vdn_ns, qmix_ns) has it.")
+        if getattr(args, "agent", "rnn") == "rnn":
+            raise UsageError(
+                f"{where} with agent=rnn: the agents share one network, and have nothing to tell each other. Use "
+                "--config=iql_ns_pr, vdn_ns_pr or qmix_ns_pr, or mac=non_shared_mac agent=rnn_ns."
+            )
+        if options.observation_masks is not None:
+            raise UsageError(
+                f"{where} with pr_observation_masks: every network looks at what each agent sees. Leave one out."
+            )
+
+
+def _check_act(options: Options) -> None:
     """Agents decide on what networks say of one and the same observation, all of them."""
-    if not options.act:
-        return
-    if learner != "q_learner":
-        raise UsageError(f"pr_act=True with {learner}: only q_learner (iql_ns, vdn_ns, qmix_ns) acts on its values.")
-    if getattr(args, "agent", "rnn") == "rnn":
-        raise UsageError(
-            "pr_act=True with agent=rnn: the agents share one network, and have nothing to tell each other. Use "
-            "--config=iql_ns_pr, vdn_ns_pr or qmix_ns_pr, or mac=non_shared_mac agent=rnn_ns."
-        )
-    if options.observation_masks is not None:
-        raise UsageError("pr_act=True with pr_observation_masks: agents that act ask about what they see. Leave one out.")
     for name, allowed in (("adjacency", ("same",)), ("estimator", ("one_state", "full"))):
         value = getattr(options.reciprocity, name)
-        if value not in allowed:
+        if options.act and value not in allowed:
             raise UsageError(
                 f"pr_act=True with pr_{name}={value}: all networks are asked about the agent's own observation; it "
                 f"needs pr_{name}={' or '.join(allowed)}."
             )
+
+
+def _check_own_networks(args: Any) -> None:
+    """Networks of an ensemble need one unit."""
+    if getattr(args, "mixer", None) == "qmix":
+        raise UsageError(
+            "pr_own_critics=True with q_learner: only maddpg_learner and q_learner without mixer=qmix have this "
+            "control; every further network would come with a mixer of its own, and so in another unit."
+        )
+    if args.standardise_returns:
+        raise UsageError(
+            "pr_own_critics=True with standardise_returns=True: every further network would have running statistics of "
+            "its own. Use standardise_returns=False."
+        )
 
 
 def _check_trust(options: Options, learner: str) -> None:
@@ -185,12 +211,14 @@ def _check_trust(options: Options, learner: str) -> None:
         )
 
 
-def _check_own_critics(options: Options, learner: str) -> None:
+def _check_own_critics(options: Options, args: Any, learner: str) -> None:
     """The control has no peers: what concerns peers and adjacent states has no meaning in it."""
     if not options.own_critics:
         return
-    if learner != "maddpg_learner":
-        raise UsageError(f"pr_own_critics=True with {learner}: only maddpg_learner has this control.")
+    if learner not in ("maddpg_learner", "q_learner"):
+        raise UsageError(f"pr_own_critics=True with {learner}: only maddpg_learner and q_learner have it.")
+    if learner == "q_learner":
+        _check_own_networks(args)
     for name, plain in (("adjacency", "same"), ("peers", "complete"), ("sync_interval", 1), ("trust", "uniform")):
         value = getattr(options.reciprocity, name)
         if value != plain:

@@ -39,15 +39,18 @@ class Answer(Delegate):
 class DecidingMac(ReciprocalMac):
     """Stands in for ``target_mac``, and decides for the live controller. Arguments as of :class:`ReciprocalMac`, and
 
-    :param live: the controller that runner and learner share; from now on it acts on Q*
+    :param live: the controller that runner and learner share
+    :param acts: whether from now on it acts on Q*, which double Q-learning then follows too
     """
 
-    def __init__(self, mac: Any, reciprocity: Reciprocity, peers: Any, units: Units, live: Any):
+    def __init__(self, mac: Any, reciprocity: Reciprocity, peers: Any, units: Units, live: Any, acts: bool = True):
         super().__init__(mac, reciprocity, peers, units)
         self.live = live
+        self.acts = acts
         self._hidden: th.Tensor | None = None  # (n_shifts * batch, n_agents, dim); None before the first step
         self._begin, self._select = live.init_hidden, live.select_actions
-        live.init_hidden, live.select_actions = self._begin_episodes, self._act
+        if acts:
+            live.init_hidden, live.select_actions = self._begin_episodes, self._act
 
     def answers(self, batch: EpisodeBatch) -> th.Tensor:
         """Q* of the target networks, (batch, time, n_agents, n_actions).
@@ -56,7 +59,7 @@ class DecidingMac(ReciprocalMac):
         given one value for all actions: that of the action which Q* of the live networks likes best.
         """
         target = self.values(batch)
-        if not self.wrapped.args.double_q:
+        if not (self.acts and self.wrapped.args.double_q):
             return target
         live = self.mixture(batch, self.live, self.live, record=False)
         best = live.masked_fill(batch["avail_actions"] == 0, -math.inf).max(dim=3, keepdim=True)[1]
