@@ -16,16 +16,12 @@ import yaml
 
 from epymarl_pr import options, smax, starcraft, transfer
 from epymarl_pr.errors import UsageError
+from epymarl_pr.learners import table
 from epymarl_pr.locate import Checkout
 from marl_pr_common import __version__
 
 SUFFIX = "_pr"
-LEARNERS = {
-    "q_learner": "pr_q_learner",
-    "ppo_learner": "pr_ppo_learner",
-    "actor_critic_learner": "pr_actor_critic_learner",
-    "maddpg_learner": "pr_maddpg_learner",
-}
+LEARNERS = {host: table.OURS + host for host in table.LEARNERS}
 """EPyMARL's learners and the names under which their reciprocal subclasses are registered."""
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Literal
 
 from epymarl_pr.errors import UsageError
+from epymarl_pr.learners import table
 from marl_pr_common import __version__
 from marl_pr_common.config import check_literals, from_mapping
 from marl_pr_common.reciprocity import ReciprocityConfig
@@ -44,9 +45,9 @@ class Options:
     """What each agent sees, (n_agents, obs_dim) booleans (Definition 1); null if all see everything. For learners
     whose values depend on an agent's own observation: q_learner and the critics ac_critic, ac_critic_ns."""
     act: bool = False
-    """IQL, VDN, QMIX with separate networks: whether every agent acts and bootstraps on Q*, what all networks say of its
-    own observation. ``kappa`` is then (n_agents - 1) / n_agents by default, one equal voice each (with ``trust`` "td" 1:
-    trust alone decides, also how much the agent listens to itself); S# is {s}."""
+    """IQL, VDN, QMIX with separate networks: whether every agent acts and bootstraps on Q*, what all networks say of
+    its own observation. ``kappa`` is then (n_agents - 1) / n_agents by default, one equal voice each (with ``trust``
+    "td" 1: trust alone decides, also how much the agent listens to itself); S# is {s}."""
     shared_experience: bool = False
     """IQL, VDN, QMIX with separate networks: whether every network is regressed on what all agents lived through: a
     control, with reciprocity or, with ``kappa`` 0, alone."""
@@ -115,21 +116,18 @@ def check_learner(options: Options, args: Any) -> None:
     :raises UsageError: naming the key, the learner and what it takes
     """
     learner = host_learner(args.learner)
-    on_policy = learner in ("ppo_learner", "actor_critic_learner")
-    maddpg = learner == "maddpg_learner"
-    allowed = ("auto", "V", "A") if on_policy else ("auto", "Q")
-    if options.z not in allowed:
-        raise UsageError(f"pr_z={options.z} with {learner}: it takes {', '.join(allowed)}.")
-    if options.reciprocity.in_actor and not maddpg:
-        raise UsageError(f"pr_in_actor=True with {learner}: only maddpg_learner has an actor that a critic trains.")
-    if maddpg and args.standardise_returns:
+    record = table.LEARNERS[learner]
+    on_policy = record.z == table.STATE_VALUES
+    if options.z not in record.z:
+        raise UsageError(f"pr_z={options.z} with {learner}: it takes {', '.join(record.z)}.")
+    _check_has(options, record, learner)
+    if learner == "maddpg_learner" and args.standardise_returns:
         raise UsageError(
             "standardise_returns=True with maddpg_learner: EPyMARL's MADDPG fails with it (its statistics have one "
             "entry per agent, its targets one column). Use standardise_returns=False; standardise_rewards works."
         )
-    _check_separate(options, args, learner)
+    _check_separate(options, args)
     _check_act(options)
-    _check_trust(options, learner)
     _check_own_critics(options, args, learner)
     critic = getattr(args, "critic_type", None)
     if on_policy and critic not in CRITICS:
@@ -155,14 +153,26 @@ def host_learner(learner: object) -> str:
     return name
 
 
-def _check_separate(options: Options, args: Any, learner: str) -> None:
+def _check_has(options: Options, record: table.Record, learner: str) -> None:
+    """Options that not every learner has; parameters are never drawn together."""
+    given = {**asdict(options.reciprocity), **{name: getattr(options, name) for name in _own_fields()}}
+    for name, why in table.WHY.items():
+        if given[name] not in (False, "uniform") and name not in record.has:
+            known = table.which_have(name)
+            verb = "has" if len(known) == 1 else "have"
+            raise UsageError(f"{PREFIX}{name}={given[name]} with {learner}: only {' and '.join(known)} {verb} {why}.")
+    if given["consensus"]:
+        raise UsageError(
+            f"pr_consensus={given['consensus']}: EPyMARL's learners don't have it, TD3PR has. Use pr_consensus=0."
+        )
+
+
+def _check_separate(options: Options, args: Any) -> None:
     """What concerns every agent's own network needs one for each, and all that it sees."""
     for key, wanted in (("act", options.act), ("shared_experience", options.shared_experience)):
         if not wanted:
             continue
         where = f"{PREFIX}{key}=True"
-        if learner != "q_learner":
-            raise UsageError(f"{where} with {learner}: only q_learner (iql_ns, vdn_ns, qmix_ns) has it.")
         if getattr(args, "agent", "rnn") == "rnn":
             raise UsageError(
                 f"{where} with agent=rnn: the agents share one network, and have nothing to tell each other. Use "
@@ -199,24 +209,10 @@ def _check_own_networks(args: Any) -> None:
         )
 
 
-def _check_trust(options: Options, learner: str) -> None:
-    """Whose errors are known: the value learners'. Parameters are never drawn together."""
-    trust, consensus = options.reciprocity.trust, options.reciprocity.consensus
-    if consensus:
-        raise UsageError(f"pr_consensus={consensus}: EPyMARL's learners don't have it, TD3PR has. Use pr_consensus=0.")
-    if trust != "uniform" and learner != "q_learner":
-        raise UsageError(
-            f"pr_trust={trust} with {learner}: the errors of peers are known for q_learner (iql, vdn, qmix and their "
-            "_ns) alone. Use pr_trust=uniform."
-        )
-
-
 def _check_own_critics(options: Options, args: Any, learner: str) -> None:
     """The control has no peers: what concerns peers and adjacent states has no meaning in it."""
     if not options.own_critics:
         return
-    if learner not in ("maddpg_learner", "q_learner"):
-        raise UsageError(f"pr_own_critics=True with {learner}: only maddpg_learner and q_learner have it.")
     if learner == "q_learner":
         _check_own_networks(args)
     for name, plain in (("adjacency", "same"), ("peers", "complete"), ("sync_interval", 1), ("trust", "uniform")):

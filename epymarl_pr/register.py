@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from epymarl_pr import transfer
+from epymarl_pr.learners import table
 
 
 def learners() -> None:
@@ -16,19 +17,10 @@ def learners() -> None:
     """
     from learners import REGISTRY
 
-    from epymarl_pr.learners.dvm import DVMLearner
-    from epymarl_pr.learners.maddpg import PRMADDPGLearner
-    from epymarl_pr.learners.maptf import MAPTFMADDPGLearner, MAPTFPPOLearner
-    from epymarl_pr.learners.on_policy import PRActorCriticLearner, PRPPOLearner
-    from epymarl_pr.learners.q_learner import PRQLearner
-
-    REGISTRY["pr_q_learner"] = PRQLearner
-    REGISTRY["pr_ppo_learner"] = PRPPOLearner
-    REGISTRY["pr_actor_critic_learner"] = PRActorCriticLearner
-    REGISTRY["pr_maddpg_learner"] = PRMADDPGLearner
-    REGISTRY["maptf_maddpg_learner"] = MAPTFMADDPGLearner
-    REGISTRY["maptf_ppo_learner"] = MAPTFPPOLearner
-    REGISTRY["dvm_maddpg_learner"] = DVMLearner
+    for host, record in table.LEARNERS.items():
+        REGISTRY[table.OURS + host] = table.made(record.made_by)
+    for algorithm in transfer.ALGORITHMS.values():
+        REGISTRY[algorithm.learner] = table.made(algorithm.made_by)
 
 
 def replay(learner: str) -> None:

@@ -1,8 +1,8 @@
 """The control "as many own networks" for value learners: is it the other agents' knowledge, or an ensemble's averaging?
 
-Every agent has n_agents - 1 further networks of its own, which stand where the peers stand in eq. 12. Each belongs to one
-more of EPyMARL's ``QLearner``, whose own ``train`` trains it: on the same batch and target as the first, with an optimiser
-of its own. They differ by their first weights alone.
+Every agent has n_agents - 1 further networks of its own, which stand where the peers stand in eq. 12. Each belongs to
+one more of EPyMARL's ``QLearner``, whose own ``train`` trains it: on the same batch and target as the first, with an
+optimiser of its own. They differ by their first weights alone.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Trust in EPyMARL: how well peer j's target network predicts what agent i's is regressed on.
 
-    D_ij = mean (Q_j(o_i, a_i) - y_i)^2                                    without a mixer
-    D_ij = mean (mixer(Q_1, .., Q_j(o_i, a_i) in agent i's place, ..) - y)^2    with one: there is one target for the team
+    D_ij = mean (Q_j(o_i, a_i) - y_i)^2                                         without a mixer
+    D_ij = mean (mixer(Q_1, .., Q_j(o_i, a_i) in agent i's place, ..) - y)^2    with one: the team has one target
 
-over the steps after which there is another one. Utilities below a mixer have no common unit; the team's value, in which a
-peer's utility stands in for the agent's, has. All networks are the target's.
+over the steps after which there is another one. Utilities below a mixer have no common unit; the team's value, in which
+a peer's utility stands in for the agent's, has. All networks are the target's.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Deciding (``pr_act``): agents act and bootstrap on what all networks say of their own observation, and on nothing else
-anything changes. The oracle asks the networks themselves, one at a time, over an agent's whole history."""
+"""Deciding (``pr_act``): agents act and bootstrap on what all networks say of their own observation, and nothing else
+changes. The oracle asks the networks themselves, one at a time, over an agent's whole history."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ def q_star(made: Any, mac: Any, sample: Any, i: int, b: int, t: int) -> th.Tenso
     values = []
     for action in range(hosts.N_ACTIONS):
         graph = [row[j] if had[j][action] else 0.0 for j in range(N)]
-        values.append(
-            brute_force.one_row(heard[i][action], lambda j, _, a=action: heard[j][a], graph, [1.0], config)
-        )
+        values.append(brute_force.one_row(heard[i][action], lambda j, _, a=action: heard[j][a], graph, [1.0], config))
     return th.stack(values)
 
 

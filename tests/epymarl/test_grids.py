@@ -33,7 +33,7 @@ def test_the_rules_are_those_of_the_parallel_env(name: str, unlike: bool) -> Non
     for episode in range(30):
         seed = 3 if episode == 0 else None
         found, _ = env.reset(seed=seed)
-        seen = {agent: rows for agent, rows in task.reset(seed=seed)[0].items()}
+        seen = dict(task.reset(seed=seed)[0])
         over = cut = False
         while not (over or cut):
             for row, agent, size in zip(found, agents, sizes, strict=True):
@@ -72,7 +72,10 @@ def test_a_limit_of_ones_own() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"unlike": 1}, "unlike=1: expected True or False"), ({"max_cycles": 0}, "max_cycles=0: expected a number of steps")],
+    [
+        ({"unlike": 1}, "unlike=1: expected True or False"),
+        ({"max_cycles": 0}, "max_cycles=0: expected a number of steps"),
+    ],
 )
 def test_bad_settings_are_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):

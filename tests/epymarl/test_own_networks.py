@@ -1,4 +1,4 @@
-"""The control of value learners: as many networks of an agent's own as it has peers, each trained by the host's own code."""
+"""The control of value learners: as many networks of an agent's own as it has peers, all trained by the host's code."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_saved_team_decides_as_it_did(checkout: Any, tmp_path: Path) -> None:
     ("name", "settings", "message"),
     [
         ("qmix_ns", {}, "only maddpg_learner and q_learner without mixer=qmix"),
-        ("mappo_ns", {}, "with ppo_learner: only maddpg_learner and q_learner"),
+        ("mappo_ns", {}, "with ppo_learner: only q_learner and maddpg_learner have this control"),
         ("iql_ns", {"standardise_returns": True}, "standardise_returns=True: .* running statistics"),
         ("iql_ns", {"pr_trust": "td"}, "own critics need pr_trust=uniform"),
     ],

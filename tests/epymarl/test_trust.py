@@ -1,5 +1,5 @@
-"""Trust (``pr_trust=td``): errors are those of plain loops over the target networks against the targets of the host's own
-``train``, weights those of the loops in tests/reciprocity, and nothing is watched where nothing is trusted."""
+"""Trust (``pr_trust=td``): errors are those of plain loops over the target networks against the targets of the host's
+own ``train``, weights those of the loops in tests/reciprocity, and where nothing is trusted, nothing is watched."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ from tests.reciprocity import brute_force
 
 N = hosts.N_AGENTS
 TRUST = {"pr_trust": "td", "standardise_rewards": False}
-VARIANTS = [{}, {"pr_act": True}, {"use_rnn": True, "pr_act": True}, {"pr_sync_interval": 3}, UNEVEN, {"double_q": False}]
+VARIANTS = [
+    {},
+    {"pr_act": True},
+    {"use_rnn": True, "pr_act": True},
+    {"pr_sync_interval": 3},
+    UNEVEN,
+    {"double_q": False},
+]
 
 
 def learner(checkout: Any, name: str, **changes: Any) -> tuple[Any, Any]:
