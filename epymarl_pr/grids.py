@@ -47,14 +47,15 @@ class GridTeam(gymnasium.Env[Observations, Sequence[int]]):
             if type(max_cycles) is not int or max_cycles < 1:
                 raise ValueError(f"max_cycles={max_cycles!r}: expected a number of steps >= 1.")
             spec = dataclasses.replace(spec, world=spec.world._replace(limit=max_cycles))
-        self._team: Any = Grid(spec, render_mode)
+        self._team = Grid(spec, render_mode)
         self.render_mode = render_mode
         self.n_agents = spec.n_agents
         self._names = self._team.possible_agents
         self._sizes = [self._team.observation_space(agent).nvec for agent in self._names]
         self._shifts = [i * unlike for i in range(spec.n_agents)]
         self.observation_space = Tuple([Box(0.0, 1.0, (int(sizes.sum()),), np.float32) for sizes in self._sizes])
-        self.action_space = Tuple([self._team.action_space(agent) for agent in self._names])
+        actions: list[Any] = [self._team.action_space(agent) for agent in self._names]
+        self.action_space = Tuple(actions)
 
     def seed(self, seed: int | None = None) -> None:
         """Restart the random stream; resets without a seed go on from there. EPyMARL calls this once per worker."""

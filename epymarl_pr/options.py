@@ -91,7 +91,7 @@ def parse(keys: Mapping[str, Any], where: str = "configuration", n_agents: int |
             hint = f" Did you mean {PREFIX}{close[0]}?" if close else ""
             names = ", ".join(PREFIX + name for name in known)
             raise UsageError(f"{where}: unknown key {PREFIX}{key}. Known keys: {names}.{hint}")
-    if given.get("act") is True and given.get("kappa", 0) is None:
+    if given.get("act") and given.get("kappa", 0) is None:
         given["kappa"] = _default_kappa(given, n_agents or 2)
     own = _own_fields()
     reciprocity = {key: value for key, value in given.items() if key not in own}

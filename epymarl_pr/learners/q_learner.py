@@ -99,7 +99,7 @@ class PRQLearner(ReciprocalLearner, QLearner):
     def save_networks(self, path: str) -> None:
         """The host's files, and beside them what deciding needs."""
         super().save_networks(path)
-        if isinstance(self.target_mac, DecidingMac):
+        if self._decides:
             th.save(self.target_mac.known(), Path(path) / FILE)
 
     def load_networks(self, path: str) -> None:
@@ -108,7 +108,7 @@ class PRQLearner(ReciprocalLearner, QLearner):
         :raises SacredError: if an agent's further networks were not
         """
         super().load_networks(path)
-        if not isinstance(self.target_mac, DecidingMac):
+        if not self._decides:
             return
         file = Path(path) / FILE
         known = th.load(file, map_location="cpu") if file.is_file() else None
@@ -125,6 +125,11 @@ class PRQLearner(ReciprocalLearner, QLearner):
             f"epymarl_pr: pr_act=True, but {path} holds no {FILE}: these agents did not decide together when they were "
             "trained. Every network counts for every action, in the units that it has."
         )
+
+    @property
+    def _decides(self) -> bool:
+        """Whether there is more to a saved team than the host's files."""
+        return isinstance(self.target_mac, DecidingMac) and self.reciprocity.active
 
     def _compare_action_sets(self, batch: EpisodeBatch) -> None:
         """Agents whose available actions never change but are not the same ones are of different kinds."""
