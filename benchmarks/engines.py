@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from marl_pr_common import starcraft
-from marl_pr_common.engines import ENGINES, missing
+from marl_pr_common.envs import starcraft
+from marl_pr_common.envs.simulators import ENGINES, missing
 
 Steps = Callable[[int], int]
 """Runs at least so many env steps, and says how many."""
@@ -54,11 +54,11 @@ def single(name: str, **options: Any) -> Steps:
 def vector(name: str, rows: int) -> Steps:
     """Many rows in one simulator, which are reset together; rows whose episode is over count no more until then."""
     if name in BATTLES:
-        from marl_pr_common.envs.smax_vector import SMAXVector
+        from marl_pr_common.envs.smax.vector import SMAXVector
 
         env: Any = SMAXVector(name, range(rows))
     else:
-        from marl_pr_common.envs.particle_vector import ParticleVector
+        from marl_pr_common.envs.particles.vector import ParticleVector
 
         env = ParticleVector(name, range(rows))
     rng, now, over = np.random.default_rng(0), env.reset(), np.zeros(rows, bool)
@@ -84,7 +84,7 @@ def smaclite_battle(map_name: str) -> Steps:
 
     import epymarl_pr
 
-    file = Path(epymarl_pr.__file__).parent / "maps" / f"{map_name}.json"
+    file = Path(epymarl_pr.__file__).parent / "envs" / "maps" / f"{map_name}.json"
     own = {"map_file": str(file)} if file.is_file() else {}
     with contextlib.redirect_stdout(io.StringIO()):  # it says which port of RVO2 it uses
         env: Any = gymnasium.make(f"smaclite/{'custom' if own else map_name}-v0", seed=0, **own).unwrapped

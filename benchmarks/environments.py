@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from marl_pr_common.envs import make
-from marl_pr_common.envs.reference import chase, cover, own
+from marl_pr_common.envs.grids.reference import chase, cover, own
 
 Team = Callable[[Any], dict[str, int]]
 PREYS = ("random", "frozen", "flee", "pretrained")
@@ -56,7 +56,7 @@ def row(name: str, scale: str, reference: Team, episodes: int, **options: Any) -
 
 def inverted_prey(n_agents: int, episodes: int) -> dict[str, Any]:
     """The pretrained prey with its actions as EPyMARL ships them, for comparison."""
-    from marl_pr_common.envs.pretrained_prey import PretrainedPrey
+    from marl_pr_common.envs.particles.pretrained_prey import PretrainedPrey
 
     env = make(f"PredatorPrey-{n_agents}", prey="frozen")
     env.prey = PretrainedPrey(as_shipped=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 
-from marl_pr_common.readers import epymarl
+from marl_pr_common.results.readers import epymarl
 
 TASKS = {
     "lbforaging:Foraging-5x5-2p-1f-v3": ["env_args.time_limit=10"],

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from marl_pr_common.files import write_text
 from marl_pr_common.report import ReportContext
 from marl_pr_common.report.measure import TaskResult, measure
 from marl_pr_common.report.numbers import number, span
-from marl_pr_common.runs import read_results
-from marl_pr_common.stats import Difference, median_steps
+from marl_pr_common.results.stats import Difference, median_steps
+from marl_pr_common.runs.files import write_text
+from marl_pr_common.runs.table import read_results
 from marl_pr_common.study.config import load_study
 from marl_pr_common.study.report import families
-from marl_pr_common.tabular.study_host import ARMS
+from marl_pr_common.tabular.host import ARMS
 
 STUDY = load_study("fig4").at("paper")
 HEADER = (

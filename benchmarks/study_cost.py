@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from marl_pr_common.runs import read_results
+from marl_pr_common.runs.table import read_results
 from marl_pr_common.study.cell import results_file, write_manifest
 from marl_pr_common.study.config import StudyConfig, load_study
 from marl_pr_common.study.plan import Cell, resolve

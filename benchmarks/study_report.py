@@ -17,11 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from marl_pr_common.comparable import comparable
-from marl_pr_common.readers import read_all
 from marl_pr_common.report import write_report
-from marl_pr_common.runs import Clock, ResultsWriter, RunIdentity
-from marl_pr_common.stats import (
+from marl_pr_common.results.comparable import comparable
+from marl_pr_common.results.readers import read_all
+from marl_pr_common.results.stats import (
     STATISTICS,
     Scores,
     aggregate,
@@ -35,6 +34,7 @@ from marl_pr_common.stats import (
     steps_to_threshold,
     team_curves,
 )
+from marl_pr_common.runs.table import Clock, ResultsWriter, RunIdentity
 
 ARMS, SEEDS, POINTS, AGENTS = 10, 10, 20, 3
 """20 evaluations of 3 agents and 40 losses of the team: 100 rows a run."""

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from marl_pr_common.envs import FiniteMDP, ObsSpace, digital_mdp, grid_spec
-from marl_pr_common.plots.style import OKABE_ITO, new_figure, save_figure
 from marl_pr_common.reciprocity import peers
+from marl_pr_common.report.figures.style import OKABE_ITO, new_figure, save_figure
 from marl_pr_common.tabular import (
     Constant,
     DigitalRun,

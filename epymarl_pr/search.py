@@ -21,9 +21,9 @@ from collections.abc import Callable, Sequence
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from epymarl_pr import launcher, locate
-from epymarl_pr.errors import UsageError
-from marl_pr_common.run_guard import PARENT, sigterm_at_parents_death
+from epymarl_pr.launch import launcher, locate
+from epymarl_pr.launch.errors import UsageError
+from marl_pr_common.runs.lock import PARENT, sigterm_at_parents_death
 
 USAGE = """\
 python -m epymarl_pr.search run --config=GRID.yaml [--seeds N] [--no-shuffle] locally [--cpus N]

@@ -1,6 +1,6 @@
 """IQL+PR on an own discrete PettingZoo ParallelEnv: python examples/tabular_own_env.py"""
 
-from marl_pr_common.envs.held_out import Cliff
+from marl_pr_common.envs.grids.held_out import Cliff
 from marl_pr_common.tabular import TabularConfig, iql, train_parallel
 
 for name, config in {"IQL": iql(), "IQL+PR": TabularConfig()}.items():  # replace Cliff by your own environment class

@@ -2,26 +2,65 @@
 release: every name that is still there is found where it is now, with the arguments that it has now, and of one that is
 gone an AttributeError says what there is in its place."""
 
-import importlib
+from __future__ import annotations
+
+import importlib.util
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
 MOVED = {
     "adjacency": ("reciprocity.adjacency", "reciprocity.space"),
+    "checkpoint.signals": ("runs.signals",),
+    "commands": ("cli",),
+    "comparable": ("results.comparable",),
     "configs": ("config.shipped",),
     "convert": ("config.convert",),
     "delegate": ("reciprocity.stand_in",),
+    "display": ("runs.console",),
+    "doctor": ("cli.findings",),
+    "engines": ("envs.simulators",),
+    "envs.cooperative_navigation": ("envs.particles.cooperative_navigation",),
+    "envs.digital": ("envs.grids.digital",),
+    "envs.grid": ("envs.grids.grid",),
+    "envs.held_out": ("envs.grids.held_out",),
+    "envs.jax_particles": ("envs.particles.jax_particles",),
+    "envs.kernels": ("envs.grids.kernels",),
+    "envs.mdp": ("envs.grids.mdp",),
+    "envs.particle_arguments": ("envs.particles.arguments",),
+    "envs.particle_vector": ("envs.particles.vector",),
+    "envs.predator_prey": ("envs.particles.predator_prey",),
+    "envs.pretrained_prey": ("envs.particles.pretrained_prey",),
+    "envs.prey": ("envs.particles.prey",),
+    "envs.reference": ("envs.grids.reference",),
+    "envs.smax_maps": ("envs.smax.maps",),
+    "envs.smax_simulator": ("envs.smax.simulator",),
+    "envs.smax_vector": ("envs.smax.vector",),
     "estimators": ("reciprocity.ask",),
+    "figures": ("tabular.theory",),
+    "files": ("runs.files",),
     "grouping": ("reciprocity.stand_in",),
     "guards": ("reciprocity.guards",),
     "moments": ("reciprocity.moments",),
     "peer_statistics": ("reciprocity.statistics",),
     "peers": ("reciprocity.peers", "reciprocity.weights", "reciprocity.ask"),
+    "plots": ("report.figures",),
+    "provenance": ("runs.provenance",),
+    "readers": ("results.readers",),
+    "run_guard": ("runs.lock",),
     "safe_yaml": ("config.yaml",),
+    "starcraft": ("envs.starcraft",),
+    "stats": ("results.stats",),
+    "status": ("runs.status",),
+    "study.engines": ("study.schedulers",),
+    "tabular.study_host": ("tabular.host",),
     "target": ("reciprocity.mixture", "reciprocity.weights"),
 }
-"""Earlier name -> names of now, in this package, in the order in which they are asked."""
+"""Earlier name -> names of now, in this package, in the order in which they are asked. What was below, still is."""
 GONE = {
     "adjacency.adjacent_states": "marl_pr_common.reciprocity.adjacency.STRATEGIES[config.adjacency](config).space(...)",
     "adjacency.fill_unseen": "marl_pr_common.reciprocity.adjacency.STRATEGIES[config.adjacency](config).view(...)",
@@ -31,6 +70,64 @@ GONE = {
     "target.target_gain": "marl_pr_common.reciprocity.weights.check_gain, which refuses gains >= 1",
 }
 """Names that are nowhere any more -> what there is in their place."""
+RENAMED = {"envs.particles": "envs.particles.task", "envs.smax": "envs.smax.battle"}
+"""Modules that became packages of the same name -> where their classes are now."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The earlier names of one package."""
+
+    moved: Mapping[str, tuple[str, ...]]
+    gone: Mapping[str, str] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+    def places(self, module: str) -> tuple[str, ...]:
+        """Where the names of a module of an earlier release are now; () if it has not moved.
+
+        :param module: within the package, such as "stats.curves"
+        """
+        parts = module.split(".")
+        for length in range(len(parts), 0, -1):
+            head, below = ".".join(parts[:length]), parts[length:]
+            if head in self.moved:
+                return tuple(".".join([place, *below]) for place in self.moved[head])
+        return ()
+
+
+_PACKAGES: dict[str, Earlier] = {}
+
+
+def install(package: str, earlier: Earlier) -> None:
+    """Have the modules of a package found under their earlier names, too."""
+    if not _PACKAGES:
+        sys.meta_path.append(_Finder())
+    _PACKAGES[package] = earlier
+
+
+def current(name: str) -> str:
+    """The full name that a class has now.
+
+    :param name: as an earlier release wrote it, "marl_pr_common.envs.grid.Grid"; any other comes back as it is
+    """
+    path, _, attribute = name.rpartition(".")
+    package, _, module = path.partition(".")
+    if package not in _PACKAGES:
+        return name
+    earlier = _PACKAGES[package]
+    found = earlier.places(module) or ((earlier.renamed[module],) if module in earlier.renamed else ())
+    return f"{package}.{found[0]}.{attribute}" if found else name
+
+
+def forward(package: str, module: str) -> Callable[[str], Any]:
+    """A ``__getattr__`` for a package that has the name of an earlier module, now ``module`` in it."""
+
+    def find(name: str) -> Any:
+        if name.startswith("__") or importlib.util.find_spec(f"{package}.{name}"):  # `from package import its_module`
+            raise AttributeError(name)
+        return getattr(importlib.import_module(f"{package}.{module}"), name)
+
+    return find
 
 
 class _Moved(ModuleType):
@@ -38,23 +135,38 @@ class _Moved(ModuleType):
         if name.startswith("__"):
             raise AttributeError(name)
         package, _, module = self.__name__.partition(".")
-        for place in MOVED[module]:
-            found = vars(importlib.import_module(f"{package}.{place}"))
-            if name in found:
-                return found[name]
-        instead = GONE.get(f"{module}.{name}")
+        earlier = _PACKAGES[package]
+        for place in earlier.places(module):
+            found = importlib.import_module(f"{package}.{place}")
+            if hasattr(found, name):
+                return getattr(found, name)
+        instead = earlier.gone.get(f"{module}.{name}")
         raise AttributeError(
             f"{self.__name__}.{name} is gone: use {instead}."
             if instead
-            else f"module {self.__name__!r}, now {' and '.join(MOVED[module])}, has no attribute {name!r}"
+            else f"module {self.__name__!r}, now {' and '.join(earlier.places(module))}, has no attribute {name!r}"
         )
 
 
-def _alias(module: str) -> None:
-    alias = _Moved(f"{__package__}.{module}")
-    sys.modules[alias.__name__] = alias
-    setattr(sys.modules[str(__package__)], module, alias)  # for `import marl_pr_common.peers`
+class _Finder(MetaPathFinder, Loader):
+    """Finds modules under their earlier names; it is asked after all others."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        package, _, module = name.partition(".")
+        if package not in _PACKAGES or not (places := _PACKAGES[package].places(module)):
+            return None
+        try:
+            if any(importlib.util.find_spec(f"{package}.{place}") is None for place in places):
+                return None
+        except ModuleNotFoundError:  # something below a module that moved, that never was
+            return None
+        return ModuleSpec(name, self, is_package=True)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _Moved(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing: names are looked up when they are asked for."""
 
 
-for _name in MOVED:
-    _alias(_name)
+install(str(__package__), Earlier(MOVED, GONE, RENAMED))

@@ -16,9 +16,9 @@ from stable_baselines3.common.vec_env import (
     sync_envs_normalization,
 )
 
+from sb3_pr.envs.columns import is_team
+from sb3_pr.envs.parallel import TeamMonitor
 from sb3_pr.evaluation import evaluate_agents, made, of_its_own
-from sb3_pr.parallel import TeamMonitor
-from sb3_pr.vec_env import is_team
 
 
 class AgentEvalCallback(EvalCallback):
@@ -60,7 +60,7 @@ class AgentEvalCallback(EvalCallback):
         if self.model.get_vec_normalize_env() is not None:
             sync_envs_normalization(self.training_env, self.eval_env)
         assert isinstance(self.model, OffPolicyAlgorithm)
-        returns = evaluate_agents(self.model, self.eval_env, self.n_eval_episodes, self.deterministic)
+        returns = evaluate_agents(self.model, self.eval_env, self.n_eval_episodes, self.deterministic, vote=False)
         self.agent_returns.append(np.stack(returns))
         self._record(returns)
         return super()._on_step()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,33 @@ from stable_baselines3.common.vec_env import (
     unwrap_vec_normalize,
 )
 
-from sb3_pr.extraction import lone_policy
-from sb3_pr.parallel import ABSENT, TeamVecEnv
-from sb3_pr.vec_env import is_factory, is_team, with_agents_as_columns
+from sb3_pr.envs.columns import is_factory, is_team, with_agents_as_columns
+from sb3_pr.envs.parallel import ABSENT, TeamVecEnv
+from sb3_pr.networks.extraction import lone_policy
+from sb3_pr.voting import Voter, can_vote
+
+
+class AgentReturns(list[np.ndarray]):
+    """Undiscounted returns of every agent, a list of one array (n_eval_episodes,) each; and of the team as deployed.
+
+    leader: of the agent that answers for the team; None where all agents act together in one world
+    vote: of the team that decides by vote, see :meth:`sb3_pr.TD3PR.predict`; None there, and if it was not asked for
+    """
+
+    def __init__(self, members: Iterable[np.ndarray], leader: np.ndarray | None = None, vote: np.ndarray | None = None):
+        super().__init__(members)
+        self.leader = leader
+        self.vote = vote
+
+    @property
+    def members(self) -> list[np.ndarray]:
+        """Every agent's."""
+        return list(self)
+
+    @property
+    def best_member(self) -> np.ndarray:
+        """Those of the agent with the best mean."""
+        return max(self, key=np.mean)
 
 
 def evaluate_agents(
@@ -32,41 +57,49 @@ def evaluate_agents(
     n_eval_episodes: int = 10,
     deterministic: bool = True,
     seed: int | None = None,
-) -> list[np.ndarray]:
+    vote: bool = True,
+) -> AgentReturns:
     """Undiscounted returns of every agent, on the same episodes if ``seed`` is given.
 
-    In a PettingZoo environment all act together, each in its own role; elsewhere each agent is alone in ``env``.
+    In a PettingZoo environment all act together, each in its own role; elsewhere each agent is alone in ``env``, and
+    after them the team, which decides by vote.
 
     :param model: TD3PR, DDPGPR, or any upstream model, which counts as one agent
     :param env: a gymnasium env or a VecEnv of the kind that one agent acts in; or a PettingZoo ParallelEnv, a VecEnv of
         one (the model's own included: it is copied, so that training goes on undisturbed); or a function that makes one
     :param seed: resets ``env`` before each agent's episodes
-    :return: one array (n_eval_episodes,) per agent
+    :param vote: whether the vote is played, too: as many episodes as for one more agent
+    :return: one array (n_eval_episodes,) per agent, and ``members``, ``best_member``, ``leader``, ``vote``
     :raises ValueError: if the environment has another number of agents, or is the model's own and cannot be copied
     """
     given, env = env, made(env)
     try:
         if is_team(env):
-            return evaluate_team(model, of_its_own(model, env), n_eval_episodes, seed, deterministic)
-        return _evaluate_each(model, env, n_eval_episodes, deterministic, seed)
+            return AgentReturns(evaluate_team(model, of_its_own(model, env), n_eval_episodes, seed, deterministic))
+        return _evaluate_each(model, env, n_eval_episodes, deterministic, seed, vote)
     finally:
         if is_factory(given):
             env.close()
 
 
 def _evaluate_each(
-    model: OffPolicyAlgorithm, env: Any, n_eval_episodes: int, deterministic: bool, seed: int | None
-) -> list[np.ndarray]:
+    model: OffPolicyAlgorithm, env: Any, n_eval_episodes: int, deterministic: bool, seed: int | None, vote: bool
+) -> AgentReturns:
     venv = env if isinstance(env, VecEnv) else DummyVecEnv([lambda: Monitor(env)])
-    returns = []
-    for policy in agent_policies(model):
+
+    def play(policy: Any) -> np.ndarray:
         if seed is not None:
             venv.seed(seed)
         rewards, _ = evaluate_policy(
             policy, venv, n_eval_episodes, deterministic=deterministic, return_episode_rewards=True, warn=False
         )
-        returns.append(np.asarray(rewards, dtype=np.float64))
-    return returns
+        return np.asarray(rewards, dtype=np.float64)
+
+    members = [play(policy) for policy in agent_policies(model)]
+    if len(members) == 1:
+        return AgentReturns(members, members[0], members[0])
+    elected = play(Voter(model)) if vote and can_vote(model) else None
+    return AgentReturns(members, members[model.leader], elected)  # type: ignore[attr-defined]
 
 
 def agent_policies(model: OffPolicyAlgorithm) -> list[BasePolicy]:

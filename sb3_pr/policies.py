@@ -15,10 +15,10 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.td3 import policies as upstream
 from stable_baselines3.td3.policies import Actor, TD3Policy
 
-from sb3_pr.observations import rows
-from sb3_pr.optimizers import ELEMENTWISE, AgentOptimizers, fused_adam
-from sb3_pr.stacking import agent_parameters, stack
-from sb3_pr.surgery import serving
+from sb3_pr.networks.observations import rows
+from sb3_pr.networks.optimizers import ELEMENTWISE, AgentOptimizers, fused_adam
+from sb3_pr.networks.stacking import agent_parameters, stack
+from sb3_pr.networks.surgery import serving
 
 NETWORKS = ("actor", "actor_target", "critic", "critic_target")
 NetworkT = TypeVar("NetworkT", Actor, ContinuousCritic)
@@ -61,6 +61,8 @@ class MlpPolicy(TD3Policy):
 
     leader: int = 0
     """The agent that answers for observations that do not come one per agent."""
+    council: Callable[..., th.Tensor] | None = None
+    """Who chooses among all agents' answers instead: see :mod:`sb3_pr.voting`."""
 
     def __init__(self, *args: Any, n_agents: int = 1, observation_masks: Any = None, leader: int = 0, **kwargs: Any):
         self.n_agents = n_agents
@@ -111,14 +113,16 @@ class MlpPolicy(TD3Policy):
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         n_rows = rows(observation)
-        if self.n_agents == 1 or n_rows == self.n_agents:
+        if self.n_agents == 1 or (n_rows == self.n_agents and self.council is None):
             return super()._predict(observation, deterministic)
-        # Not one row per agent: every agent answers all rows, and the leader's answer counts.
+        # Not one row per agent: every agent answers all rows, and the leader's answer counts, or the vote.
         if isinstance(observation, dict):
             repeated: Any = {key: th.cat([value] * self.n_agents) for key, value in observation.items()}
         else:
             repeated = th.cat([observation] * self.n_agents)
-        return super()._predict(repeated, deterministic).view(self.n_agents, n_rows, -1)[self.leader]
+        answers = super()._predict(repeated, deterministic or self.council is not None)
+        answers = answers.view(self.n_agents, n_rows, -1)
+        return answers[self.leader] if self.council is None else self.council(self, observation, answers)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {

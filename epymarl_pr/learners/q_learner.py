@@ -17,7 +17,7 @@ import torch as th
 from controllers import REGISTRY as controllers
 from learners.q_learner import QLearner
 
-from epymarl_pr.errors import refused
+from epymarl_pr.launch.errors import refused
 from epymarl_pr.learners.deciding import DecidingMac
 from epymarl_pr.learners.experience import everyones
 from epymarl_pr.learners.mac import ReciprocalMac

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from epymarl_pr import transfer
 from epymarl_pr.learners import table
+from epymarl_pr.transfer import table as transfer
 from marl_pr_common.study.hosts import Arm
 
 OWN_CRITICS = {"pr_own_critics": True, "pr_adjacency": "same", "pr_peers": "complete", "pr_sync_interval": 1}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from marl_pr_common.checkpoint import StopRequest
-from marl_pr_common.run_guard import PARENT
+from marl_pr_common.runs.lock import PARENT
 
 STOP_SECONDS = 110.0
 """How long a run may take to end its episode and save after it was asked to end."""

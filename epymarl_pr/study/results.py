@@ -1,4 +1,5 @@
-"""Sacred's record of a run as the results of a cell: as :mod:`marl_pr_common.readers` reads it, with measured times."""
+"""Sacred's record of a run as the results of a cell: as
+:mod:`marl_pr_common.results.readers` reads it, with measured times."""
 
 from __future__ import annotations
 
@@ -7,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from epymarl_pr.run_dir import SERIES
-from marl_pr_common.files import read_json
-from marl_pr_common.readers import epymarl
-from marl_pr_common.runs import RESULTS, write_results
+from epymarl_pr.launch.run_dir import SERIES
+from marl_pr_common.results.readers import epymarl
+from marl_pr_common.runs.files import read_json
+from marl_pr_common.runs.table import RESULTS, write_results
 from marl_pr_common.study.hosts import CellRun
 
 COMPLETED = "COMPLETED"

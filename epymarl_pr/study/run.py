@@ -8,21 +8,19 @@
 from __future__ import annotations
 
 import ast
-import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from epymarl_pr import locate
+from epymarl_pr.launch import locate
 from epymarl_pr.resume.session import FOLDER
 from epymarl_pr.study import processes, results
 from epymarl_pr.study.plan import OWN
 from marl_pr_common.checkpoint import StopRequest, catch_signals, latest
-from marl_pr_common.files import read_json
-from marl_pr_common.provenance import RUN, as_plain, record, record_resume
-from marl_pr_common.runs import set_aside
-from marl_pr_common.status import Status, read_status, write_status
+from marl_pr_common.runs.directory import RunDirectory
+from marl_pr_common.runs.provenance import record_resume
+from marl_pr_common.runs.status import Status, read_status, write_status
+from marl_pr_common.runs.table import set_aside
 from marl_pr_common.study.hosts import CellRun
 from marl_pr_common.study.processes import last_words
 
@@ -37,10 +35,10 @@ def run(cell: CellRun, directory: Path) -> None:
     :raises ValueError: if EPyMARL ends with an error; the message has its last words
     """
     checkout = locate.find()
-    status = read_status(directory)
-    if status is not None and status.state == "complete":
+    before = RunDirectory(directory, cell.plan.total_env_steps)
+    if before.state == "complete":
         return
-    mine = status is not None and status.state != "failed" and _same(cell, directory)
+    mine = before.state not in (None, "failed") and before.is_of(config=cell.plan, seed=cell.seed)
     engine = f"epymarl {(checkout.commit or 'unknown')[:7]}"
     with catch_signals() as stop:
         try:
@@ -89,9 +87,8 @@ def _prepare(cell: CellRun, directory: Path, checkout: locate.Checkout, engine: 
         record_resume(directory, _step(found), f"{found.parent.parent.name}/{FOLDER}/{found.name}")
         return
     set_aside(directory)
-    directory.mkdir(parents=True)
     extra = {"arm": cell.arm, "task": cell.task, "engine": engine, "epymarl_commit": checkout.commit}
-    record(directory, cell.plan, cell.seed, **extra)
+    RunDirectory(directory, cell.plan.total_env_steps).begin(cell.plan, cell.seed, **extra)
     _tell(cell, directory, "running")
 
 
@@ -120,16 +117,6 @@ def _finish(cell: CellRun, directory: Path, engine: str) -> None:
     _tell(cell, directory, "complete")
     for models in (directory / MODELS).glob("*"):
         shutil.rmtree(models / FOLDER, ignore_errors=True)
-
-
-def _same(cell: CellRun, directory: Path) -> bool:
-    """Whether the directory holds a run of these settings and this seed."""
-    try:
-        described = read_json(directory / RUN)
-    except (FileNotFoundError, ValueError):
-        return False
-    now: Mapping[str, Any] = json.loads(json.dumps({"config": as_plain(cell.plan), "seed": cell.seed}))
-    return {key: described.get(key) for key in now} == now
 
 
 def _tell(cell: CellRun, directory: Path, state: Any, error: str | None = None) -> None:

@@ -11,8 +11,8 @@ written as safetensors, arrays as npz without pickle, the rest as JSON.
 
 from marl_pr_common.checkpoint.errors import CheckpointError
 from marl_pr_common.checkpoint.rng import generator_state, rng_state, set_generator_state, set_rng_state
-from marl_pr_common.checkpoint.signals import Stopped, StopRequest, catch_signals
 from marl_pr_common.checkpoint.store import Checkpoint, checkpoints, latest, load, save, verify
+from marl_pr_common.runs.signals import Stopped, StopRequest, catch_signals
 
 __all__ = [
     "Checkpoint",

@@ -15,6 +15,7 @@ import numpy as np
 
 from marl_pr_common.checkpoint.attributes import attributes, restore_attributes, restore_space, space_states
 from marl_pr_common.checkpoint.errors import CheckpointError
+from marl_pr_common.moved import current
 
 EXACT = (
     "gymnasium.envs.classic_control.",
@@ -47,7 +48,7 @@ def restore_env(env: Any, state: list[dict[str, Any]]) -> None:
     """
     layers = list(_layers(env))
     names = [_name(layer) for layer in layers]
-    saved = [layer["class"] for layer in state]
+    saved = [current(layer["class"]) for layer in state]
     if names != saved:
         raise CheckpointError(
             f"the environment is {' in '.join(reversed(names))}, the checkpoint's was {' in '.join(reversed(saved))}. "

@@ -26,7 +26,7 @@ import filelock
 from marl_pr_common.checkpoint.errors import CheckpointError
 from marl_pr_common.checkpoint.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from marl_pr_common.checkpoint.payload import read_part, write_part
-from marl_pr_common.provenance import versions
+from marl_pr_common.runs.provenance import versions
 
 MAIN = "tree"
 """The part that holds what has no part of its own."""

@@ -4,7 +4,7 @@
 Predator-prey and cooperative navigation on mpe2 have names too: ``make("PredatorPrey-6", prey="flee")``.
 """
 
-from marl_pr_common.envs.mdp import FiniteMDP, digital_mdp, navigation_mdp, optimal_q, random_mdp
+from marl_pr_common.envs.grids.mdp import FiniteMDP, digital_mdp, navigation_mdp, optimal_q, random_mdp
 from marl_pr_common.envs.registry import GRIDS, GridSpec, grid_spec, make, register
 from marl_pr_common.envs.spaces import ObsSpace
 

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from marl_pr_common.engines import ENGINES, SMAX_INSTALL, missing
+from marl_pr_common.envs.simulators import ENGINES, SMAX_INSTALL, missing
 
 
 def require() -> None:

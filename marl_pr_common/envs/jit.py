@@ -38,5 +38,5 @@ def jit(function: Function) -> Function:
 def _sources() -> str:
     """A digest of all files that may hold kernels."""
     package = Path(__file__).parent.parent
-    files = sorted([*package.glob("envs/*.py"), *package.glob("tabular/*.py")])
+    files = sorted([*package.glob("envs/grids/*.py"), *package.glob("tabular/*.py")])
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

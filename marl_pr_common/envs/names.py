@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from marl_pr_common.envs.smax_maps import PREFIX
+from marl_pr_common.envs.smax.maps import PREFIX
 
 FAMILIES = ("Landmarks", "Navigation", "Blocker", "Courier", "Cliff", "PredatorPrey", "CooperativeNavigation")
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from marl_pr_common.envs import smax_maps
-from marl_pr_common.envs.kernels import BLOCKER, LANDMARKS, NAVIGATION, World
+from marl_pr_common.envs.grids.kernels import BLOCKER, LANDMARKS, NAVIGATION, World
+from marl_pr_common.envs.smax import maps as smax_maps
 from marl_pr_common.envs.spaces import ObsSpace
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def blocker(n_agents: int = 3) -> GridSpec:
 GRIDS: dict[str, Callable[[int], GridSpec]] = {"Landmarks": landmarks, "Navigation": navigation, "Blocker": blocker}
 HELD_OUT = ("Courier", "Cliff")
 PARTICLES = {
-    "PredatorPrey": "marl_pr_common.envs.predator_prey",
-    "CooperativeNavigation": "marl_pr_common.envs.cooperative_navigation",
+    "PredatorPrey": "marl_pr_common.envs.particles.predator_prey",
+    "CooperativeNavigation": "marl_pr_common.envs.particles.cooperative_navigation",
 }
 """Families on mpe2, and the module of each family's class."""
 _FACTORIES: dict[str, Callable[..., ParallelEnv]] = {}
@@ -151,15 +151,15 @@ def make(name: str, **options: Any) -> ParallelEnv:
     if name.partition("-")[0] in PARTICLES:
         return _make_particles(name, **options)
     if name.startswith(smax_maps.PREFIX):
-        from marl_pr_common.envs.smax import SMAX
+        from marl_pr_common.envs.smax.battle import SMAX
 
         return SMAX(name, **options)
     if name == "Digital":
-        from marl_pr_common.envs.digital import Digital
+        from marl_pr_common.envs.grids.digital import Digital
 
         return Digital(**options)
     if name.partition("-")[0] in HELD_OUT:
-        from marl_pr_common.envs import held_out
+        from marl_pr_common.envs.grids import held_out
 
         family, _, count = name.partition("-")
         if not count.isdigit() or int(count) < 1:
@@ -168,7 +168,7 @@ def make(name: str, **options: Any) -> ParallelEnv:
     if name.partition("-")[0] not in GRIDS:
         known = [f"{family}-N" for family in (*GRIDS, *HELD_OUT, *PARTICLES)] + ["Digital", "smax:MAP", *_FACTORIES]
         raise ValueError(f"Unknown environment {name!r}. Known: {', '.join(known)}.")
-    from marl_pr_common.envs.grid import Grid
+    from marl_pr_common.envs.grids.grid import Grid
 
     return Grid(grid_spec(name), **options)
 

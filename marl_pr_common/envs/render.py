@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from marl_pr_common.envs.kernels import BLOCKER, NAVIGATION
+from marl_pr_common.config.arrays import Flags, Ints
+from marl_pr_common.envs.grids.kernels import BLOCKER, NAVIGATION
 from marl_pr_common.envs.registry import GridSpec
 
 CELL = 32
@@ -24,9 +25,6 @@ AGENT_COLOURS = np.array(
     dtype=np.uint8,
 )
 BACKGROUND, LINE, BLOCK, LANDMARK = (250, 250, 250), (205, 205, 205), (60, 60, 60), (120, 120, 120)
-
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 
 def agent_letter(i: int) -> str:

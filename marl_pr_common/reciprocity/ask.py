@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch as th
 
 from marl_pr_common.reciprocity.space import AdjacentStates, choose_one
@@ -180,11 +181,17 @@ def draw(weights: th.Tensor, batch: int, generator: th.Generator) -> th.Tensor:
     :return: (n_agents, batch)
     """
     n_agents, device = len(weights), weights.device
-    edges = weights.cumsum(1)
-    shuffled = th.rand(n_agents, batch, generator=generator, device=device).argsort(1)
+    order = th.rand(n_agents, batch, generator=generator, device=device)
     jitter = th.rand(n_agents, batch, generator=generator, device=device, dtype=weights.dtype)
-    drawn = (shuffled + jitter) / batch * edges[:, -1:]
-    return (drawn[..., None] >= edges[:, None, :]).sum(-1).clamp(max=weights.shape[1] - 1)
+    last = weights.shape[1] - 1
+    if device.type == "cpu":  # many small steps, of which each takes torch several times longer
+        borders = weights.numpy().cumsum(1)
+        places = (order.numpy().argsort(1, kind="stable") + jitter.numpy()) / batch * borders[:, -1:]
+        found = [edge.searchsorted(place, side="right") for edge, place in zip(borders, places, strict=True)]
+        return th.from_numpy(np.minimum(found, last))
+    edges = weights.cumsum(1)
+    drawn = (order.argsort(1) + jitter) / batch * edges[:, -1:]
+    return th.searchsorted(edges, drawn, right=True).clamp(max=last)
 
 
 def _drawn_weight(question: Question) -> th.Tensor:

@@ -6,7 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch as th
+from numpy.typing import NDArray
 
 
 class Delegate:
@@ -56,21 +58,29 @@ def by_peer(peer: th.Tensor) -> Groups:
     n, batch = peer.shape
     one_for_all = peer.stride(1) == 0  # a column expanded over the batch
     columns = peer[:, :1] if one_for_all else peer
-    slot = th.arange(batch, device=peer.device)
-    source = columns.argsort(0)
+    flat = peer.flatten().cpu().numpy()  # a few hundred numbers, and many steps: NumPy's are several times shorter
+    count = np.bincount(flat, minlength=n)
     # where every agent looks at one row of each column, this is all there is to do
-    if bool((columns.gather(0, source) == th.arange(n, device=peer.device)[:, None]).all()):
-        return Groups(source * batch + slot, slot * n + columns)
-    flat = peer.flatten()
-    order = flat.argsort(stable=True)
+    if one_for_all or (count == batch).all():
+        slot = th.arange(batch, device=peer.device)
+        source = columns.argsort(0)
+        if bool((columns.gather(0, source) == th.arange(n, device=peer.device)[:, None]).all()):
+            return Groups(source * batch + slot, slot * n + columns)
+    index, back = _grouped(flat, count)
+    return Groups(index.to(peer.device), back.view(n, batch).to(peer.device))
+
+
+def _grouped(flat: NDArray[np.int64], count: NDArray[np.int64]) -> tuple[th.Tensor, th.Tensor]:
+    """``Groups.index`` and, flat, ``Groups.back``; ``count`` says how many rows each agent looks at."""
+    n = len(count)
+    order = flat.astype(np.int32).argsort(kind="stable")
     group = flat[order]
-    count = th.bincount(flat, minlength=n)
-    position = th.arange(len(flat), device=flat.device) - (count.cumsum(0) - count)[group]
-    index = th.zeros(n, int(count.max()), dtype=th.long, device=flat.device)
+    position = np.arange(len(flat)) - (count.cumsum() - count)[group]
+    index = np.zeros((n, int(count.max())), dtype=np.int64)
     index[group, position] = order
-    back = th.empty_like(order)
+    back = np.empty_like(order)
     back[order] = position * n + group
-    return Groups(index, back.view(n, batch))
+    return th.from_numpy(index), th.from_numpy(back)
 
 
 def _rows(table: th.Tensor, index: th.Tensor) -> th.Tensor:

@@ -87,9 +87,10 @@ class Reciprocity(Draws, Listening, Measured):
         answers = ask.one_voice(self._question(None, states.detach()), evaluate)
         assert answers.spoken is not None
         values = self._minimum(answers.values)[:, :, 0, 0]
+        finite = bool(th.isfinite(values.sum()))
         if record:
-            self._statistics.record_voices(values, answers.spoken, answers.peers[:, 0, 0])
-        if not th.isfinite(values.sum()):
+            self._statistics.record_voices(values, answers.spoken, answers.peers[:, 0, 0], finite)
+        if not finite:
             values = one_voice_value(self._minimum(own()), values, answers.spoken)
         return values
 
@@ -167,9 +168,12 @@ class Reciprocity(Draws, Listening, Measured):
 
     def _voices(self, own: th.Tensor | None, states: th.Tensor) -> th.Tensor:
         """How likely each row is valued by each agent, and by the agent itself at s: (n_agents, n_agents + 1)."""
-        weights, _ = self._weights(own, None, states, th.float64)
-        peers = self.config.kappa * weights
-        return th.cat([peers, 1 - peers.sum(1, keepdim=True)], 1)
+        if self.rule == "uniform":
+            peers = self.config.kappa * self.peers_and_itself()[0]
+        else:
+            peers = self.config.kappa * self._weights(own, None, states, th.float64)[0].cpu().numpy()
+        voices = np.concatenate([peers, 1 - peers.sum(1, keepdims=True)], 1)
+        return th.as_tensor(voices, device=states.device)
 
     def _mix(self, own: th.Tensor, question: ask.Question, answers: ask.Answers, record: bool) -> th.Tensor:
         own, values, scale = self._minimum(own), self._minimum(answers.values), answers.scale

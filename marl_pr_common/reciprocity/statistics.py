@@ -45,14 +45,15 @@ class PeerStatistics:
         self._batches += 1
 
     @th.no_grad()
-    def record_voices(self, values: th.Tensor, spoken: th.Tensor, peers: th.Tensor) -> None:
+    def record_voices(self, values: th.Tensor, spoken: th.Tensor, peers: th.Tensor, finite: bool = False) -> None:
         """Count a batch in which every row was valued by one critic: nothing is known of their disagreement.
 
         :param values: (n_critics, n_agents, batch)
         :param spoken: (n_agents, batch) booleans: the rows that a peer valued
         :param peers: the agent that each value comes from, (n_agents, batch)
+        :param finite: whether it is known that all values are
         """
-        if self.broken or not th.isfinite(values.sum()):
+        if self.broken or not (finite or th.isfinite(values.sum())):
             self._name(~th.isfinite(values) & (values != NO_VALUE) & spoken, peers)
         if self._batches % RECORD_EVERY == 0:
             own = values.masked_fill(spoken, th.nan).nanmean(-1)

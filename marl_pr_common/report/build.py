@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from marl_pr_common.files import write_text
-from marl_pr_common.plots import save_figure
 from marl_pr_common.report import drawings, tables, wording
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.document import Document
+from marl_pr_common.report.figures import save_figure
 from marl_pr_common.report.measure import measure
 from marl_pr_common.report.render import to_html, to_markdown
 from marl_pr_common.report.sharing import equal_budgets
+from marl_pr_common.runs.files import write_text
 
 REPORT = "report.html"
 SUMMARY = "summary.md"

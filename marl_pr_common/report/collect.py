@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from marl_pr_common.files import read_json
-from marl_pr_common.provenance import RUN
 from marl_pr_common.report.context import ReportContext
-from marl_pr_common.runs import INCOMPLETE, RESULTS
+from marl_pr_common.runs.files import read_json
+from marl_pr_common.runs.provenance import RUN
+from marl_pr_common.runs.table import INCOMPLETE, RESULTS
 
 _SAME_IN_ALL = ("versions", "git", "hardware")
 _ONE_OF_EACH = ("python", "platform")

@@ -30,7 +30,7 @@ class ReportContext:
     command: str = ""
     """The command line that makes the results again."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    """As :func:`marl_pr_common.provenance.describe` gives it, of the runs: versions, git, hardware, ..."""
+    """As :func:`marl_pr_common.runs.provenance.describe` gives it, of the runs: versions, git, hardware, ..."""
     sweep: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Setting, such as kappa or n_peers -> arm -> its value: scores are drawn against it."""
     thresholds: Mapping[str, float] = field(default_factory=dict)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from marl_pr_common import plots
-from marl_pr_common.plots import ArmLabel, Estimates, Panel, SweepLine, Watched
+from marl_pr_common.report import figures as plots
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.document import Drawing
+from marl_pr_common.report.figures import ArmLabel, Estimates, Panel, SweepLine, Watched
 from marl_pr_common.report.measure import Measured, TaskResult
 from marl_pr_common.report.numbers import number
 from marl_pr_common.report.scoring import SCORES

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from marl_pr_common.comparable import comparable
-from marl_pr_common.plots import ArmLabel, Curve, TimedCurve, with_interval
+from marl_pr_common.config.arrays import Floats
 from marl_pr_common.report.context import ReportContext
+from marl_pr_common.report.figures import ArmLabel, Curve, TimedCurve, with_interval
 from marl_pr_common.report.numbers import plural
 from marl_pr_common.report.scoring import STEPS, Scored, differences, estimates, improvement, scores_of
-from marl_pr_common.stats import (
+from marl_pr_common.results.comparable import comparable
+from marl_pr_common.results.stats import (
     MIN_SEEDS_FOR_INTERVAL,
     Difference,
-    Floats,
     Interval,
     Profile,
     Reached,
@@ -26,7 +26,7 @@ from marl_pr_common.stats import (
     steps_to_threshold,
     team_curves,
 )
-from marl_pr_common.stats.curves import team_size
+from marl_pr_common.results.stats.curves import team_size
 
 N_RESAMPLES = 2_000
 """Of bands, which have many points; single numbers are resampled 10,000 times."""

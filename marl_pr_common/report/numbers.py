@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from marl_pr_common.stats import Difference
+from marl_pr_common.results.stats import Difference
 
 
 def number(value: float) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from marl_pr_common.stats import (
+from marl_pr_common.config.arrays import Floats
+from marl_pr_common.results.stats import (
     MIN_SEEDS_FOR_DIFFERENCE,
     MIN_SEEDS_FOR_INTERVAL,
     Difference,
-    Floats,
     Interval,
     TeamCurves,
     area_under_curve,
@@ -19,7 +19,7 @@ from marl_pr_common.stats import (
     mean,
     probability_of_improvement,
 )
-from marl_pr_common.stats.bootstrap import quantiles, stratified_draws
+from marl_pr_common.results.stats.bootstrap import quantiles, stratified_draws
 
 SCORES = {"final": "final return", "area": "area under the curve"}
 STEPS = "steps"

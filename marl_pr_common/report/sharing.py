@@ -13,7 +13,7 @@ import numpy as np
 
 from marl_pr_common.report.measure import TaskResult
 from marl_pr_common.report.scoring import Scored, differences, estimates, scores_of
-from marl_pr_common.stats import Axis, Difference, Interval, TeamCurves, cut
+from marl_pr_common.results.stats import Axis, Difference, Interval, TeamCurves, cut
 
 AXES: tuple[Axis, Axis] = ("env_steps_per_agent", "total_env_steps")
 

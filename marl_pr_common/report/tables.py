@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from marl_pr_common.config.arrays import Floats
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.document import Table
 from marl_pr_common.report.measure import Measured, TaskResult
@@ -14,10 +15,9 @@ from marl_pr_common.report.numbers import difference_text, number, span
 from marl_pr_common.report.scoring import DIFFERENCES, SCORES, Scored
 from marl_pr_common.report.sharing import EqualBudget
 from marl_pr_common.report.wording import CENSORED, COUNTS, HOW_DECIDED
-from marl_pr_common.stats import (
+from marl_pr_common.results.stats import (
     MIN_SEEDS_FOR_DIFFERENCE,
     MIN_SEEDS_FOR_INTERVAL,
-    Floats,
     Interval,
     Reached,
     fraction_reached,

@@ -9,7 +9,7 @@ from marl_pr_common.report.measure import ArmResult, Measured, TaskResult
 from marl_pr_common.report.numbers import plural, span, verdict
 from marl_pr_common.report.scoring import DIFFERENCES, SCORES
 from marl_pr_common.report.sharing import EqualBudget
-from marl_pr_common.stats import MIN_SEEDS_FOR_DIFFERENCE, Difference, TeamCurves
+from marl_pr_common.results.stats import MIN_SEEDS_FOR_DIFFERENCE, Difference, TeamCurves
 
 COUNTS = {"env_steps_per_agent": "env steps per agent", "total_env_steps": "env steps of all agents together"}
 HOW_DECIDED = (

@@ -22,10 +22,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from marl_pr_common.config import from_mapping
-from marl_pr_common.files import read_json, write_json
-from marl_pr_common.run_guard import end_with_parent, exclusive
-from marl_pr_common.runs import RESULTS, read_results, set_aside
-from marl_pr_common.status import try_status
+from marl_pr_common.runs.files import read_json, write_json
+from marl_pr_common.runs.lock import end_with_parent, exclusive
+from marl_pr_common.runs.status import try_status
+from marl_pr_common.runs.table import RESULTS, read_results, set_aside
 from marl_pr_common.study.hosts import CellRun, Plan, load_host
 from marl_pr_common.study.server import serve
 

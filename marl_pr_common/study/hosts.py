@@ -5,19 +5,23 @@ Such a module has ``ARMS``, ``plan``, ``may_share`` and ``run`` as in :class:`Ho
 
 from __future__ import annotations
 
-import difflib
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from marl_pr_common.config.mapping import suggest
+
 MODULES = {
-    "sb3": "sb3_pr.study_host",
-    "epymarl": "epymarl_pr.study_host",
-    "tabular": "marl_pr_common.tabular.study_host",
+    "sb3": "sb3_pr.study.host",
+    "epymarl": "epymarl_pr.study.host",
+    "tabular": "marl_pr_common.tabular.host",
 }
 """Name of a host in a study's YAML -> the module that runs it."""
+ENGINES = {"sb3": "stable-baselines3 ", "epymarl": "epymarl ", "tabular": "marl-pr tabular "}
+"""Name of a host -> how the column ``engine`` of its results begins."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,9 @@ class Host(Protocol):
         """Run the cell to its end in ``directory``: go on from its newest checkpoint if there is one, else anew.
 
         ``directory`` is absent, or what an interrupted run of the same cell left. What can't be gone on with is renamed
-        (:func:`marl_pr_common.runs.set_aside`), never deleted. Leaves ``results.parquet`` in the schema of
-        :mod:`marl_pr_common.runs`, ``run.json``, and while it runs ``status.json``. SIGTERM saves what can be saved and
-        ends the process.
+        (:func:`marl_pr_common.runs.table.set_aside`), never deleted. Leaves ``results.parquet`` in the schema of
+        :mod:`marl_pr_common.runs.table`, ``run.json``, and while it runs ``status.json``. SIGTERM saves what can be
+        saved and ends the process.
         """
 
 
@@ -93,9 +97,7 @@ def load_host(name: str) -> Host:
     :raises ImportError: if its framework is not installed
     """
     if name not in MODULES:
-        close = difflib.get_close_matches(name, MODULES, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"host: {name!r} is not one of {', '.join(MODULES)}.{hint}")
+        raise ValueError(f"host: {name!r} is not one of {', '.join(MODULES)}.{suggest(name, MODULES)}")
     return cast(Host, importlib.import_module(MODULES[name]))
 
 
@@ -105,7 +107,19 @@ def require_arm(host: Host, name: str) -> Arm:
     :raises ValueError: if there is none; the nearest name is suggested
     """
     if name not in host.ARMS:
-        close = difflib.get_close_matches(name, host.ARMS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(f"arms: {name!r} is not one of {', '.join(host.ARMS)}.{hint}")
+        raise ValueError(f"arms: {name!r} is not one of {', '.join(host.ARMS)}.{suggest(name, host.ARMS)}")
     return host.ARMS[name]
+
+
+def labels(engines: Iterable[str]) -> dict[str, str]:
+    """The names that arms have for readers.
+
+    :param engines: column ``engine`` of results: of the hosts that made them, if they are installed, all arms are named
+    """
+    found: dict[str, str] = {}
+    for engine in engines:
+        for name, prefix in ENGINES.items():
+            if engine.startswith(prefix):
+                with suppress(ImportError):
+                    found |= {arm: known.label for arm, known in load_host(name).ARMS.items()}
+    return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from marl_pr_common.files import file_name
+from marl_pr_common.runs.files import file_name
 from marl_pr_common.study.cell import Manifest
 from marl_pr_common.study.config import ArmEntry, StudyConfig, overlay
 from marl_pr_common.study.hosts import Host, load_host, require_arm

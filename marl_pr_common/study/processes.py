@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from marl_pr_common.run_guard import PARENT
+from marl_pr_common.runs.lock import PARENT
 from marl_pr_common.study.cell import LOG, SECONDS_TO_SAVE, is_done
 from marl_pr_common.study.server import Server
 

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from marl_pr_common.status import Status, try_status
+from marl_pr_common.runs.status import Status, try_status
 from marl_pr_common.study.cell import LOG, RUN_DIRECTORY
 from marl_pr_common.study.plan import Cell
 from marl_pr_common.study.processes import Ended

@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from marl_pr_common.comparable import NotComparableError
-from marl_pr_common.files import file_name
-from marl_pr_common.provenance import as_plain
 from marl_pr_common.report import ReportContext, context_of, write_report
 from marl_pr_common.report.collect import differing
-from marl_pr_common.runs import RESULTS, read_results, write_results
-from marl_pr_common.status import try_status
+from marl_pr_common.results.comparable import NotComparableError
+from marl_pr_common.runs.files import file_name
+from marl_pr_common.runs.provenance import as_plain
+from marl_pr_common.runs.status import try_status
+from marl_pr_common.runs.table import RESULTS, read_results, write_results
 from marl_pr_common.study.cell import DONE, LOG, RUN_DIRECTORY, is_done, results_file, vouched
 from marl_pr_common.study.config import StudyConfig
 from marl_pr_common.study.plan import CELLS, Cell, swept

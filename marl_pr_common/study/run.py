@@ -16,10 +16,10 @@ from pathlib import Path
 import filelock
 from rich.console import Console
 
-from marl_pr_common.files import read_json, write_json
-from marl_pr_common.provenance import as_plain, describe, differences
-from marl_pr_common.runs import set_aside
-from marl_pr_common.study import engines
+from marl_pr_common.runs.files import read_json, write_json
+from marl_pr_common.runs.provenance import as_plain, describe, differences
+from marl_pr_common.runs.table import set_aside
+from marl_pr_common.study import schedulers
 from marl_pr_common.study.cell import DONE, RUN_DIRECTORY, Manifest, heal, is_done, read_manifest, write_manifest
 from marl_pr_common.study.config import StudyConfig
 from marl_pr_common.study.hosts import load_host
@@ -50,7 +50,7 @@ def run_study(
     config: StudyConfig,
     out: Path,
     jobs: int = 2,
-    engine: engines.Engine = "local",
+    engine: schedulers.Engine = "local",
     console: Console | None = None,
     command: str = "",
 ) -> Outcome:
@@ -67,7 +67,7 @@ def run_study(
     """
     if jobs < 1:
         raise ValueError(f"jobs={jobs!r}: expected an integer >= 1.")
-    engines.require(engine)
+    schedulers.require(engine)
     cells = resolve(config, out)
     require_study_or_unused(out)
     with _locked(out):
@@ -79,7 +79,7 @@ def run_study(
         if todo:
             may_share = load_host(config.host).may_share
             shared = {str(cell.directory) for cell in todo if may_share(cell.manifest.task, cell.manifest.plan)}
-            running = engines.run_cells(engine, [str(cell.directory) for cell in todo], jobs, out / "engine", shared)
+            running = schedulers.run_cells(engine, [str(cell.directory) for cell in todo], jobs, out / "engine", shared)
             with progress, contextlib.closing(running) as results:
                 for ended in results:
                     progress.end(ended)

@@ -10,15 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from marl_pr_common.config.arrays import Ints
 from marl_pr_common.envs.spaces import ObsSpace
 from marl_pr_common.tabular.foreign import actions_of, agents_of
 from marl_pr_common.tabular.moment import Moment
 from marl_pr_common.tabular.values import flag_of, mask_of, reward_of
 from marl_pr_common.tabular.views import MASK, view_of
 
-Ints = NDArray[np.int64]
 IDLE = 1_000
 """Steps in a row without an observation of anybody after which an environment counts as stuck."""
 RESET = ("observations", "infos")

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marl_pr_common.checkpoint.rng import generator_state
+from marl_pr_common.config.arrays import Floats, Ints
+from marl_pr_common.envs.grids.mdp import FiniteMDP
 from marl_pr_common.envs.jit import HAS_NUMBA
-from marl_pr_common.envs.mdp import FiniteMDP
 from marl_pr_common.tabular import digital_kernels as kernels
 from marl_pr_common.tabular.reciprocity import Reciprocity
 from marl_pr_common.tabular.resume import copy_arrays, restore_generators
@@ -29,9 +29,6 @@ from marl_pr_common.tabular.schedules import (
     warn_theory,
 )
 from marl_pr_common.tabular.vectorised import schedule
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 class DigitalRun:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from marl_pr_common.config.arrays import Floats, Ints
 from marl_pr_common.envs.jit import jit
 from marl_pr_common.tabular.schedules import Code
 from marl_pr_common.tabular.star_kernels import schedule
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 def alias_table(transition: Floats) -> tuple[Floats, Ints]:

@@ -7,11 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from marl_pr_common.config.arrays import Flags, Floats, Ints
 from marl_pr_common.envs.jit import jit
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 KINDS: dict[type, str] = {np.int64: "iu", np.float64: "iuf", np.bool_: "b"}
 
 

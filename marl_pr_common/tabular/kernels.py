@@ -8,15 +8,11 @@ version of the same steps is ``vectorised.py``; tests hold the two together to 1
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from marl_pr_common.config.arrays import Flags, Floats, Ints
 from marl_pr_common.envs.jit import jit
 from marl_pr_common.tabular.star_kernels import hat_row, schedule, star_complete, star_graph
 from marl_pr_common.tabular.structs import NEAR_SUM, NEAR_WEIGHT, SUM, TOTAL, WEIGHT, Links, Rules, Tables
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 
 @jit

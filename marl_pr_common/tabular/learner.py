@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from marl_pr_common.config.arrays import Flags, Floats, Ints
 from marl_pr_common.envs.jit import HAS_NUMBA
 from marl_pr_common.tabular import kernels, vectorised
 from marl_pr_common.tabular.build import copy_tables, links_of, pool_tried, tables_of
@@ -24,9 +24,6 @@ from marl_pr_common.tabular.resume import copy_arrays
 from marl_pr_common.tabular.schedules import Constant, check_steps, pull_schedule, theory_messages, warn_theory
 from marl_pr_common.tabular.structs import TOTAL, Rules, Tables
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 Backend = Literal["auto", "numba", "numpy"]
 
 

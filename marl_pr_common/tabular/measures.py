@@ -6,9 +6,9 @@ All functions take tables q of shape (..., N, S, A), agents third from the end, 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from marl_pr_common.config.arrays import Floats
 
 
 def boundedness(q: Floats) -> Floats:

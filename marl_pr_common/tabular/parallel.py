@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from marl_pr_common.checkpoint.environments import env_state, restore_env
 from marl_pr_common.checkpoint.rng import generator_state
+from marl_pr_common.config.arrays import Ints
 from marl_pr_common.tabular.checked import CheckedEnv
 from marl_pr_common.tabular.config import TabularConfig, check_count
 from marl_pr_common.tabular.foreign import make_two
@@ -20,7 +21,6 @@ from marl_pr_common.tabular.moment import Moment
 from marl_pr_common.tabular.pending import Pending
 from marl_pr_common.tabular.resume import Evaluation, copy_arrays, restore_generators, resumable
 
-Ints = NDArray[np.int64]
 EVAL_MAX_STEPS = 1_000
 
 

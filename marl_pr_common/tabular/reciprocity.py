@@ -8,16 +8,15 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.sparse import block_array, csr_array, diags_array, issparse
 
+from marl_pr_common.config.arrays import Floats, Ints
 from marl_pr_common.envs.spaces import ObsSpace
 from marl_pr_common.reciprocity import peers
 from marl_pr_common.tabular.adjacency import adjacency
 from marl_pr_common.tabular.schedules import TheoryWarning
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Mixing = Literal["metropolis", "eq6"]
 Weighting = Literal["mean", "count"]
 PairAdjacency = Callable[[ObsSpace, ObsSpace], csr_array]

@@ -7,10 +7,9 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from marl_pr_common.config.arrays import Floats, Ints
+
 Code = tuple[int, float, float]
 """A schedule for the compiled kernels: 0 constant, 1 power, 2 shrink, with its two numbers."""
 

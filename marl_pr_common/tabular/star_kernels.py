@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
+from marl_pr_common.config.arrays import Floats, Ints
 from marl_pr_common.envs.jit import jit
 from marl_pr_common.tabular.schedules import Code
 from marl_pr_common.tabular.structs import NEAR_SUM, NEAR_WEIGHT, SUM, TOTAL, WEIGHT, Links, Rules, Tables
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @jit

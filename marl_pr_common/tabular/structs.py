@@ -7,14 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from marl_pr_common.config.arrays import Floats, Ints
 from marl_pr_common.tabular.schedules import Code
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 TOTAL, SUM, WEIGHT, NEAR_SUM, NEAR_WEIGHT = 0, 1, 2, 3, 4
 

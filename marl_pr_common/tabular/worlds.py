@@ -6,21 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marl_pr_common.checkpoint.rng import generator_state
-from marl_pr_common.envs import kernels as env_kernels
+from marl_pr_common.config.arrays import Flags, Floats, Ints
+from marl_pr_common.envs.grids import kernels as env_kernels
+from marl_pr_common.envs.grids.kernels import World, reset_world, state_of, step_world
 from marl_pr_common.envs.jit import jit
-from marl_pr_common.envs.kernels import World, reset_world, state_of, step_world
 from marl_pr_common.envs.registry import GridSpec
 from marl_pr_common.tabular.kernels import act, update
 from marl_pr_common.tabular.learner import TabularPR
 from marl_pr_common.tabular.resume import copy_arrays, restore_generators
 from marl_pr_common.tabular.structs import Links, Rules, Tables
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 
 @jit

@@ -17,9 +17,9 @@ import yaml
 from marl_pr_common import checkpoint
 from marl_pr_common.checkpoint import CheckpointError
 from marl_pr_common.config.shipped import read_yaml
-from marl_pr_common.files import read_json
+from marl_pr_common.runs.files import read_json
 from sb3_pr import TD3PR
-from sb3_pr.pickles import UntrustedFileError, _data_only_storage
+from sb3_pr.saving.pickles import UntrustedFileError, _data_only_storage
 
 DEEP = 100_000
 

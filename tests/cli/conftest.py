@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from marl_pr_common.display import Display
-from sb3_pr.train_config import TrainConfig
+from marl_pr_common.runs.console import Display
+from sb3_pr.study.config import TrainConfig
 
 Curve = Callable[[str, int, int, int], float]
 

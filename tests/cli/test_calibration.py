@@ -17,7 +17,7 @@ from marl_pr_common.envs.jit import HAS_NUMBA
 from marl_pr_common.report import ReportContext
 from marl_pr_common.report.measure import measure
 from marl_pr_common.report.wording import differences
-from marl_pr_common.stats import area_under_curve, paired_difference
+from marl_pr_common.results.stats import area_under_curve, paired_difference
 from marl_pr_common.tabular import TabularPR, WorldTrainer, iql
 
 pytestmark = pytest.mark.skipif(not HAS_NUMBA, reason="thousands of runs need the extra fast")

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from marl_pr_common import cli, doctor
-from marl_pr_common.commands import demo, train
+from marl_pr_common import cli
+from marl_pr_common.cli import demo
+from marl_pr_common.cli import findings as doctor
 from marl_pr_common.reciprocity import ReciprocityConfig
-from sb3_pr.train_config import TrainConfig
+from sb3_pr.cli import train
+from sb3_pr.study.config import TrainConfig
 
 HEAVY = ("torch", "stable_baselines3", "jax", "pettingzoo", "pysc2", "matplotlib", "pandas")
 
@@ -191,5 +193,5 @@ def test_doctor_goes_on_without_the_parts_of_epymarl(monkeypatch):
 
 
 def test_the_command_is_installed_under_its_name():
-    pyproject = Path(cli.__file__).parents[1] / "pyproject.toml"
+    pyproject = Path(cli.__file__).parents[2] / "pyproject.toml"
     assert 'marl-pr = "marl_pr_common.cli:main"' in pyproject.read_text()

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from marl_pr_common.comparable import NotComparableError, comparable
-from marl_pr_common.stats import TeamCurves, area_under_curve, scores, team_curves
-from marl_pr_common.stats.scores import Scores
+from marl_pr_common.results.comparable import NotComparableError, comparable
+from marl_pr_common.results.stats import TeamCurves, area_under_curve, scores, team_curves
+from marl_pr_common.results.stats.scores import Scores
 
 
 def flat(arm, seed, agent, steps):

@@ -14,16 +14,16 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from marl_pr_common import run_guard
 from marl_pr_common.cli import main
-from marl_pr_common.commands.compare import Command, SharedSettings
-from marl_pr_common.provenance import as_plain
-from marl_pr_common.run_guard import exclusive
-from marl_pr_common.runs import read_results, write_results
-from marl_pr_common.status import read_status
+from marl_pr_common.runs import lock as run_guard
+from marl_pr_common.runs.lock import exclusive
+from marl_pr_common.runs.provenance import as_plain
+from marl_pr_common.runs.status import read_status
+from marl_pr_common.runs.table import read_results, write_results
 from marl_pr_common.study import processes
 from marl_pr_common.study.cell import is_done
 from marl_pr_common.study.plan import resolve
+from sb3_pr.cli.compare import Command, SharedSettings
 from tests.cli.processes import CLI, LINUX_ONLY
 from tests.events import HANG, wait_for
 

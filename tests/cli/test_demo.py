@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from marl_pr_common.commands import demo
+from marl_pr_common.cli import demo
 from marl_pr_common.study.config import overlay
 
 SHORT = {

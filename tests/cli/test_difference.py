@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from marl_pr_common.stats import bootstrap_means, compare_pairs, paired_difference
+from marl_pr_common.results.stats import bootstrap_means, compare_pairs, paired_difference
 
 REPETITIONS, SEEDS, ALLOWED = 300, 10, 0.07
 DISTRIBUTIONS = {
@@ -48,7 +48,7 @@ def test_sampled_signs_agree_with_all_of_them(monkeypatch):
     rng = np.random.default_rng(2)
     ours, theirs = rng.normal(size=14) + 0.6, rng.normal(size=14)
     exact = paired_difference(ours, theirs, rng)
-    monkeypatch.setattr("marl_pr_common.stats.difference.MAX_EXACT", 10)
+    monkeypatch.setattr("marl_pr_common.results.stats.difference.MAX_EXACT", 10)
     sampled = paired_difference(ours, theirs, rng)
     assert sampled.p_value == pytest.approx(exact.p_value, abs=0.005)
     np.testing.assert_allclose([sampled.low, sampled.high], [exact.low, exact.high], atol=0.05)
@@ -108,7 +108,7 @@ def test_words_p_values_and_intervals_are_one_in_a_family():
 
 def test_holms_adjustment_by_hand(monkeypatch):
     by_name = {"a": 0.01, "b": 0.04, "c": 0.03}
-    monkeypatch.setattr("marl_pr_common.stats.difference._p_value", lambda means: by_name[NAMES[len(means)]])
+    monkeypatch.setattr("marl_pr_common.results.stats.difference._p_value", lambda means: by_name[NAMES[len(means)]])
     rng = np.random.default_rng(0)
     pairs = {name: (rng.normal(size=n), rng.normal(size=n)) for name, n in (("a", 6), ("b", 7), ("c", 8))}
     found = compare_pairs(pairs, rng)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from marl_pr_common import provenance
+from marl_pr_common.runs import provenance
 
 
 @dataclass(frozen=True)

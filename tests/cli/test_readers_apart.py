@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from stable_baselines3.common.logger import configure
 
-from marl_pr_common import cli, readers
-from marl_pr_common.readers import apart
-from marl_pr_common.readers.given import of, parse
-from marl_pr_common.runs import TEAM, write_results
+from marl_pr_common import cli
+from marl_pr_common.results import readers
+from marl_pr_common.results.readers import apart
+from marl_pr_common.results.readers.given import of, parse
+from marl_pr_common.runs.table import TEAM, write_results
 from sb3_pr import TD3PR, AgentEvalCallback
 
 ZOO = "!!python/object/apply:collections.OrderedDict\n"

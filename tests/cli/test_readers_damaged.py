@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from marl_pr_common import readers
+from marl_pr_common.results import readers
 
 CONFIG = {"name": "iql", "seed": 1, "env_args": {"key": "pp-3-v0"}}
 METRIC = {"steps": [0, 100, 200], "values": [1.0, 2.0, 3.0], "timestamps": ["2024-01-01T00:00:00"] * 3}

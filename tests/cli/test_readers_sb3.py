@@ -13,10 +13,10 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from marl_pr_common import readers
-from marl_pr_common.commands.plot import Command
-from marl_pr_common.readers.rows import UNKNOWN
-from marl_pr_common.runs import COLUMNS, TEAM, read_results, write_results
+from marl_pr_common.cli.plot import Command
+from marl_pr_common.results import readers
+from marl_pr_common.results.readers.rows import UNKNOWN
+from marl_pr_common.runs.table import COLUMNS, TEAM, read_results, write_results
 
 ENGINE = f"stable-baselines3 {stable_baselines3.__version__}"
 

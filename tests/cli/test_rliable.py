@@ -9,7 +9,7 @@ import types
 import numpy as np
 import pytest
 
-from marl_pr_common.stats import (
+from marl_pr_common.results.stats import (
     aggregate,
     iqm,
     mean,
@@ -18,7 +18,7 @@ from marl_pr_common.stats import (
     performance_profile,
     probability_of_improvement,
 )
-from marl_pr_common.stats.bootstrap import stratified_draws
+from marl_pr_common.results.stats.bootstrap import stratified_draws
 
 N_RESAMPLES = 200
 STATISTICS = {"mean": mean, "median": median, "iqm": iqm, "optimality_gap": optimality_gap}

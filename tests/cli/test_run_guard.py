@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from marl_pr_common import run_guard
-from marl_pr_common.run_guard import PARENT, RunInUseError, exclusive, in_use
-from marl_pr_common.status import Status, write_status
+from marl_pr_common.runs import lock as run_guard
+from marl_pr_common.runs.lock import PARENT, RunInUseError, exclusive, in_use
+from marl_pr_common.runs.status import Status, write_status
 from marl_pr_common.study import processes
 from marl_pr_common.study.processes import Running
 from tests.cli.processes import LINUX_ONLY
@@ -51,8 +51,8 @@ def test_a_cell_that_another_process_trains_is_left_alone(tmp_path, monkeypatch)
 
 
 def test_training_holds_the_lock(tiny, tmp_path, monkeypatch):
-    from marl_pr_common.commands.train import Command
-    from sb3_pr import training
+    from sb3_pr.cli.train import Command
+    from sb3_pr.study import run as training
 
     held = []
     monkeypatch.setattr(run_guard, "WAIT_SECONDS", 0.1)

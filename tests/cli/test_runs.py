@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from marl_pr_common import runs
-from marl_pr_common.runs import COLUMNS, RESULTS, SCHEMA, TEAM, Clock, ResultsWriter, RunIdentity, read_results
+from marl_pr_common.runs import table as runs
+from marl_pr_common.runs.table import COLUMNS, RESULTS, SCHEMA, TEAM, Clock, ResultsWriter, RunIdentity, read_results
 
 IDENTITY = RunIdentity("td3-seed0", "td3", "Pendulum-v1", "stable-baselines3 2.9.2", 0)
 

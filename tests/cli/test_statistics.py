@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from marl_pr_common.stats import (
+from marl_pr_common.results.stats import (
     STATISTICS,
     Scores,
     TeamCurves,
@@ -22,7 +22,7 @@ from marl_pr_common.stats import (
     probability_of_improvement,
     steps_to_threshold,
 )
-from marl_pr_common.stats.thresholds import _weighted_medians
+from marl_pr_common.results.stats.thresholds import _weighted_medians
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -61,7 +61,7 @@ def test_large_tables_are_resampled_in_parts_with_the_same_result(monkeypatch):
     values = rng().normal(size=(10, 4))
     # the parts only change how the generator's numbers are asked for, not which they are
     whole = aggregate(values, mean, rng())
-    monkeypatch.setattr("marl_pr_common.stats.bootstrap._CELLS_AT_ONCE", 4_000)
+    monkeypatch.setattr("marl_pr_common.results.stats.bootstrap._CELLS_AT_ONCE", 4_000)
     assert aggregate(values, mean, rng()) == pytest.approx(whole)
 
 

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from marl_pr_common.stats import area_under_curve, mean_interval, paired_difference, scalar_interval, team_curves
+from marl_pr_common.results.stats import (
+    area_under_curve,
+    mean_interval,
+    paired_difference,
+    scalar_interval,
+    team_curves,
+)
 
 
 def test_interval_agrees_with_scipys_percentile_bootstrap():

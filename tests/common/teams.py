@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from marl_pr_common.envs.pretrained_prey import find_parameters
+from marl_pr_common.envs.particles.pretrained_prey import find_parameters
 
 try:
     find_parameters()

@@ -10,7 +10,7 @@ from mpe2 import simple_spread_v3
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 from marl_pr_common.envs import make
-from marl_pr_common.envs.reference import cover, own
+from marl_pr_common.envs.grids.reference import cover, own
 from tests.common.teams import play, random_actions, returns
 
 IDS = ["CooperativeNavigation-3", "CooperativeNavigation-6"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from marl_pr_common.files import file_name
+from marl_pr_common.runs.files import file_name
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ pytest.importorskip("jaxmarl", reason="JaxMARL is not installed: pip install --n
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 from marl_pr_common.envs import make
-from marl_pr_common.envs.particle_vector import ParticleVector
-from marl_pr_common.envs.reference import chase
+from marl_pr_common.envs.grids.reference import chase
+from marl_pr_common.envs.particles.vector import ParticleVector
 
 NAMES = ("CooperativeNavigation-3", "CooperativeNavigation-6", "PredatorPrey-3", "PredatorPrey-6")
 TOLERANCE = 1e-5

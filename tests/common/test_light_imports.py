@@ -6,9 +6,20 @@ import sys
 import pytest
 
 MODULES = (
-    *("marl_pr_common", "marl_pr_common.envs", "marl_pr_common.doctor", "marl_pr_common.cli", "sb3_pr", "epymarl_pr"),
-    *("epymarl_pr.launcher", "epymarl_pr.checks", "epymarl_pr.smax", "epymarl_pr.starcraft"),
-    *("marl_pr_common.envs.smax", "marl_pr_common.envs.smax_vector", "marl_pr_common.envs.predator_prey"),
+    *(
+        "marl_pr_common",
+        "marl_pr_common.envs",
+        "marl_pr_common.cli.findings",
+        "marl_pr_common.cli",
+        "sb3_pr",
+        "epymarl_pr",
+    ),
+    *("epymarl_pr.launch.launcher", "epymarl_pr.launch.checks", "epymarl_pr.envs.smax", "epymarl_pr.envs.starcraft"),
+    *(
+        "marl_pr_common.envs.smax.battle",
+        "marl_pr_common.envs.smax.vector",
+        "marl_pr_common.envs.particles.predator_prey",
+    ),
 )
 HEAVY = ("jax", "jaxmarl", "pysc2", "smac", "smacv2", "smaclite", "s2clientprotocol")
 

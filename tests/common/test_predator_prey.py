@@ -10,7 +10,7 @@ from mpe2 import simple_tag_v3
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 from marl_pr_common.envs import make
-from marl_pr_common.envs.reference import chase
+from marl_pr_common.envs.grids.reference import chase
 from tests.common.teams import needs_checkout, play, random_actions
 
 IDS = ["PredatorPrey-3", "PredatorPrey-4", "PredatorPrey-6"]

@@ -8,9 +8,9 @@ import torch as th
 
 pytest.importorskip("mpe2", reason="needs the extra mpe: pip install 'marl-pr[mpe]'")
 from marl_pr_common.envs import make
-from marl_pr_common.envs import prey as scripts
-from marl_pr_common.envs.pretrained_prey import PARAMETERS, PretrainedPrey, find_parameters, three_predators
-from marl_pr_common.envs.reference import chase
+from marl_pr_common.envs.grids.reference import chase
+from marl_pr_common.envs.particles import prey as scripts
+from marl_pr_common.envs.particles.pretrained_prey import PARAMETERS, PretrainedPrey, find_parameters, three_predators
 from tests.common.teams import needs_checkout, returns
 
 

@@ -10,9 +10,9 @@ pytest.importorskip("jaxmarl", reason="JaxMARL is not installed: pip install --n
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 from marl_pr_common.envs import make
-from marl_pr_common.envs.smax_maps import LIMITS
-from marl_pr_common.envs.smax_simulator import STOP, simulator
-from marl_pr_common.envs.smax_vector import SMAXVector
+from marl_pr_common.envs.smax.maps import LIMITS
+from marl_pr_common.envs.smax.simulator import STOP, simulator
+from marl_pr_common.envs.smax.vector import SMAXVector
 
 PAPER = ("3s_vs_5z", "5m_vs_6m")
 SHAPES = {"3s_vs_5z": (3, 101, 96, 10, 250), "5m_vs_6m": (5, 140, 132, 11, 70)}

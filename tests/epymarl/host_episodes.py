@@ -19,7 +19,7 @@ except Exception:  # not installed, or broken by an old Rtree
 
 import torch as th  # noqa: E402
 
-from marl_pr_common.envs.reference import chase  # noqa: E402
+from marl_pr_common.envs.grids.reference import chase  # noqa: E402
 
 
 class Chasers:

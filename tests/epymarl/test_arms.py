@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from epymarl_pr import derive, options, study_host, transfer
+from epymarl_pr.launch import derive, options
 from epymarl_pr.learners import table
+from epymarl_pr.study.arms import arms
+from epymarl_pr.transfer import table as transfer
 from tests.epymarl import hosts
 
-ARMS = {name: arm for name, arm in study_host.ARMS.items() if arm.settings["config"].endswith(derive.SUFFIX)}
+ARMS = {name: arm for name, arm in arms().items() if arm.settings["config"].endswith(derive.SUFFIX)}
 
 
 def test_every_arm_can_be_run(checkout: Any) -> None:

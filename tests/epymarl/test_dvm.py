@@ -132,7 +132,7 @@ def test_what_is_known_of_peers_is_distilled_too(checkout: Any) -> None:
 
 
 def test_the_temperature_is_the_teachers_alone(checkout: Any) -> None:
-    from epymarl_pr.learners.dvm import Source
+    from epymarl_pr.transfer.dvm import Source
 
     made = hosts.learner(checkout, "dvm", dvm_temperature=2.0, dvm_batch_size=30)
     hosts.batch(made)
@@ -151,7 +151,7 @@ def test_the_temperature_is_the_teachers_alone(checkout: Any) -> None:
 
 
 def test_a_state_that_is_not_the_joint_observation_stays_as_it_is(checkout: Any) -> None:
-    from epymarl_pr.learners.dvm import Source
+    from epymarl_pr.transfer.dvm import Source
 
     made = hosts.learner(checkout, "dvm", obs_individual_obs=True, obs_last_action=True, dvm_minibatches=2)
     hosts.batch(made)
@@ -164,7 +164,7 @@ def test_a_state_that_is_not_the_joint_observation_stays_as_it_is(checkout: Any)
 def test_a_state_that_once_looks_like_the_joint_observation_is_not_it(
     checkout: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from epymarl_pr.learners.dvm import Source
+    from epymarl_pr.transfer.dvm import Source
 
     monkeypatch.setattr(hosts, "STATE_DIM", N * hosts.OBS_DIM)
     made = hosts.learner(checkout, "dvm")
@@ -178,7 +178,7 @@ def test_a_state_that_once_looks_like_the_joint_observation_is_not_it(
 
 
 def test_steps_in_which_nobody_acted_are_not_distilled(checkout: Any) -> None:
-    from epymarl_pr.learners.dvm import Source
+    from epymarl_pr.transfer.dvm import Source
 
     made = hosts.learner(checkout, "dvm")
     hosts.batch(made)
@@ -208,7 +208,7 @@ def test_networks_that_are_not_finite_are_not_given_to_the_agents(
 
 
 def test_a_step_is_given_to_the_host_as_it_was(checkout: Any) -> None:
-    from epymarl_pr.learners.dvm import Source
+    from epymarl_pr.transfer.dvm import Source
 
     made = hosts.learner(checkout, "dvm", obs_individual_obs=True, obs_last_action=True)
     hosts.batch(made)
@@ -229,7 +229,7 @@ def test_a_step_is_given_to_the_host_as_it_was(checkout: Any) -> None:
 
 @pytest.mark.parametrize("given", [{}, {"obs_individual_obs": True, "obs_last_action": True}])
 def test_teachers_that_are_asked_once_say_what_they_say_when_asked_again(checkout: Any, given: dict[str, Any]) -> None:
-    from epymarl_pr.learners.dvm import Source
+    from epymarl_pr.transfer.dvm import Source
 
     few = {"dvm_batch_size": 16, "dvm_temperature": 2.0, **given}
     once = hosts.learner(checkout, "dvm", dvm_minibatches=4, **few)
@@ -253,7 +253,7 @@ def test_teachers_that_are_asked_once_say_what_they_say_when_asked_again(checkou
 
 @pytest.mark.parametrize("given", [{}, {"obs_individual_obs": True}, {"obs_last_action": True}])
 def test_the_critics_student_reads_what_the_hosts_critics_read(checkout: Any, given: dict[str, Any]) -> None:
-    from epymarl_pr.learners.dvm import Source
+    from epymarl_pr.transfer.dvm import Source
 
     made = hosts.learner(checkout, "dvm", **given)
     hosts.batch(made)
@@ -272,7 +272,7 @@ def test_the_critics_student_reads_what_the_hosts_critics_read(checkout: Any, gi
 
 def test_a_student_that_reads_permuted_inputs_learns_the_same(checkout: Any) -> None:
     """Permuting the columns of the first layer is permuting x, in values and in gradients."""
-    from epymarl_pr.learners.dvm import SelfFirst
+    from epymarl_pr.transfer.dvm import SelfFirst
 
     student = hosts.learner(checkout, "dvm").pr_dvm.critic.double()
     x = th.randn(30, 1, student.fc1.in_features, dtype=th.double)

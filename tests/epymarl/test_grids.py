@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import epymarl_pr  # noqa: F401
-from epymarl_pr import derive
-from epymarl_pr.environments import env_args, task_name
-from epymarl_pr.errors import UsageError
+from epymarl_pr.envs.ours import env_args, task_name
+from epymarl_pr.launch import derive
+from epymarl_pr.launch.errors import UsageError
 from marl_pr_common.envs import make
 
 NAMES = ["navigation-4", "landmarks-3", "blocker-3"]

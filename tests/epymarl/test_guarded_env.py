@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from epymarl_pr.errors import EXIT_CODE, Ended, bare, exit_code
-from epymarl_pr.guarded_env import GuardedFactory, Uses
+from epymarl_pr.envs.guarded import GuardedFactory, Uses
+from epymarl_pr.launch.errors import EXIT_CODE, Ended, bare, exit_code
 from tests.epymarl import odd_envs
 
 PLACE = "tests.epymarl.odd_envs"
@@ -220,8 +220,8 @@ def test_the_mixers_that_need_one_reward_are_upstreams(checkout: Any) -> None:
     """The rule that is written down here for learners of other names is EPyMARL's."""
     from utils.general_reward_support import test_alg_config_supports_reward as supports
 
-    from epymarl_pr import checks
-    from epymarl_pr.errors import UsageError
+    from epymarl_pr.launch import checks
+    from epymarl_pr.launch.errors import UsageError
 
     for learner in ("q_learner", "ppo_learner", "maddpg_learner", "coma_learner", "qtran_learner"):
         for mixer in (None, "vdn", "qmix"):

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch as th
 
-from epymarl_pr import derive
-from epymarl_pr.errors import UsageError
+from epymarl_pr.launch import derive
+from epymarl_pr.launch.errors import UsageError
 from epymarl_pr.resume.state import learner_state, restore_learner
 from tests.epymarl import hosts
 from tests.epymarl.test_identical import parts, same, trained

@@ -8,9 +8,9 @@ import shutil
 import numpy as np
 import pytest
 
-from epymarl_pr.locate import Checkout
-from marl_pr_common import readers
-from marl_pr_common.runs import COLUMNS, TEAM
+from epymarl_pr.launch.locate import Checkout
+from marl_pr_common.results import readers
+from marl_pr_common.runs.table import COLUMNS, TEAM
 from tests.epymarl import runs
 
 KEY = "epymarl_pr:spread-3-v0"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch as th
 
-from epymarl_pr.locate import Checkout
+from epymarl_pr.launch.locate import Checkout
 from epymarl_pr.resume.settings import require_same
 from marl_pr_common import checkpoint
 from tests.epymarl import runs

@@ -10,7 +10,7 @@ from marl_pr_common.report import ReportContext
 from marl_pr_common.report.build import build
 from marl_pr_common.report.measure import measure
 from marl_pr_common.report.sharing import equal_budgets
-from marl_pr_common.stats import cut, paired_difference, steps_to_threshold, team_curves
+from marl_pr_common.results.stats import cut, paired_difference, steps_to_threshold, team_curves
 from tests.report.tables import study
 
 TASK = "Pendulum-v1"

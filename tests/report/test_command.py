@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from marl_pr_common.cli import main
-from marl_pr_common.provenance import record
 from marl_pr_common.report import context_of
-from marl_pr_common.runs import write_results
+from marl_pr_common.runs.provenance import record
+from marl_pr_common.runs.table import write_results
 from tests.report.tables import study
 from tests.report.test_report import text_of
 

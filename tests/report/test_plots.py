@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from matplotlib.collections import FillBetweenPolyCollection
 
-from marl_pr_common import plots
-from marl_pr_common.figures.theory import COLOURS
-from marl_pr_common.plots import ArmLabel, Estimates, Panel, SweepLine, Watched
-from marl_pr_common.plots.style import arm_style
-from marl_pr_common.stats import Interval, Reached, TeamCurves, performance_profile
+from marl_pr_common.report import figures as plots
+from marl_pr_common.report.figures import ArmLabel, Estimates, Panel, SweepLine, Watched
+from marl_pr_common.report.figures.style import arm_style
+from marl_pr_common.results.stats import Interval, Reached, TeamCurves, performance_profile
+from marl_pr_common.tabular.theory.figures import COLOURS
 from tests.report.tables import study
 
 RNG = np.random.default_rng(0)

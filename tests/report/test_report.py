@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from marl_pr_common.comparable import NotComparableError
 from marl_pr_common.report import ReportContext, write_report
 from marl_pr_common.report.build import build
 from marl_pr_common.report.measure import measure
 from marl_pr_common.report.render import to_html, to_markdown
 from marl_pr_common.report.scoring import estimates
 from marl_pr_common.report.sharing import equal_budgets
-from marl_pr_common.stats import aggregate, iqm, mean, paired_difference
+from marl_pr_common.results.comparable import NotComparableError
+from marl_pr_common.results.stats import aggregate, iqm, mean, paired_difference
 from tests.report.tables import LABELS, study
 
 RANKING = re.compile(r"\b(better|worse|higher|lower|beats|outperform\w*|faster|slower)\b")

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from marl_pr_common.runs import write_results
+from marl_pr_common.runs.table import write_results
 
 READ_AND_REPORT = """
 import resource, sys
 from pathlib import Path
-from marl_pr_common.readers import read_all
+from marl_pr_common.results.readers import read_all
 from marl_pr_common.report import write_report
 write_report(read_all([Path(sys.argv[1])]), Path(sys.argv[2]))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -53,7 +53,7 @@ MODELS = {
         replay_buffer_kwargs={"handle_timeout_termination": False},
     ),
     "train_freq": lambda: TD3PR(
-        "MlpPolicy", pendulum(2), seed=0, train_freq=7, gradient_steps=-1, fast=True, in_actor=True
+        "MlpPolicy", pendulum(2), seed=0, train_freq=7, gradient_steps=-1, fast=True, in_actor=True, consensus=0.1
     ),
 }
 

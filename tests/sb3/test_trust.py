@@ -7,7 +7,7 @@ from stable_baselines3 import TD3
 from stable_baselines3.common import policies as sb3_policies
 from torch.nn import functional as F
 
-from sb3_pr import DDPGPR, TD3PR, reciprocal, trust
+from sb3_pr import DDPGPR, TD3PR, target, trust
 from tests.reciprocity import brute_force
 from tests.reciprocity.copies import twin
 from tests.sb3 import test_brute_force
@@ -133,13 +133,13 @@ def test_a_watched_answer_is_an_ordinary_tensor(loss):
 def test_one_voice_is_the_value_of_one_critic(graph, kind, sync_interval, monkeypatch):
     """Row by row: the value of the agent and the state that were drawn, by an upstream critic."""
     drawn = []
-    evaluator = reciprocal.ReciprocalTarget.evaluator
+    evaluator = target.ReciprocalTarget.evaluator
 
-    def watched(target, obs, actions):
-        evaluate = evaluator(target, obs, actions)
+    def watched(critic, obs, actions):
+        evaluate = evaluator(critic, obs, actions)
         return lambda states, peer: (drawn.append((states, peer)), evaluate(states, peer))[1]
 
-    monkeypatch.setattr(reciprocal.ReciprocalTarget, "evaluator", watched)
+    monkeypatch.setattr(target.ReciprocalTarget, "evaluator", watched)
     model, obs, actions = test_brute_force.make(
         estimator="one_voice", adjacency=kind, n_adjacent=2, sync_interval=sync_interval, **graph
     )

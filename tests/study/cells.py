@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from marl_pr_common.runs import RESULTS, read_results
+from marl_pr_common.runs.table import RESULTS, read_results
 from marl_pr_common.study.config import overlay
 from marl_pr_common.study.hosts import CellRun, Plan, load_host, require_arm
 from tests.events import HANG, SAVE, halting, send

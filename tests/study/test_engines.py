@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from marl_pr_common.runs import RESULTS, read_results
+from marl_pr_common.runs.table import RESULTS, read_results
 from marl_pr_common.study import engines
 from marl_pr_common.study.run import run_study
 from tests.study.studies import TABULAR, console, said, study

@@ -13,13 +13,13 @@ import pandas as pd
 import psutil
 import pytest
 
-from epymarl_pr import study_host
-from epymarl_pr.locate import ENVIRONMENT_VARIABLE, Checkout
+from epymarl_pr.launch.locate import ENVIRONMENT_VARIABLE, Checkout
+from epymarl_pr.study import host as study_host
 from epymarl_pr.study import plan as planning
 from epymarl_pr.study.run import newest_checkpoint, written
-from marl_pr_common.provenance import RUN
-from marl_pr_common.runs import RESULTS
-from marl_pr_common.status import read_status
+from marl_pr_common.runs.provenance import RUN
+from marl_pr_common.runs.status import read_status
+from marl_pr_common.runs.table import RESULTS
 from tests.events import HANG
 from tests.study import cells
 
@@ -149,7 +149,7 @@ def test_upstream_begins_anew_and_leaves_no_worker(checkout: Checkout, tmp_path:
     what = cells.cell("epymarl", "mappo", PP, 2, {**SHORT, **PARALLEL, "t_max": 2_000})
     assert not what.plan.settings["resumable"]
     ended = tmp_path / "ended"
-    cells.end("epymarl", what, ended, number, before="marl_pr_common.status:StatusReporter.running", call=15)
+    cells.end("epymarl", what, ended, number, before="marl_pr_common.runs.status:StatusReporter.running", call=15)
     assert nobody_works_in(ended)
     results = cells.to_the_end("epymarl", what, ended)
     assert (tmp_path / "ended.incomplete-1" / "sacred").is_dir()

@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from marl_pr_common.runs import RESULTS, read_results
+from marl_pr_common.runs.table import RESULTS, read_results
 from marl_pr_common.study.cell import is_done
 from tests.study.studies import NETWORKS, TABULAR, command, run, write
 

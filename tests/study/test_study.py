@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from marl_pr_common.runs import RESULTS, read_results, write_results
+from marl_pr_common.runs.table import RESULTS, read_results, write_results
 from marl_pr_common.study import processes
 from marl_pr_common.study.cell import DONE, is_done, read_manifest, write_manifest
 from marl_pr_common.study.plan import resolve

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from marl_pr_common.provenance import RUN
-from marl_pr_common.status import read_status
+from marl_pr_common.runs.provenance import RUN
+from marl_pr_common.runs.status import read_status
 from marl_pr_common.study.hosts import load_host
-from marl_pr_common.tabular import Power, decision, faithful, iql, shared_table, study_host
+from marl_pr_common.tabular import Power, decision, faithful, iql, shared_table
+from marl_pr_common.tabular import host as study_host
 from marl_pr_common.tabular.cell import Budget
 from marl_pr_common.tabular.one_seed import make_trainer
 from tests.study import cells

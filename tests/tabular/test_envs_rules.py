@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from marl_pr_common.envs import ObsSpace, digital_mdp, grid_spec, make, register
-from marl_pr_common.envs.grid import Grid
+from marl_pr_common.envs.grids.grid import Grid
 
 
 def place(name: str, pos: list[tuple[int, int]], goal: list[tuple[int, int]]) -> Grid:

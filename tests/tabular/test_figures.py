@@ -8,12 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from marl_pr_common.cli import main
-from marl_pr_common.commands import figure
+from marl_pr_common.cli import figure, main
 from marl_pr_common.envs.jit import HAS_NUMBA
-from marl_pr_common.figures import FigureConfig, run_figure
-from marl_pr_common.runs import read_results
+from marl_pr_common.runs.table import read_results
 from marl_pr_common.study.config import load_study
+from marl_pr_common.tabular.theory import FigureConfig, run_figure
 
 pytestmark = pytest.mark.skipif(not HAS_NUMBA, reason="millions of steps need the extra fast")
 
@@ -25,7 +24,7 @@ def assert_figure(png: Path) -> None:
 
 @pytest.mark.parametrize("number", [2, 3])
 def test_theory_figures(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("marl_pr_common.figures.convergence.CHECKPOINTS", (1_000, 3_000, 10_000, 30_000))
+    monkeypatch.setattr("marl_pr_common.tabular.theory.convergence.CHECKPOINTS", (1_000, 3_000, 10_000, 30_000))
     png = run_figure(FigureConfig(number, tmp_path, seeds=2, steps=20_000, progress=False))
     assert_figure(png)
     data = pd.read_csv(png.with_suffix(".csv"))

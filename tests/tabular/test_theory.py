@@ -9,7 +9,6 @@ import pytest
 
 from marl_pr_common.envs import FiniteMDP, ObsSpace, digital_mdp, navigation_mdp, optimal_q
 from marl_pr_common.envs.jit import HAS_NUMBA
-from marl_pr_common.figures.convergence import error_curve
 from marl_pr_common.reciprocity import peers
 from marl_pr_common.tabular.config import TabularConfig
 from marl_pr_common.tabular.digital import DigitalRun
@@ -22,6 +21,7 @@ from marl_pr_common.tabular.measures import (
     process_distance,
 )
 from marl_pr_common.tabular.schedules import Constant, Power, Schedule, Shrink, TheoryWarning
+from marl_pr_common.tabular.theory.convergence import error_curve
 
 pytestmark = pytest.mark.skipif(not HAS_NUMBA, reason="millions of steps need the extra fast")
 PAPER = (Power(0.3, 0.65), Power(0.3, 0.35))

@@ -1,0 +1,52 @@
+"""``marl-pr demo``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from marl_pr_common.cli.study import tell
+from marl_pr_common.study.config import ArmEntry, StudyConfig, load_study
+
+PARTS = {"navigation": ("fig4", "demo"), "pendulum": ("studies/demo", None)}
+"""Folder -> the shipped study that it holds, and at which scale."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """First, in seconds, tabular IQL, one shared table and IQL+PR on Navigation with 10 agents. Then TD3, TD3PR and
+    both control arms on Pendulum-v1: 3 agents, 5 seeds, a few minutes on two cores.
+
+    The same as `marl-pr study fig4 --scale demo` and `marl-pr study studies/demo`.
+    """
+
+    out: Path = Path("runs/demo")
+    """Directory of both studies. Given again it goes on with what is missing."""
+    arms: tuple[str, ...] = ("td3", "td3_pr", "td3_independent", "td3_shared_replay")
+    """Arms of the second, the reference first; the last two are the same agents without reciprocity, on own and on
+    common data."""
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """Seeds of the second; every arm runs every seed."""
+    jobs: int = 2
+    """Processes at the same time."""
+
+    def run(self) -> int:
+        """Run both; exit code 0, or 1 if a run failed."""
+        from marl_pr_common.study.run import require_study_or_unused, run_study
+
+        for folder in (self.out, *(self.out / name for name in PARTS)):
+            require_study_or_unused(folder, beside=tuple(PARTS))
+        console, worst = Console(stderr=True, highlight=False, soft_wrap=True), 0
+        for part, (name, scale) in PARTS.items():
+            command, out = " ".join(["marl-pr study", name, *(["--scale", scale] if scale else [])]), self.out / part
+            outcome = run_study(self._study(name, scale), out, self.jobs, console=console, command=command)
+            worst = max(worst, tell(outcome, out, console))
+        return worst
+
+    def _study(self, name: str, scale: str | None) -> StudyConfig:
+        study = load_study(name).at(scale)
+        if study.host != "sb3":
+            return study
+        return replace(study, seeds=self.seeds, arms={arm: study.arms.get(arm, ArmEntry()) for arm in self.arms})

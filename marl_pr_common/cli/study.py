@@ -1,0 +1,74 @@
+"""``marl-pr study``."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from rich.console import Console
+from tyro.conf import Positional, arg
+
+from marl_pr_common.study.config import load_study
+from marl_pr_common.study.schedulers import Engine
+
+if TYPE_CHECKING:
+    from marl_pr_common.study.run import Outcome
+
+
+@dataclass(frozen=True)
+class Command:
+    """Run a study: every arm on every task with every seed, each cell a process of its own; then write the report.
+
+    Leaves report.html, summary.md, figures and results.parquet. Given again it runs what is missing, and only that; a
+    cell that was killed goes on from its checkpoint. Small cells share processes, one after the other.
+    """
+
+    study: Annotated[Positional[str], arg(metavar="STUDY")]
+    """A YAML file, or a shipped study by name: quick, controls, demo, fig4, fig5, fig6, fig6_starcraft, fig7a, fig7b,
+    fig7c, fig8."""
+    out: Path | None = None
+    """Directory of the study: new, or one with the same settings; runs/STUDY[-SCALE] by default."""
+    scale: str | None = None
+    """One of the study's scales, such as overnight or paper; the first of them by default."""
+    jobs: int = 2
+    """Cells at the same time."""
+    engine: Engine = "local"
+    """Where they run: local processes, Slurm (submitit), Ray, Dask (joblib)."""
+    report_only: bool = False
+    """Run nothing; report on what is done."""
+
+    def run(self) -> int:
+        """Run and report; exit code 0, or 1 if a cell failed or was ended, or arms could not be compared."""
+        from marl_pr_common.study.run import report_only, run_study
+
+        asked = load_study(self.study)
+        scale = self.scale or next(iter(asked.scales), None)
+        name = Path(self.study).stem
+        out = self.out or Path("runs") / (f"{name}-{scale}" if scale else name)
+        config = asked.at(scale)
+        command = shlex.join(["marl-pr", "study", self.study, *(["--scale", scale] if scale else [])])
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        if self.report_only:
+            outcome = report_only(config, out, command)
+        else:
+            outcome = run_study(config, out, self.jobs, self.engine, console, command)
+        return tell(outcome, out, console, to_the_end=not self.report_only)
+
+
+def tell(outcome: Outcome, out: Path, console: Console, to_the_end: bool = True) -> int:
+    """Say what became of a study, and give the exit code: 1 if a cell failed or is left, or arms can't be compared.
+
+    :param to_the_end: whether all cells were to be run
+    """
+    for file in outcome.reports:
+        console.print(f"Wrote {file}, and beside it summary.md and figures", markup=False)
+    if outcome.refused:
+        console.print(f"No report: {outcome.refused}", markup=False)
+    for failed in outcome.failed:
+        console.print(f"FAILED: {failed}. Log: {out / 'cells' / failed / 'log.txt'}", markup=False)
+    left = outcome.left if to_the_end else ()
+    if left:
+        console.print(f"Not run to the end: {', '.join(left)}. The same command goes on.", markup=False)
+    return 1 if outcome.failed or left or outcome.refused else 0

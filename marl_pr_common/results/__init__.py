@@ -1,0 +1,1 @@
+"""What runs recorded: read from any tool's logs, made comparable, and measured."""

@@ -1,0 +1,115 @@
+"""``marl-pr compare``: a study of arms on one task, whose settings are options instead of a YAML."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+from rich.console import Console
+from tyro.conf import Suppress
+
+from marl_pr_common.cli.study import tell
+from marl_pr_common.config import from_mapping
+from marl_pr_common.config.shipped import load_config
+from marl_pr_common.runs.files import read_json
+from marl_pr_common.runs.lock import in_use
+from marl_pr_common.runs.provenance import as_plain, differences
+from marl_pr_common.study.cell import is_done
+from marl_pr_common.study.config import ArmEntry, StudyConfig, Task
+from sb3_pr.study.config import Algorithm, TrainConfig
+
+_DECIDED = ("env", "algo", "seed", "shared_replay", "own_critics", "final_checkpoint")
+"""Settings that task, arm and seed decide."""
+
+
+@dataclass(frozen=True)
+class SharedSettings(TrainConfig):
+    """Settings of all arms: those of a run, but for what the arm and the seed decide."""
+
+    algo: Annotated[Algorithm, Suppress] = "td3_pr"
+    seed: Annotated[int, Suppress] = 0
+    shared_replay: Annotated[bool, Suppress] = False
+    own_critics: Annotated[bool, Suppress] = False
+    final_checkpoint: Annotated[bool, Suppress] = False
+
+
+@dataclass(frozen=True)
+class Command:
+    """Compare algorithms on one task: every arm on every seed; then the report.
+
+    Leaves report.html, summary.md, figures and results.parquet. Given again it goes on with what is missing.
+    """
+
+    out: Path
+    """Directory of the comparison: new, or one with the same settings, whose complete runs are kept and whose arms and
+    seeds join those given now."""
+    config: str | None = None
+    """Shipped configuration by name (pendulum, td3_pr_ant, ...) or a YAML file: the defaults of the settings below.
+    Its algo, seed and shared_replay are set by arms and seeds."""
+    arms: tuple[str, ...] = ("td3", "td3_pr")
+    """Arms, the reference first: td3, td3_pr, td3_independent (no reciprocity), td3_shared_replay (no reciprocity,
+    common data), td3_pr_shared_replay, td3_own_critics (an ensemble of the agent's own), and the same with ddpg."""
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """Seeds; every arm runs every seed."""
+    jobs: int = 2
+    """Processes at the same time."""
+    train: SharedSettings = field(default_factory=SharedSettings)
+    """Settings of all arms."""
+
+    @staticmethod
+    def defaults(config: str) -> dict[str, object]:
+        """Field values that ``--config`` gives."""
+        return {"config": config, "train": load_config(SharedSettings, config)}
+
+    def run(self, console: Console | None = None) -> int:
+        """Compare; exit code 0, or 1 if a run failed or the arms could not be compared."""
+        from marl_pr_common.study.run import run_study
+
+        console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        study = _with_earlier(self.study(), self.out, console)
+        command = shlex.join(["marl-pr", *sys.argv[1:]])
+        return tell(run_study(study, self.out, self.jobs, console=console, command=command), self.out, console)
+
+    def study(self) -> StudyConfig:
+        """What is asked, as a study.
+
+        :raises ValueError: if arms or seeds are none, or named twice
+        """
+        if len(set(self.arms)) < len(self.arms):
+            raise ValueError(f"arms={' '.join(self.arms)}: an arm is named twice.")
+        settings = {key: value for key, value in as_plain(self.train).items() if key not in _DECIDED}
+        return StudyConfig(
+            title=f"Arms on {self.train.env}",
+            seeds=self.seeds,
+            settings=settings,
+            tasks={self.train.env: Task()},
+            arms={name: ArmEntry() for name in self.arms},
+        )
+
+
+def _with_earlier(study: StudyConfig, out: Path, console: Console) -> StudyConfig:
+    """The study with the arms and seeds that ``out`` was asked for before, these first, so that the reference stays.
+
+    :raises ValueError: if that was with other settings, and a cell is done or being trained
+    """
+    from marl_pr_common.study.run import STUDY
+
+    if not (out / STUDY).is_file():
+        return study
+    file = out / STUDY
+    before = from_mapping(StudyConfig, read_json(file).get("config", {}), where=str(file))
+    old, new = ({"tasks": as_plain(of.tasks), "settings": as_plain(of.settings)} for of in (before, study))
+    changes = differences(old, new)
+    if not changes:
+        seeds = tuple(dict.fromkeys([*before.seeds, *study.seeds]))
+        return replace(study, seeds=seeds, arms={**before.arms, **study.arms})
+    if any(is_done(cell) or in_use(cell) for cell in (out / "cells").glob("*/")):
+        raise ValueError(
+            f"{out} holds a comparison with other settings: {'; '.join(changes)}. "
+            "Nothing was changed; choose another --out, or give the old settings to go on with it."
+        )
+    console.print(f"No cell in {out} was done: its settings are replaced ({'; '.join(changes)}).", markup=False)
+    return study

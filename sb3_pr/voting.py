@@ -1,0 +1,113 @@
+"""Deciding as a team: the vote of all agents' target critics over all agents' proposals."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch as th
+
+from marl_pr_common.config.mapping import suggest
+from sb3_pr.envs.columns import is_team
+from sb3_pr.networks.observations import rows
+from sb3_pr.returns import tell_policy
+
+TEAMS = ("leader", "vote")
+"""Who answers ``predict`` for observations that do not come one per agent."""
+
+
+@th.no_grad()
+def elect(policy: Any, observation: Any, proposals: th.Tensor, n_sets: int = 1) -> th.Tensor:
+    """For every row the proposal that the agents' target critics value most, in the mean over agents.
+
+    A value is the minimum over an agent's critics; one that is not finite has no vote.
+
+    :param policy: of several agents
+    :param observation: n_rows observations
+    :param proposals: what each agent would do, (n_agents, n_rows, action_dim)
+    :param n_sets: sets of critics that each agent has, see ``own_critics``; their mean is its value
+    :return: (n_rows, action_dim)
+    """
+    n, n_rows = proposals.shape[:2]
+    times = n * n
+    if isinstance(observation, dict):
+        repeated: Any = {key: th.cat([value] * times) for key, value in observation.items()}
+    else:
+        repeated = th.cat([observation] * times)
+    values = th.stack(policy.critic_target(repeated, proposals.flatten(0, 1).repeat(n, 1)))
+    of_agents = values.view(n_sets, -1, n, n, n_rows).amin(1).mean(0)  # (whose critic, whose proposal, row)
+    worth = of_agents.masked_fill(~th.isfinite(of_agents), th.nan).nanmean(0).nan_to_num(-th.inf)
+    return proposals[worth.argmax(0), th.arange(n_rows, device=proposals.device)]
+
+
+@contextmanager
+def council(model: Any) -> Iterator[None]:
+    """Within it the model's policy answers any number of rows by vote; a lone agent has none to ask."""
+    if model.n_agents == 1:
+        yield
+        return
+    model.policy.council = functools.partial(elect, n_sets=model.n_agents if model.own_critics else 1)
+    try:
+        yield
+    finally:
+        model.policy.council = None
+
+
+class Voter:
+    """What SB3's ``evaluate_policy`` asks for actions: the team by vote.
+
+    :param model: several agents, each alone in a copy of one task
+    """
+
+    def __init__(self, model: Any):
+        self.model = model
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """SB3's; every row is put to the vote."""
+        with council(self.model):
+            return self.model.policy.predict(*args, **kwargs)
+
+
+def check(model: Any, observation: Any, team: Any) -> None:
+    """
+    :raises ValueError: for a team that there is not, or where there is nothing to vote on
+    """
+    if team not in TEAMS:
+        hint = suggest(team, TEAMS) if isinstance(team, str) else ""
+        raise ValueError(f"team={team!r}: expected one of {', '.join(TEAMS)}.{hint}")
+    if team == "leader" or model.n_agents == 1:
+        return
+    if not can_vote(model):
+        raise ValueError(
+            f'team="vote": the {model.n_agents} agents share one world, each with a role of its own, and none can do '
+            "what another proposes. predict() with one observation per agent gives each one's action."
+        )
+    found = rows(model.policy.obs_to_tensor(observation)[0])
+    if found == model.n_agents:
+        raise ValueError(
+            f'team="vote" with {found} observations for {found} agents: so many are one per agent, and each answers '
+            "its own. Pass them one by one."
+        )
+
+
+def can_vote(model: Any) -> bool:
+    """Whether the agents are alternatives to each other, not members of one world."""
+    return model.own_action_spaces is None and (model.env is None or not is_team(model.env))
+
+
+class AnswersAsTeam:
+    """Mixin of a model of several agents: who answers ``predict``."""
+
+    def predict(self, observation: Any, *args: Any, team: str = "leader", **kwargs: Any) -> Any:
+        """SB3's ``predict``. ``n_agents`` rows are one row per agent; any other number is answered by ``team``.
+
+        :param team: "leader": the agent ``leader``; "vote": row by row the action, of those that each agent would take
+            without exploring, that all agents' target critics value most in the mean
+        :raises ValueError: for a vote among agents that share one world, or over one row per agent
+        """
+        check(self, observation, team)
+        tell_policy(self)
+        with council(self) if team == "vote" else nullcontext():
+            return super().predict(observation, *args, **kwargs)  # type: ignore[misc]
