@@ -1,7 +1,8 @@
 """Our multi-agent environments in the form that EPyMARL's gymma wrapper takes, under gymnasium ids.
 
-``pp-N-v0`` is predator-prey, ``spread-N-v0`` and ``spread-N-maptf-v0`` are cooperative navigation, N from 2 to 9. What
-they are, and their arguments, stands in :mod:`marl_pr_common.envs`; here is only the other shape of it.
+``pp-N-v0`` is predator-prey, ``spread-N-v0`` and ``spread-N-maptf-v0`` are cooperative navigation; ``navigation-N-v0``,
+``landmarks-N-v0`` and ``blocker-N-v0`` the grid worlds of :mod:`epymarl_pr.envs.grids`; N from 2 to 9. What they are,
+and their arguments, stands in :mod:`marl_pr_common.envs`; here is only the other shape of it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ IDS = {
     if family.gym_id
 }
 """Gymnasium id -> what ``marl_pr_common.envs.make`` calls it."""
+PARTICLES, GRIDS = "epymarl_pr.envs.ours:TeamEnv", "epymarl_pr.envs.grids:GridTeam"
+"""The classes that gymnasium makes."""
 
 
 class AnyEndIsTheLimit(float):
@@ -113,8 +116,6 @@ class TeamEnv(gymnasium.Env[tuple[NDArray[Any], ...], Sequence[int]]):
 def env_args(key: str | None) -> dict[str, Any]:
     """What a configuration of one of this module's environments holds beside ``key``; empty for any other key.
 
-    EPyMARL's ``gymma.yaml`` limits episodes to 100 steps; these have the limits of the tasks they are.
-
     :param key: such as "epymarl_pr:pp-6-v0"
     """
     name = task_name(key)
@@ -138,7 +139,7 @@ def register_environments() -> None:
         if key not in gymnasium.registry:
             gymnasium.register(
                 key,
-                entry_point="epymarl_pr.envs.ours:TeamEnv",
+                entry_point=GRIDS if parse(name).family.spec else PARTICLES,
                 kwargs={"name": name},
                 disable_env_checker=True,  # it knows single-agent rewards only
                 order_enforce=False,

@@ -9,14 +9,9 @@ from typing import Any
 
 from epymarl_pr.launch import options
 from epymarl_pr.launch.errors import UsageError
+from epymarl_pr.learners import table
 
-_OF_CRITICS = ("agent.th", "critic.th", "agent_opt.th")
-FILES = {
-    "q_learner": ("agent.th", "opt.th"),
-    "ppo_learner": _OF_CRITICS,
-    "actor_critic_learner": _OF_CRITICS,
-    "maddpg_learner": ("agent.th", "agent_opt.th"),
-}
+FILES = {host: record.files for host, record in table.LEARNERS.items()}
 """What EPyMARL's learners read from a folder of saved networks; ``mixer.th`` too where there is a mixer."""
 KEY = "checkpoint_path"
 WHERE = (

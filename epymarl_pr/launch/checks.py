@@ -13,13 +13,14 @@ from typing import Any
 from epymarl_pr.envs import smax, starcraft
 from epymarl_pr.launch import options
 from epymarl_pr.launch.errors import UsageError
+from epymarl_pr.learners import table
 from marl_pr_common.envs.smax.maps import PREFIX
 
 INSTALL = "pip install 'marl-pr[epymarl]'"
 PACKAGES = ("sacred", "gymnasium", "pettingzoo")
 RUNNERS = ("episode", "parallel", "vectorised")
 ONE_REWARD = ("coma_learner", "qtran_learner")
-MIXERS = ("vdn", "qmix")
+MIXERS = table.LEARNERS["q_learner"].one_reward
 """Learners, and mixers of ``q_learner``, that learn from one reward for the team: EPyMARL's own check goes by the
 learner's name, and so does not know ours."""
 LARGEST_SEED = 2**32

@@ -18,17 +18,13 @@ from epymarl_pr.envs import smax, starcraft
 from epymarl_pr.launch import options
 from epymarl_pr.launch.errors import UsageError
 from epymarl_pr.launch.locate import Checkout
+from epymarl_pr.learners import table
 from epymarl_pr.transfer import table as transfer
 from marl_pr_common import __version__
 from marl_pr_common.config.mapping import suggest
 
 SUFFIX = "_pr"
-LEARNERS = {
-    "q_learner": "pr_q_learner",
-    "ppo_learner": "pr_ppo_learner",
-    "actor_critic_learner": "pr_actor_critic_learner",
-    "maddpg_learner": "pr_maddpg_learner",
-}
+LEARNERS = {host: table.OURS + host for host in table.LEARNERS}
 """EPyMARL's learners and the names under which their reciprocal subclasses are registered."""
 
 
@@ -70,6 +66,8 @@ def algorithm(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict[s
     found = options.parse({**written, **keys}, f"--config={name}")
     options.check_learner(found, SimpleNamespace(**{"standardise_returns": False, **config, **given}))
     changed = {"learner": LEARNERS.get(learner, learner), "name": name, "pr_version": __version__}
+    if found.act:
+        changed["pr_kappa"] = written.get("pr_kappa")  # None: (n_agents - 1) / n_agents, once there are agents
     return {**config, **options.defaults(), **written, **changed}
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Literal
 
 from epymarl_pr.launch.errors import UsageError
+from epymarl_pr.learners import table
 from marl_pr_common import __version__
 from marl_pr_common.config import check_literals, from_mapping
 from marl_pr_common.config.mapping import suggest
@@ -43,9 +44,16 @@ class Options:
     observation_masks: tuple[tuple[bool, ...], ...] | None = None
     """What each agent sees, (n_agents, obs_dim) booleans (Definition 1); null if all see everything. For learners
     whose values depend on an agent's own observation: q_learner and the critics ac_critic, ac_critic_ns."""
+    act: bool = False
+    """IQL, VDN, QMIX with separate networks: whether every agent acts and bootstraps on Q*, what all networks say of
+    its own observation. ``kappa`` is then (n_agents - 1) / n_agents by default, one equal voice each (with ``trust``
+    "td" 1: trust alone decides, also how much the agent listens to itself); S# is {s}."""
+    shared_experience: bool = False
+    """IQL, VDN, QMIX with separate networks: whether every network is regressed on what all agents lived through: a
+    control, with reciprocity or, with ``kappa`` 0, alone."""
     own_critics: bool = False
-    """MADDPG: whether n_agents - 1 further critics of each agent's own stand in the place of its peers: the control
-    that tells reciprocity from an ensemble of the same size."""
+    """MADDPG, IQL, VDN: whether n_agents - 1 further critics of each agent's own stand in the place of its peers: the
+    control that tells reciprocity from an ensemble of the same size."""
     seed: int | None = None
     """Seed of PR's own generators; null takes the run's seed."""
     full_checkpoint: bool = False
@@ -67,11 +75,12 @@ def defaults() -> dict[str, Any]:
     return {PREFIX + key: value for key, value in {**asdict(options.reciprocity), **own}.items()}
 
 
-def parse(keys: Mapping[str, Any], where: str = "configuration") -> Options:
+def parse(keys: Mapping[str, Any], where: str = "configuration", n_agents: int | None = None) -> Options:
     """The options in a configuration; keys without the prefix are the host's and are left alone.
 
     :param keys: a flat configuration, such as a YAML file's content or sacred's
     :param where: what it is, for the message
+    :param n_agents: for the default of ``pr_kappa`` with ``pr_act``, written as None; None where it is not known yet
     :raises UsageError: for an unknown ``pr_*`` key or a refused value; the message names both
     """
     given = {key.removeprefix(PREFIX): value for key, value in keys.items() if key.startswith(PREFIX)}
@@ -81,6 +90,8 @@ def parse(keys: Mapping[str, Any], where: str = "configuration") -> Options:
             hint = suggest(PREFIX + key, [PREFIX + name for name in known], bare=True)
             names = ", ".join(PREFIX + name for name in known)
             raise UsageError(f"{where}: unknown key {PREFIX}{key}. Known keys: {names}.{hint}")
+    if given.get("act") and given.get("kappa", 0) is None:
+        given["kappa"] = _default_kappa(given, n_agents or 2)
     own = _own_fields()
     reciprocity = {key: value for key, value in given.items() if key not in own}
     try:
@@ -91,6 +102,12 @@ def parse(keys: Mapping[str, Any], where: str = "configuration") -> Options:
         raise UsageError(prefixed(str(error), given)) from error
 
 
+def _default_kappa(given: Mapping[str, Any], n_agents: int) -> float:
+    """One equal voice for every network; where trust decides, W is trust's, the agent itself among its peers."""
+    alone = n_agents == 1
+    return 0.0 if alone else 1.0 if given.get("trust") == "td" else (n_agents - 1) / n_agents
+
+
 def check_learner(options: Options, args: Any) -> None:
     """Refuse options that a learner does not have.
 
@@ -98,20 +115,19 @@ def check_learner(options: Options, args: Any) -> None:
     :raises UsageError: naming the key, the learner and what it takes
     """
     learner = host_learner(args.learner)
-    on_policy = learner in ("ppo_learner", "actor_critic_learner")
-    maddpg = learner == "maddpg_learner"
-    allowed = ("auto", "V", "A") if on_policy else ("auto", "Q")
-    if options.z not in allowed:
-        raise UsageError(f"pr_z={options.z} with {learner}: it takes {', '.join(allowed)}.")
-    if options.reciprocity.in_actor and not maddpg:
-        raise UsageError(f"pr_in_actor=True with {learner}: only maddpg_learner has an actor that a critic trains.")
-    if maddpg and args.standardise_returns:
+    record = table.LEARNERS[learner]
+    on_policy = record.z == table.STATE_VALUES
+    if options.z not in record.z:
+        raise UsageError(f"pr_z={options.z} with {learner}: it takes {', '.join(record.z)}.")
+    _check_has(options, record, learner)
+    if learner == "maddpg_learner" and args.standardise_returns:
         raise UsageError(
             "standardise_returns=True with maddpg_learner: EPyMARL's MADDPG fails with it (its statistics have one "
             "entry per agent, its targets one column). Use standardise_returns=False; standardise_rewards works."
         )
-    _check_sb3_only(options)
-    _check_own_critics(options, learner)
+    _check_separate(options, args)
+    _check_act(options)
+    _check_own_critics(options, args, learner)
     critic = getattr(args, "critic_type", None)
     if on_policy and critic not in CRITICS:
         raise UsageError(f"critic_type={critic} has no reciprocity. Critics that have: {', '.join(CRITICS)}.")
@@ -136,21 +152,69 @@ def host_learner(learner: object) -> str:
     return name
 
 
-def _check_sb3_only(options: Options) -> None:
-    """What these learners do not do."""
-    for name, plain in (("trust", "uniform"), ("consensus", 0)):
+def _check_has(options: Options, record: table.Record, learner: str) -> None:
+    """Options that not every learner has; parameters are never drawn together."""
+    given = {**asdict(options.reciprocity), **{name: getattr(options, name) for name in _own_fields()}}
+    for name, why in table.WHY.items():
+        if given[name] not in (False, "uniform") and name not in record.has:
+            known = table.which_have(name)
+            verb = "has" if len(known) == 1 else "have"
+            raise UsageError(f"{PREFIX}{name}={given[name]} with {learner}: only {' and '.join(known)} {verb} {why}.")
+    if given["consensus"]:
+        raise UsageError(
+            f"pr_consensus={given['consensus']}: EPyMARL's learners don't have it, TD3PR has. Use pr_consensus=0."
+        )
+
+
+def _check_separate(options: Options, args: Any) -> None:
+    """What concerns every agent's own network needs one for each, and all that it sees."""
+    for key, wanted in (("act", options.act), ("shared_experience", options.shared_experience)):
+        if not wanted:
+            continue
+        where = f"{PREFIX}{key}=True"
+        if getattr(args, "agent", "rnn") == "rnn":
+            raise UsageError(
+                f"{where} with agent=rnn: the agents share one network, and have nothing to tell each other. Use "
+                "--config=iql_ns_pr, vdn_ns_pr or qmix_ns_pr, or mac=non_shared_mac agent=rnn_ns."
+            )
+        if options.observation_masks is not None:
+            raise UsageError(
+                f"{where} with pr_observation_masks: every network looks at what each agent sees. Leave one out."
+            )
+
+
+def _check_act(options: Options) -> None:
+    """Agents decide on what networks say of one and the same observation, all of them."""
+    for name, allowed in (("adjacency", ("same",)), ("estimator", ("one_state", "full"))):
         value = getattr(options.reciprocity, name)
-        if value != plain:
-            raise UsageError(f"pr_{name}={value}: EPyMARL's learners don't have it, TD3PR has. Use pr_{name}={plain}.")
+        if options.act and value not in allowed:
+            raise UsageError(
+                f"pr_act=True with pr_{name}={value}: all networks are asked about the agent's own observation; it "
+                f"needs pr_{name}={' or '.join(allowed)}."
+            )
 
 
-def _check_own_critics(options: Options, learner: str) -> None:
+def _check_own_networks(args: Any) -> None:
+    """Networks of an ensemble need one unit."""
+    if getattr(args, "mixer", None) == "qmix":
+        raise UsageError(
+            "pr_own_critics=True with q_learner: only maddpg_learner and q_learner without mixer=qmix have this "
+            "control; every further network would come with a mixer of its own, and so in another unit."
+        )
+    if args.standardise_returns:
+        raise UsageError(
+            "pr_own_critics=True with standardise_returns=True: every further network would have running statistics of "
+            "its own. Use standardise_returns=False."
+        )
+
+
+def _check_own_critics(options: Options, args: Any, learner: str) -> None:
     """The control has no peers: what concerns peers and adjacent states has no meaning in it."""
     if not options.own_critics:
         return
-    if learner != "maddpg_learner":
-        raise UsageError(f"pr_own_critics=True with {learner}: only maddpg_learner has this control.")
-    for name, plain in (("adjacency", "same"), ("peers", "complete"), ("sync_interval", 1)):
+    if learner == "q_learner":
+        _check_own_networks(args)
+    for name, plain in (("adjacency", "same"), ("peers", "complete"), ("sync_interval", 1), ("trust", "uniform")):
         value = getattr(options.reciprocity, name)
         if value != plain:
             raise UsageError(f"pr_own_critics=True with pr_{name}={value}: own critics need pr_{name}={plain}.")

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from epymarl_pr.learners import table
 from epymarl_pr.transfer import table as transfer
 
 
@@ -16,19 +17,10 @@ def learners() -> None:
     """
     from learners import REGISTRY
 
-    from epymarl_pr.learners.maddpg import PRMADDPGLearner
-    from epymarl_pr.learners.on_policy import PRActorCriticLearner, PRPPOLearner
-    from epymarl_pr.learners.q_learner import PRQLearner
-    from epymarl_pr.transfer.dvm import DVMLearner
-    from epymarl_pr.transfer.maptf import MAPTFMADDPGLearner, MAPTFPPOLearner
-
-    REGISTRY["pr_q_learner"] = PRQLearner
-    REGISTRY["pr_ppo_learner"] = PRPPOLearner
-    REGISTRY["pr_actor_critic_learner"] = PRActorCriticLearner
-    REGISTRY["pr_maddpg_learner"] = PRMADDPGLearner
-    REGISTRY["maptf_maddpg_learner"] = MAPTFMADDPGLearner
-    REGISTRY["maptf_ppo_learner"] = MAPTFPPOLearner
-    REGISTRY["dvm_maddpg_learner"] = DVMLearner
+    for host, record in table.LEARNERS.items():
+        REGISTRY[table.OURS + host] = table.made(record.made_by)
+    for algorithm in transfer.ALGORITHMS.values():
+        REGISTRY[algorithm.learner] = table.made(algorithm.made_by)
 
 
 def replay(learner: str) -> None:
@@ -75,7 +67,7 @@ def guards(config: Mapping[str, Any]) -> None:
     from epymarl_pr.envs.guarded import GuardedFactory, Uses
     from epymarl_pr.learners.guarded import guarded
 
-    listens = bool(config.get("pr_kappa")) and not config.get("pr_own_critics")
+    listens = config.get("pr_kappa", 0) != 0 and not config.get("pr_own_critics")
     uses = Uses(bool(config.get("render")), listens and config.get("pr_peers") != "matrix")
     for name, make in list(ENVIRONMENTS.items()):
         ENVIRONMENTS[name] = GuardedFactory(getattr(make, "make", make), uses)

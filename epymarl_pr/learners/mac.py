@@ -17,6 +17,7 @@ from typing import Any
 import torch as th
 
 from epymarl_pr.learners.shadow import EpisodeBatch, filled_rows, last_actions, pass_size, replace_rows, rows, shadow
+from epymarl_pr.learners.traced import traced
 from epymarl_pr.learners.units import Units
 from marl_pr_common.reciprocity import Reciprocity
 from marl_pr_common.reciprocity.stand_in import Delegate, by_peer
@@ -72,39 +73,62 @@ class ReciprocalMac(Delegate):
         if not self.reciprocity.active:
             return self.wrapped.forward(batch, t, test_mode=test_mode)  # type: ignore[no-any-return]
         if self._sequence is None or self._sequence[0] is not batch:
-            self._sequence = (batch, self.values(batch))
-        return self._sequence[1][:, t]
+            self._sequence = (batch, self.answers(batch))
+        return traced(self._sequence[1][:, t])
 
-    @th.no_grad()
+    def answers(self, batch: EpisodeBatch) -> th.Tensor:
+        """What the host's loop reads of a batch, (batch, time, n_agents, n_actions): Q*."""
+        return self.values(batch)
+
     def values(self, batch: EpisodeBatch) -> th.Tensor:
         """Q* of a whole batch, (batch, time, n_agents, n_actions); padded steps keep the agents' own values."""
+        return self.mixture(batch, self.wrapped, self.peers)
+
+    @th.no_grad()
+    def mixture(self, batch: EpisodeBatch, mac: Any, peers: Any, record: bool = True) -> th.Tensor:
+        """Q* of any two controllers, as from :meth:`values`.
+
+        :param mac: whose agents' own values are mixed
+        :param peers: the controller that peers are read from
+        :param record: whether the batch counts in PR's statistics
+        """
         index = filled_rows(batch["filled"])
-        if not bool(self.had.all()):
-            self.had = self.had.to(index.device) | rows(batch["avail_actions"], index).bool().any(1)
-        memory, own_values = self._remember(batch)
+        self.see(batch, index)
+        memory, own_values = self.remember(batch, mac, peers, self.shifts)
         agent = th.arange(len(self.had), device=index.device)[:, None]
 
         def evaluate(states: th.Tensor, peer: th.Tensor) -> th.Tensor:
             row = index.repeat(peer.shape[1] // len(index))
-            found = self.units.raw(ask(self.peers, batch, states, peer, row, memory), peer)
-            return self._leave_out_never_had(found, peer)
+            found = self.units.raw(ask(peers, batch, states, peer, row, memory), peer)
+            return self.leave_out_never_had(found, peer)
 
         own = self.units.raw(rows(own_values, index).permute(2, 0, 1), agent)
         states = rows(batch["obs"], index)
-        mixed = self.reciprocity.value(own, states, evaluate, pass_size=pass_size(states))
+        mixed = self.reciprocity.value(own, states, evaluate, record, pass_size(states))
         return replace_rows(own_values, index, self.units.standardised(mixed, agent))
 
-    def _remember(self, batch: EpisodeBatch) -> tuple[Memory | None, th.Tensor]:
+    def see(self, batch: EpisodeBatch, index: th.Tensor) -> None:
+        """Note which actions each agent has had, by the rows ``index`` of batch * time."""
+        if not bool(self.had.all()):
+            self.had = self.had.to(index.device) | rows(batch["avail_actions"], index).bool().any(1)
+
+    def remember(
+        self, batch: EpisodeBatch, mac: Any, peers: Any, shifts: Sequence[int]
+    ) -> tuple[Memory | None, th.Tensor]:
         """The peers' memories, and the agents' own values (batch, time, n_agents, n_actions)."""
         if not self.recurrent:
-            return None, own_values(self.wrapped, batch)
-        shifts = sorted({0, *self.reciprocity.shifts})
-        memory, values = remember(self.peers, batch, shifts)
-        if self.peers is not self.wrapped:
-            _, values = remember(self.wrapped, batch, [0])
+            return None, own_values(mac, batch)
+        memory, values = remember(peers, batch, shifts)
+        if peers is not mac:
+            _, values = remember(mac, batch, [0])
         return memory, values
 
-    def _leave_out_never_had(self, values: th.Tensor, peer: th.Tensor) -> th.Tensor:
+    @property
+    def shifts(self) -> list[int]:
+        """Of the streams that networks look at: agent ``(i + shift) % n_agents`` at agent i's, its own first."""
+        return sorted({0, *self.reciprocity.shifts})
+
+    def leave_out_never_had(self, values: th.Tensor, peer: th.Tensor) -> th.Tensor:
         """Values (n_actions, n_agents, k) of actions that the peer never had mean nothing."""
         if bool(self.had.all()):
             return values
@@ -155,12 +179,8 @@ def remember(mac: Any, batch: EpisodeBatch, shifts: Sequence[int]) -> tuple[Memo
     :param shifts: begins with 0, the agents' own histories
     :return: the memories, and the agents' own values (batch, time, n_agents, n_actions)
     """
-    size, time = batch.batch_size, batch.max_seq_length
-    data = {key: batch[key] for key in ("obs", "actions_onehot", "avail_actions")}
-    # rolled by `shift`, position j holds what agent j - shift saw
-    rolled = {key: th.cat([value.roll(shift, dims=2) for shift in shifts]) for key, value in data.items()}
-    histories = shadow(batch, size * len(shifts), time, **rolled)
-    n_agents = batch["obs"].shape[2]
+    size, time, n_agents = batch.batch_size, batch.max_seq_length, batch["obs"].shape[2]
+    histories = streams(batch, shifts, slice(0, time))
     kept = mac.hidden_states
     mac.init_hidden(histories.batch_size)
     hidden, values = [], []
@@ -169,6 +189,20 @@ def remember(mac: Any, batch: EpisodeBatch, shifts: Sequence[int]) -> tuple[Memo
         found = mac.forward(histories, t)
         values.append(found[:size])
     mac.hidden_states = kept
-    place = th.zeros(n_agents, dtype=th.long, device=batch["obs"].device)
-    place[th.as_tensor(shifts)] = th.arange(len(shifts), device=place.device)
+    place = places(shifts, n_agents, batch["obs"].device)
     return Memory(place, th.stack(hidden, 2).flatten(1, 2)), th.stack(values, 1)
+
+
+def streams(batch: EpisodeBatch, shifts: Sequence[int], steps: slice) -> EpisodeBatch:
+    """What agents saw and did at ``steps``, one block of episodes for each shift: in the block of shift k, the host's
+    network j looks at what agent ``(j - k) % n_agents`` saw."""
+    seen = {key: batch[key][:, steps] for key in ("obs", "actions_onehot", "avail_actions")}
+    rolled = {key: th.cat([value.roll(shift, dims=2) for shift in shifts]) for key, value in seen.items()}
+    return shadow(batch, batch.batch_size * len(shifts), seen["obs"].shape[1], **rolled)
+
+
+def places(shifts: Sequence[int], n_agents: int, device: th.device) -> th.Tensor:
+    """(n_agents,): where each shift stands among ``shifts``."""
+    place = th.zeros(n_agents, dtype=th.long, device=device)
+    place[th.as_tensor(shifts)] = th.arange(len(shifts), device=device)
+    return place

@@ -25,6 +25,9 @@ STATISTICS = {
 }
 """Statistics of :class:`~marl_pr_common.reciprocity.Reciprocity` and their names in the logs, as means over agents."""
 
+PAIRS_UP_TO = 8
+"""Agents in a team whose trust is logged pair by pair; a log has no room for the pairs of more."""
+
 
 class ReciprocalLearner:
     """Mixin for EPyMARL's learners, put before the learner itself."""
@@ -46,7 +49,7 @@ class ReciprocalLearner:
             without a stack trace
         """
         try:
-            self.pr_options = options.parse(vars(args))
+            self.pr_options = options.parse(vars(args), n_agents=args.n_agents)
             options.check_learner(self.pr_options, args)
             masks = self._masks(args, scheme["obs"]["vshape"])
             # one critic per agent: there is no minimum to take
@@ -91,20 +94,28 @@ class ReciprocalLearner:
         """The host's files, as upstream reads them; with ``pr_full_checkpoint`` everything else beside them."""
         running, loop = session(), loop_variables()
         if not self.pr_options.full_checkpoint or running is None or loop is None:
-            super().save_models(path)  # type: ignore[misc]
+            self.save_networks(path)
             return
         staged = stage(path)
-        super().save_models(staged)  # type: ignore[misc]
+        self.save_networks(staged)
         publish(staged, path)
         running.save(self, path, loop)
+
+    def save_networks(self, path: str) -> None:
+        """What evaluation needs: the host's files."""
+        super().save_models(path)  # type: ignore[misc]
 
     def load_models(self, path: str) -> None:
         """The host's networks; with ``pr_full_checkpoint``, everything, unless the run only evaluates."""
         running, loop = session(), loop_variables()
         if running is None or loop is None or running.found is None:
-            super().load_models(path)  # type: ignore[misc]
+            self.load_networks(path)
         else:
             running.load(self, loop)
+
+    def load_networks(self, path: str) -> None:
+        """Read what :meth:`save_networks` wrote, or upstream."""
+        super().load_models(path)  # type: ignore[misc]
 
     def cuda(self) -> None:
         """The host's networks, and a snapshot of the peers that it does not know of."""
@@ -127,3 +138,14 @@ class ReciprocalLearner:
             if np.isfinite(value).any():
                 self.logger.log_stat(STATISTICS[name], float(np.nanmean(value)), t_env)
         self.logger.log_stat("pr_masked_peer_values", self.reciprocity.masked_peer_values, t_env)
+        self._log_trust(t_env)
+
+    def _log_trust(self, t_env: int) -> None:
+        """``pr_trust``: the part of the peers' weight that the peers have, mean over agents; and W_ij, pair by pair."""
+        weights = self.reciprocity.pop_trust()
+        if weights is None:
+            return
+        self.logger.log_stat("pr_trust", float((weights.sum(1) - weights.diagonal()).mean()), t_env)
+        if len(weights) <= PAIRS_UP_TO:
+            for i, j in np.ndindex(*weights.shape):
+                self.logger.log_stat(f"pr_trust_{i}_{j}", float(weights[i, j]), t_env)

@@ -21,17 +21,23 @@ Config = MAPTFConfig | DVMConfig
 
 @dataclass(frozen=True)
 class Algorithm:
-    """kind: of transfer; base: the checkout's configuration; learner: its name in the registry."""
+    """kind: of transfer; base: the checkout's configuration; learner: its name in the registry; made_by: its class, as
+    "module:name"; label: in figures."""
 
     kind: str
     base: str
     learner: str
+    made_by: str
+    label: str
 
 
+_MODULES = "epymarl_pr.transfer"
 ALGORITHMS = {
-    "maptf": Algorithm("maptf", "maddpg_ns", "maptf_maddpg_learner"),
-    "maptf_mappo": Algorithm("maptf", "mappo_ns", "maptf_ppo_learner"),
-    "dvm": Algorithm("dvm", "maddpg_ns", "dvm_maddpg_learner"),
+    "maptf": Algorithm("maptf", "maddpg_ns", "maptf_maddpg_learner", f"{_MODULES}.maptf:MAPTFMADDPGLearner", "MAPTF"),
+    "maptf_mappo": Algorithm(
+        "maptf", "mappo_ns", "maptf_ppo_learner", f"{_MODULES}.maptf:MAPTFPPOLearner", "MAPTF over MAPPO"
+    ),
+    "dvm": Algorithm("dvm", "maddpg_ns", "dvm_maddpg_learner", f"{_MODULES}.dvm:DVMLearner", "DVM"),
 }
 CONFIGS: dict[str, type[Config]] = {"maptf": MAPTFConfig, "dvm": DVMConfig}
 WITHOUT_PR = ("pr_seed", "pr_full_checkpoint", "pr_version")

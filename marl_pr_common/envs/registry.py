@@ -73,12 +73,19 @@ def _particles(name: str, place: str, limit: int, gym_id: str, env_args: Mapping
     return Family(name, f"particles.{place}", (2, 9), limit, options=options, **own)
 
 
+def _grid(name: str, least: int, limit: int, beta: float = 0.4) -> Family:
+    rules, place, env_args = name.lower(), "grids.grid:Grid", {"unlike": False}
+    gym_id = f"{rules}-{{}}-v0"
+    agents = (least, None)
+    return Family(f"{name}-{{}}", place, agents, limit, rules, beta=beta, gym_id=gym_id, env_args=env_args)
+
+
 _TAG, _COVER = "predator_prey:PredatorPrey", "cooperative_navigation:CooperativeNavigation"
 _PREY, _RATIO = {"prey": "flee", "checkout": None}, {"local_ratio": None}
 FAMILIES = (
-    Family("Landmarks-{}", "grids.grid:Grid", (1, None), 50, spec="landmarks"),
-    Family("Navigation-{}", "grids.grid:Grid", (1, None), 50, spec="navigation", beta=0.3),
-    Family("Blocker-{}", "grids.grid:Grid", (2, None), 40, spec="blocker"),
+    _grid("Landmarks", 1, 50),
+    _grid("Navigation", 1, 50, beta=0.3),
+    _grid("Blocker", 2, 40),
     Family("Courier-{}", "grids.held_out:Courier", (1, None), 60),
     Family("Cliff-{}", "grids.held_out:Cliff", (1, None), 60),
     Family("Digital", "grids.digital:Digital", None, 100, beta=0.3),

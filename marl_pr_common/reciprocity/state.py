@@ -134,18 +134,20 @@ class Reciprocity(Draws, Listening, Measured):
         question = self._question(own, states.detach()[None], joint=True)
         return self._mix(own, question, ask.JOINT[self.config.estimator](question, evaluate, at_states), record)
 
-    def ensemble_value(self, own: th.Tensor, others: th.Tensor) -> th.Tensor:
+    def ensemble_value(self, own: th.Tensor, others: th.Tensor, record: bool = True) -> th.Tensor:
         """Z* with further critics of the agent's own in the place of its peers', all on s itself: a control.
 
         :param own: Z_i(s, a), (n_critics, n_agents, batch)
         :param others: (n_others, n_critics, n_agents, batch)
+        :param record: whether the batch counts in :meth:`pop_statistics`
         :return: as from :meth:`value`
         """
         own, values = self._minimum(own), self._minimum(others.movedim(0, 2))[:, :, :, None]
         graph = NORMALISATIONS[self.config.normalize].rows(np.ones((self.n_agents, len(others))))
         weights, alone = own.new_tensor(graph), own.new_ones(self.n_agents, 1, own.shape[-1])
         itself = th.arange(self.n_agents, device=own.device)[:, None, None, None]
-        self._statistics.record(own, values, weights, alone, itself)
+        if record:
+            self._statistics.record(own, values, weights, alone, itself)
         return reciprocal_value(own, values, weights, alone, self.config)
 
     def _question(

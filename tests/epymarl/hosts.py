@@ -37,7 +37,9 @@ class Logger:
 def arguments(checkout: locate.Checkout, name: str, **changes: Any) -> SimpleNamespace:
     """EPyMARL's arguments for ``--config=NAME``, small networks, with changes."""
     config = yaml.safe_load((checkout.src / "config" / "default.yaml").read_text())
-    derived = derive.algorithm(checkout, name, {key: value for key, value in changes.items() if key in config})
+    derived = derive.algorithm(
+        checkout, name, {key: value for key, value in changes.items() if key in config or key.startswith("pr_")}
+    )
     if derived is None:
         derived = yaml.safe_load((checkout.src / "config" / "algs" / f"{name}.yaml").read_text())
     shapes = {"n_agents": N_AGENTS, "n_actions": N_ACTIONS, "state_shape": STATE_DIM, "seed": 3, "env": "gymma"}

@@ -20,7 +20,7 @@ from epymarl_pr.launch.locate import TESTED_COMMIT
 RELIED_ON = {
     "learners.q_learner.QLearner.__init__": ("target_mac is a copy of mac, made here", "772b897fcbba"),
     "learners.q_learner.QLearner.train": (
-        "target_mac.forward is asked for every step, masked afterwards",
+        "target_mac.forward is asked for every step, masked and read at one action; prediction minus target",
         "bf2f5cedba70",
     ),
     "learners.ppo_learner.PPOLearner.train_critic_sequential": ("target_critic is called with a batch", "da960d5e7720"),
@@ -61,6 +61,8 @@ RELIED_ON = {
         "as the episode runner; bs are those that still play",
         "6e97e90bbd6c",
     ),
+    "controllers.basic_controller.BasicMAC.select_actions": ("chooses by what forward answers", "9b86d89b8003"),
+    "controllers.non_shared_controller.NonSharedMAC.select_actions": ("as in BasicMAC", "9b86d89b8003"),
     "controllers.basic_controller.BasicMAC.forward": ("hidden_states is read and set", "44e1b0958160"),
     "controllers.basic_controller.BasicMAC._build_inputs": ("reads obs and actions_onehot", "d785eb35ca0d"),
     "controllers.non_shared_controller.NonSharedMAC.forward": ("as in BasicMAC", "44e1b0958160"),

@@ -101,6 +101,18 @@ def test_kappa_0_is_upstream(play: Play, name: str, settings: list[str]) -> None
     assert equal(play(name, *settings, upstream=True), play(f"{name}_pr", *settings, "pr_kappa=0"))
 
 
+DECIDING = [
+    pytest.param("iql_ns", ["use_rnn=True"], id="iql_ns"),
+    pytest.param("qmix_ns", ["runner=parallel", *WORKERS], id="qmix_ns", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("name, settings", DECIDING)
+def test_deciding_with_kappa_0_is_upstream(play: Play, name: str, settings: list[str]) -> None:
+    run = play(f"{name}_pr", *settings, "pr_act=True", "pr_trust=td", "pr_kappa=0")
+    assert equal(play(name, *settings, upstream=True), run)
+
+
 @pytest.mark.parametrize("name, settings", [CASES[0], *CASES[2:4]])
 def test_a_plain_algorithm_is_upstream(play: Play, name: str, settings: list[str]) -> None:
     assert equal(play(name, *settings, upstream=True), play(name, *settings))

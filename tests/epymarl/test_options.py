@@ -14,7 +14,16 @@ from epymarl_pr.launch.errors import UsageError
 from marl_pr_common import __version__
 from marl_pr_common.reciprocity import ReciprocityConfig
 
-OWN = {"pr_z", "pr_observation_masks", "pr_seed", "pr_full_checkpoint", "pr_version", "pr_own_critics"}
+OWN = {
+    "pr_z",
+    "pr_act",
+    "pr_shared_experience",
+    "pr_observation_masks",
+    "pr_seed",
+    "pr_full_checkpoint",
+    "pr_version",
+    "pr_own_critics",
+}
 
 
 def test_every_option_has_a_key_and_every_key_an_option() -> None:
