@@ -24,8 +24,8 @@ from marl_pr_common.study import processes
 from marl_pr_common.study.cell import is_done
 from marl_pr_common.study.plan import resolve
 from sb3_pr.cli.compare import Command, SharedSettings
-from tests.cli.processes import CLI, LINUX_ONLY
 from tests.events import HANG, wait_for
+from tests.processes import CLI, LINUX_ONLY
 
 FILES = ("results.parquet", "report.html", "summary.md", "study.json", "figures/learning_curves.png")
 LONG = ["--timesteps-per-agent", "1000000", "--eval-episodes", "1"]

@@ -15,8 +15,8 @@ from marl_pr_common.runs.console import Display
 from marl_pr_common.runs.provenance import as_plain
 from sb3_pr import training
 from sb3_pr.train_config import TrainConfig
-from tests.cli.processes import CLI
 from tests.events import HANG, wait_for
+from tests.processes import CLI
 from tests.resume.tools import assert_equal, done, hashes, kill, log_content, run, serial
 
 SMALL = {
