@@ -21,6 +21,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.events import HANG
+
 ROOT = Path(__file__).parents[1]
 SLOW = (
     *("torch", "torch._dynamo", "numpy", "pandas", "scipy.stats", "pyarrow.parquet", "matplotlib.pyplot"),
@@ -43,13 +45,14 @@ class Program:
         request["variables"] = dict(os.environ if variables is None else variables)
         server = _server()
         assert server.stdin is not None
-        print(json.dumps(request), file=server.stdin, flush=True)
+        server.stdin.write(json.dumps(request).encode() + b"\n")
         self.pid = self._answer()
 
     def _answer(self) -> int:
-        server = _server()
-        assert server.stdout is not None
-        return int(server.stdout.readline())
+        answers = _server().stdout
+        assert answers is not None
+        assert select.select([answers], [], [], HANG)[0], self.said()
+        return int(answers.readline())
 
     def poll(self) -> int | None:
         if self.returncode is None and select.select([_server().stdout], [], [], 0)[0]:
