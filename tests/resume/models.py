@@ -10,6 +10,11 @@ def pendulum(n):
     return make_vec_env("Pendulum-v1", n, seed=3)
 
 
+def small(cls, env, **options):
+    """A model of small networks."""
+    return cls("MlpPolicy", env, policy_kwargs=SMALL, **options)
+
+
 def settings(model):
     model.learning_starts, model.batch_size = 40, 16
     return model

@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import SubprocVecEnv
 
 from marl_pr_common.checkpoint import CheckpointError, load
 from sb3_pr import DDPGPR, TD3PR, CheckpointCallback, load_checkpoint, save_checkpoint
-from tests.resume.models import SMALL, Anneal, pendulum, settings
+from tests.resume.models import SMALL, Anneal, pendulum, settings, small
 
 
 def test_an_unknown_environment_is_approximate_and_says_so(tmp_path):
@@ -90,17 +90,17 @@ def test_her_keeps_its_episodes(tmp_path):
 @pytest.mark.parametrize(
     "make_other, message",
     [
-        (lambda: DDPGPR("MlpPolicy", pendulum(2), policy_kwargs=SMALL), "checkpoint of TD3PR, expected DDPGPR"),
-        (lambda: TD3PR("MlpPolicy", pendulum(3), policy_kwargs=SMALL), "n_agents was 2 and is now 3"),
+        (lambda: small(DDPGPR, pendulum(2)), "checkpoint of TD3PR, expected DDPGPR"),
+        (lambda: small(TD3PR, pendulum(3)), "n_agents was 2 and is now 3"),
         (
-            lambda: TD3PR("MlpPolicy", pendulum(2), policy_kwargs=SMALL, seed=0, buffer_size=50),
+            lambda: small(TD3PR, pendulum(2), seed=0, buffer_size=50),
             "buffer_size was 1000000 and is now 50",
         ),
         (lambda: TD3PR("MlpPolicy", make_vec_env("Hopper-v5", 2)), "observation_space was"),
     ],
 )
 def test_another_model_is_refused(make_other, message, tmp_path):
-    save_checkpoint(TD3PR("MlpPolicy", pendulum(2), policy_kwargs=SMALL).learn(20), tmp_path)
+    save_checkpoint(small(TD3PR, pendulum(2)).learn(20), tmp_path)
     other = make_other()
     before = other.policy.state_dict()["actor.mu.0.weight"].clone()
     with pytest.raises(CheckpointError, match=message):
@@ -110,16 +110,16 @@ def test_another_model_is_refused(make_other, message, tmp_path):
 
 
 def test_other_settings_are_named(tmp_path):
-    save_checkpoint(TD3PR("MlpPolicy", pendulum(2), policy_kwargs=SMALL).learn(20), tmp_path)
+    save_checkpoint(small(TD3PR, pendulum(2)).learn(20), tmp_path)
     with pytest.warns(RuntimeWarning, match=r"other settings: gamma was 0\.99 and is now 0\.9"):
-        load_checkpoint(tmp_path, TD3PR("MlpPolicy", pendulum(2), policy_kwargs=SMALL, seed=0, gamma=0.9))
+        load_checkpoint(tmp_path, small(TD3PR, pendulum(2), seed=0, gamma=0.9))
 
 
 def test_other_callbacks_are_refused(tmp_path):
-    model = TD3PR("MlpPolicy", pendulum(2), policy_kwargs=SMALL)
+    model = small(TD3PR, pendulum(2))
     model.learn(20, callback=CheckpointCallback(5, tmp_path))
     with pytest.raises(CheckpointError, match=r"callbacks are \['Anneal'\], the checkpoint's were \['Checkpoint"):
-        load_checkpoint(tmp_path, TD3PR("MlpPolicy", pendulum(2), policy_kwargs=SMALL), Anneal())
+        load_checkpoint(tmp_path, small(TD3PR, pendulum(2)), Anneal())
 
 
 def test_a_full_disk_does_not_end_training(tmp_path, caplog, monkeypatch):
@@ -128,5 +128,5 @@ def test_a_full_disk_does_not_end_training(tmp_path, caplog, monkeypatch):
 
     monkeypatch.setattr("marl_pr_common.checkpoint.payload.np.savez", full)
     with caplog.at_level(logging.WARNING):
-        TD3PR("MlpPolicy", pendulum(2), policy_kwargs=SMALL).learn(60, callback=CheckpointCallback(10, tmp_path))
+        small(TD3PR, pendulum(2)).learn(60, callback=CheckpointCallback(10, tmp_path))
     assert "no checkpoint was saved" in caplog.text

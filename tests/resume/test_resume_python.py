@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from marl_pr_common.checkpoint import checkpoints
 from sb3_pr import DDPGPR, TD3PR, AgentEvalCallback, CheckpointCallback, load_checkpoint
-from tests.resume.models import Anneal, pendulum, settings
+from tests.resume.models import SMALL, Anneal, pendulum, settings, small
 from tests.resume.tools import assert_equal, done, hashes, kill, run, script
 
 
@@ -24,31 +24,20 @@ def noise(kind):
 
 
 MODELS = {
-    "TD3PR": lambda: TD3PR(
-        "MlpPolicy", pendulum(3), seed=0, policy_kwargs=SMALL, adjacency="resample", action_noise=noise(Normal)
-    ),
-    "one agent": lambda: TD3PR("MlpPolicy", pendulum(1), seed=0, policy_kwargs=SMALL, action_noise=noise(OU)),
-    "DDPGPR": lambda: DDPGPR(
-        "MlpPolicy", pendulum(2), seed=0, policy_kwargs=SMALL, peers="random", sync_interval=5, n_steps=3
-    ),
-    "Ornstein-Uhlenbeck": lambda: TD3PR("MlpPolicy", pendulum(2), seed=0, policy_kwargs=SMALL, action_noise=noise(OU)),
-    "VecNormalize": lambda: TD3PR(
-        "MlpPolicy", VecNormalize(pendulum(2)), seed=0, policy_kwargs=SMALL, estimator="sampled", adjacency="noise"
-    ),
-    "schedule": lambda: TD3PR(
-        "MlpPolicy", pendulum(2), seed=0, policy_kwargs=SMALL, learning_rate=LinearSchedule(1e-3, 1e-5, 1.0)
-    ),
-    "memory-optimised": lambda: TD3PR(
-        "MlpPolicy",
+    "TD3PR": lambda: small(TD3PR, pendulum(3), seed=0, adjacency="resample", action_noise=noise(Normal)),
+    "one agent": lambda: small(TD3PR, pendulum(1), seed=0, action_noise=noise(OU)),
+    "DDPGPR": lambda: small(DDPGPR, pendulum(2), seed=0, peers="random", sync_interval=5, n_steps=3),
+    "Ornstein-Uhlenbeck": lambda: small(TD3PR, pendulum(2), seed=0, action_noise=noise(OU)),
+    "VecNormalize": lambda: small(TD3PR, VecNormalize(pendulum(2)), seed=0, estimator="sampled", adjacency="noise"),
+    "schedule": lambda: small(TD3PR, pendulum(2), seed=0, learning_rate=LinearSchedule(1e-3, 1e-5, 1.0)),
+    "memory-optimised": lambda: small(
+        TD3PR,
         pendulum(2),
         seed=0,
-        policy_kwargs=SMALL,
         optimize_memory_usage=True,
         replay_buffer_kwargs={"handle_timeout_termination": False},
     ),
-    "train_freq": lambda: TD3PR(
-        "MlpPolicy", pendulum(2), seed=0, policy_kwargs=SMALL, train_freq=7, gradient_steps=-1, fast=True, in_actor=True
-    ),
+    "train_freq": lambda: small(TD3PR, pendulum(2), seed=0, train_freq=7, gradient_steps=-1, fast=True, in_actor=True),
 }
 
 
