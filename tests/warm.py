@@ -97,7 +97,8 @@ def _server() -> subprocess.Popen[bytes]:
         bufsize=0,  # no answer waits in a buffer where select can't see it
     )
     assert started.stdin is not None
-    atexit.register(started.stdin.close)  # it ends when nobody can ask any more
+    atexit.register(started.wait)
+    atexit.register(started.stdin.close)  # before: it ends when nobody can ask any more
     return started
 
 

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from marl_pr_common.checkpoint import checkpoints
 from sb3_pr import DDPGPR, TD3PR, AgentEvalCallback, CheckpointCallback, load_checkpoint
-from tests.resume.models import SMALL, Anneal, pendulum, settings, small
+from tests.resume.models import Anneal, pendulum, settings, small
 from tests.resume.tools import assert_equal, done, hashes, kill, run, script
 
 
