@@ -20,7 +20,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 
-from epymarl_pr import launcher, register
+from epymarl_pr.launch import launcher, register
 
 CONFIGS = {"smax": "map_name", "gymma": "key"}
 

@@ -84,7 +84,7 @@ def smaclite_battle(map_name: str) -> Steps:
 
     import epymarl_pr
 
-    file = Path(epymarl_pr.__file__).parent / "maps" / f"{map_name}.json"
+    file = Path(epymarl_pr.__file__).parent / "envs" / "maps" / f"{map_name}.json"
     own = {"map_file": str(file)} if file.is_file() else {}
     with contextlib.redirect_stdout(io.StringIO()):  # it says which port of RVO2 it uses
         env: Any = gymnasium.make(f"smaclite/{'custom' if own else map_name}-v0", seed=0, **own).unwrapped

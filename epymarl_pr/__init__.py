@@ -5,7 +5,9 @@ Importing it registers them with gymnasium, so that ``env_args.key="epymarl_pr:p
 
 from importlib.util import find_spec
 
+from epymarl_pr import moved as moved
+
 if find_spec("gymnasium") is not None:  # part of the extra, not of the package's core
-    from epymarl_pr.environments import register_environments
+    from epymarl_pr.envs.ours import register_environments
 
     register_environments()

@@ -7,7 +7,6 @@ write them
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import os
 import sys
@@ -19,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from epymarl_pr import checks, launcher
-from epymarl_pr.errors import UsageError
+from epymarl_pr.launch import launcher
+from epymarl_pr.launch.errors import UsageError
+from marl_pr_common.runs.film import FPS, check_film, write_film
 
 USAGE = """\
 python -m epymarl_pr.render --out=FILE --config=ALGORITHM --env-config=gymma with checkpoint_path=FOLDER [KEY=VALUE ...]
@@ -32,8 +32,6 @@ Films a trained team. The arguments are those of the run that trained it, with
   checkpoint_path=   after `with`: the folder that holds the saved models, such as results/models/qmix_pr_seed1_...,
                      and load_step= for another one than the last; save_model=True saves them during training
 """
-ENDINGS = (".gif", ".mp4")
-FPS = 10
 
 
 class Film:
@@ -88,16 +86,6 @@ class Film:
             raise UsageError(f"{type(inner).__name__} can't be filmed: render_mode='rgb_array' gives no picture.")
         self.frames.append(frame[..., :3].astype(np.uint8))
 
-    def write(self, file: Path, fps: float) -> None:
-        """Write the frames as what the file's ending says."""
-        import imageio.v3 as imageio
-
-        if file.suffix.lower() == ".gif":
-            imageio.imwrite(file, self.frames, duration=1000 / fps, loop=0)
-        else:
-            even = [frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2] for frame in self.frames]  # H.264 wants it
-            imageio.imwrite(file, even, fps=fps, macro_block_size=1)
-
 
 def main(argv: Sequence[str], namespace: dict[str, Any]) -> None:
     """Film a team.
@@ -120,7 +108,7 @@ def main(argv: Sequence[str], namespace: dict[str, Any]) -> None:
         film = Film()
         film.install()
         launcher.run_main(prepared, namespace)
-        film.write(file, fps or film.fps or FPS)
+        write_film(file, film.frames, fps or film.fps or FPS)
     sys.stdout.write(f"{file}: {episodes} episode{'s' * (episodes > 1)}, {len(film.frames)} frames\n")
 
 
@@ -148,16 +136,11 @@ def output(name: str | None) -> Path:
     """
     if not name:
         raise UsageError(f"--out=FILE is missing.\n\n{USAGE}")
-    file = Path(name)
-    if file.suffix.lower() not in ENDINGS:
-        raise UsageError(f"--out={name}: expected a name that ends in {' or '.join(ENDINGS)}.")
-    if not file.resolve().parent.is_dir():
-        raise UsageError(f"--out={name}: there is no folder {file.parent}.")
-    needed = ["imageio", *(["imageio_ffmpeg"] if file.suffix.lower() == ".mp4" else [])]
-    for package in needed:
-        if importlib.util.find_spec(package) is None:
-            raise UsageError(f"--out={name}: the package {package} is not installed: {checks.INSTALL}")
-    return file
+    try:
+        check_film(Path(name))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return Path(name)
 
 
 def number(flag: str, value: str | None) -> float | None:

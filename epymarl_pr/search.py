@@ -21,8 +21,8 @@ from collections.abc import Callable, Sequence
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from epymarl_pr import launcher, locate
-from epymarl_pr.errors import UsageError
+from epymarl_pr.launch import launcher, locate
+from epymarl_pr.launch.errors import UsageError
 from marl_pr_common.runs.lock import PARENT, sigterm_at_parents_death
 
 USAGE = """\

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -71,33 +72,51 @@ GONE = {
 """Names that are nowhere any more -> what there is in their place."""
 RENAMED = {"envs.particles": "envs.particles.task", "envs.smax": "envs.smax.battle"}
 """Modules that became packages of the same name -> where their classes are now."""
-_PACKAGE = f"{__package__}."
 
 
-def places(module: str) -> tuple[str, ...]:
-    """Where the names of a module of an earlier release are now; () if it has not moved.
+@dataclass(frozen=True)
+class Earlier:
+    """The earlier names of one package."""
 
-    :param module: within this package, such as "stats.curves"
-    """
-    parts = module.split(".")
-    for length in range(len(parts), 0, -1):
-        head, below = ".".join(parts[:length]), parts[length:]
-        if head in MOVED:
-            return tuple(".".join([place, *below]) for place in MOVED[head])
-    return ()
+    moved: Mapping[str, tuple[str, ...]]
+    gone: Mapping[str, str] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+    def places(self, module: str) -> tuple[str, ...]:
+        """Where the names of a module of an earlier release are now; () if it has not moved.
+
+        :param module: within the package, such as "stats.curves"
+        """
+        parts = module.split(".")
+        for length in range(len(parts), 0, -1):
+            head, below = ".".join(parts[:length]), parts[length:]
+            if head in self.moved:
+                return tuple(".".join([place, *below]) for place in self.moved[head])
+        return ()
+
+
+_PACKAGES: dict[str, Earlier] = {}
+
+
+def install(package: str, earlier: Earlier) -> None:
+    """Have the modules of a package found under their earlier names, too."""
+    if not _PACKAGES:
+        sys.meta_path.append(_Finder())
+    _PACKAGES[package] = earlier
 
 
 def current(name: str) -> str:
-    """The full name that a class of this package has now.
+    """The full name that a class has now.
 
-    :param name: as an earlier release wrote it, "marl_pr_common.envs.grid.GridEnv"; any other comes back as it is
+    :param name: as an earlier release wrote it, "marl_pr_common.envs.grid.Grid"; any other comes back as it is
     """
-    module, _, attribute = name.rpartition(".")
-    if not module.startswith(_PACKAGE):
+    path, _, attribute = name.rpartition(".")
+    package, _, module = path.partition(".")
+    if package not in _PACKAGES:
         return name
-    within = module[len(_PACKAGE) :]
-    found = places(within) or ((RENAMED[within],) if within in RENAMED else ())
-    return f"{_PACKAGE}{found[0]}.{attribute}" if found else name
+    earlier = _PACKAGES[package]
+    found = earlier.places(module) or ((earlier.renamed[module],) if module in earlier.renamed else ())
+    return f"{package}.{found[0]}.{attribute}" if found else name
 
 
 def forward(package: str, module: str) -> Callable[[str], Any]:
@@ -115,16 +134,17 @@ class _Moved(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        module = self.__name__[len(_PACKAGE) :]
-        for place in places(module):
-            found = importlib.import_module(f"{_PACKAGE}{place}")
+        package, _, module = self.__name__.partition(".")
+        earlier = _PACKAGES[package]
+        for place in earlier.places(module):
+            found = importlib.import_module(f"{package}.{place}")
             if hasattr(found, name):
                 return getattr(found, name)
-        instead = GONE.get(f"{module}.{name}")
+        instead = earlier.gone.get(f"{module}.{name}")
         raise AttributeError(
             f"{self.__name__}.{name} is gone: use {instead}."
             if instead
-            else f"module {self.__name__!r}, now {' and '.join(places(module))}, has no attribute {name!r}"
+            else f"module {self.__name__!r}, now {' and '.join(earlier.places(module))}, has no attribute {name!r}"
         )
 
 
@@ -132,10 +152,11 @@ class _Finder(MetaPathFinder, Loader):
     """Finds modules under their earlier names; it is asked after all others."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        if not name.startswith(_PACKAGE) or not (found := places(name[len(_PACKAGE) :])):
+        package, _, module = name.partition(".")
+        if package not in _PACKAGES or not (places := _PACKAGES[package].places(module)):
             return None
         try:
-            if any(importlib.util.find_spec(_PACKAGE + place) is None for place in found):
+            if any(importlib.util.find_spec(f"{package}.{place}") is None for place in places):
                 return None
         except ModuleNotFoundError:  # something below a module that moved, that never was
             return None
@@ -148,4 +169,4 @@ class _Finder(MetaPathFinder, Loader):
         """Nothing: names are looked up when they are asked for."""
 
 
-sys.meta_path.append(_Finder())
+install(str(__package__), Earlier(MOVED, GONE, RENAMED))

@@ -16,9 +16,9 @@ from stable_baselines3.common.vec_env import (
     sync_envs_normalization,
 )
 
+from sb3_pr.envs.columns import is_team
+from sb3_pr.envs.parallel import TeamMonitor
 from sb3_pr.evaluation import evaluate_agents, made, of_its_own
-from sb3_pr.parallel import TeamMonitor
-from sb3_pr.vec_env import is_team
 
 
 class AgentEvalCallback(EvalCallback):

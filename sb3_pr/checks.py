@@ -15,11 +15,12 @@ from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.type_aliases import TrainFrequencyUnit
 
 from marl_pr_common.config import from_mapping
+from marl_pr_common.config.mapping import suggest
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig, adjacency
 from marl_pr_common.reciprocity.weights import check_gain
-from sb3_pr.buffers import AgentMajor
-from sb3_pr.observations import VectorPart
+from sb3_pr.networks.observations import VectorPart
 from sb3_pr.policies import MlpPolicy
+from sb3_pr.replay.buffers import AgentMajor
 
 PR_OPTIONS = tuple(field.name for field in dataclasses.fields(ReciprocityConfig))
 
@@ -50,8 +51,7 @@ def pr_options(kwargs: dict[str, Any], upstream: type[TD3]) -> dict[str, Any]:
     known = [name for name in inspect.signature(upstream.__init__).parameters if name not in ("self", "policy", "env")]
     for name in kwargs:
         if name not in known and name not in PR_OPTIONS:
-            close = difflib.get_close_matches(name, [*known, *PR_OPTIONS], n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = suggest(name, [*known, *PR_OPTIONS])
             raise UnknownOption(
                 f"unknown option {name}={kwargs[name]!r}.{hint} Options of PR: {', '.join(PR_OPTIONS)}; "
                 f"every other keyword must be one of {upstream.__name__}'s: {', '.join(known)}."

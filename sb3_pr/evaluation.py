@@ -21,9 +21,9 @@ from stable_baselines3.common.vec_env import (
     unwrap_vec_normalize,
 )
 
-from sb3_pr.extraction import lone_policy
-from sb3_pr.parallel import ABSENT, TeamVecEnv
-from sb3_pr.vec_env import is_factory, is_team, with_agents_as_columns
+from sb3_pr.envs.columns import is_factory, is_team, with_agents_as_columns
+from sb3_pr.envs.parallel import ABSENT, TeamVecEnv
+from sb3_pr.networks.extraction import lone_policy
 
 
 def evaluate_agents(

@@ -15,10 +15,10 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.td3 import policies as upstream
 from stable_baselines3.td3.policies import Actor, TD3Policy
 
-from sb3_pr.observations import rows
-from sb3_pr.optimizers import ELEMENTWISE, AgentOptimizers, fused_adam
-from sb3_pr.stacking import agent_parameters, stack
-from sb3_pr.surgery import serving
+from sb3_pr.networks.observations import rows
+from sb3_pr.networks.optimizers import ELEMENTWISE, AgentOptimizers, fused_adam
+from sb3_pr.networks.stacking import agent_parameters, stack
+from sb3_pr.networks.surgery import serving
 
 NETWORKS = ("actor", "actor_target", "critic", "critic_target")
 NetworkT = TypeVar("NetworkT", Actor, ContinuousCritic)

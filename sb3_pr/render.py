@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 
 from marl_pr_common.config import from_mapping
 from marl_pr_common.runs.files import read_json
+from marl_pr_common.runs.film import check_film, write_film
 from marl_pr_common.runs.provenance import RUN
-from sb3_pr.train_config import EVALUATION_SEED, TrainConfig
-
-ENDINGS = (".gif", ".mp4")
-FPS = 10
+from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -68,27 +66,13 @@ def film(run: Path, episodes: int = 1, seed: int = EVALUATION_SEED) -> list[NDAr
     return frames
 
 
-def write(frames: list[NDArray[np.uint8]], file: Path) -> None:
-    """Write the frames as what the file's ending says.
-
-    :raises ValueError: for another ending
-    """
-    if file.suffix.lower() not in ENDINGS:
-        raise ValueError(f"--out {file}: expected a name that ends in {' or '.join(ENDINGS)}.")
-    import imageio.v3 as imageio
-
-    if file.suffix.lower() == ".gif":
-        imageio.imwrite(file, frames, duration=1000 / FPS, loop=0)
-    else:
-        imageio.imwrite(file, frames, fps=FPS, macro_block_size=1)
-
-
 def main() -> int:
     """Film as the command line says; exit code 0, or 2 for a mistake of the user's, after one message."""
     command = tyro.cli(Command)
     try:
+        check_film(command.out)
         frames = film(command.run, command.episodes, command.seed)
-        write(frames, command.out)
+        write_film(command.out, frames)
     except (OSError, ValueError, ImportError) as error:
         sys.stderr.write(f"sb3_pr.render: {error}\n")
         return 2

@@ -9,8 +9,8 @@ import numpy as np
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor, is_vecenv_wrapped
 
+from sb3_pr.envs.parallel import ABSENT, NO_TRANSITION
 from sb3_pr.logs import best_agent
-from sb3_pr.parallel import ABSENT, NO_TRANSITION
 
 
 def begin(model: Any, new_episodes: bool, forget: bool) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch as th
 
 if TYPE_CHECKING:
-    from sb3_pr.train_config import TrainConfig
+    from sb3_pr.study.config import TrainConfig
 
 hypothesis.settings.register_profile(
     "any machine", deadline=None, max_examples=50, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -72,7 +72,7 @@ def make_results() -> Callable[..., pd.DataFrame]:
 @pytest.fixture
 def tiny() -> TrainConfig:
     """Settings of a run that ends in a second."""
-    from sb3_pr.train_config import TrainConfig
+    from sb3_pr.study.config import TrainConfig
 
     return TrainConfig(
         env="Pendulum-v1",

@@ -1,11 +1,13 @@
 """Names that moved: imports of the release before still work, or say what there is now."""
 
-import importlib
+import importlib.util
 import operator
 
 import pytest
 
+import epymarl_pr
 import marl_pr_common
+import sb3_pr
 from marl_pr_common.moved import GONE, MOVED, current
 
 BEFORE = {
@@ -87,6 +89,29 @@ def test_earlier_names_are_found(module):
             assert value.__name__ == name
     with pytest.raises(AttributeError, match="nonsense"):
         _ = imported.nonsense
+
+
+@pytest.mark.parametrize(
+    "module,name",
+    [
+        ("sb3_pr.stacking", "stack"),
+        ("sb3_pr.optimizers", "AgentOptimizers"),
+        ("sb3_pr.resume", "load_checkpoint"),
+        ("sb3_pr.resume.callback", "CheckpointCallback"),
+        ("sb3_pr.train_config", "TrainConfig"),
+        ("sb3_pr.agents", "MultiAgent"),
+        ("epymarl_pr.locate", "find"),
+        ("epymarl_pr.errors", "UsageError"),
+    ],
+)
+def test_earlier_names_of_the_hosts_are_found(module, name):
+    assert getattr(importlib.import_module(module), name).__name__ == name
+
+
+@pytest.mark.parametrize("package", [sb3_pr, epymarl_pr])
+def test_every_name_of_now_is_there(package):
+    for (place,) in package.moved.MOVED.values():
+        assert importlib.util.find_spec(f"{package.__name__}.{place}") is not None
 
 
 @pytest.mark.parametrize("name", GONE)

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch as th
 
+from epymarl_pr.launch.options import CRITICS_OF_OBSERVATIONS
 from epymarl_pr.learners.shadow import EpisodeBatch, filled_rows, pass_size, replace_rows, rows, shadow
 from epymarl_pr.learners.units import Units
-from epymarl_pr.options import CRITICS_OF_OBSERVATIONS
 from marl_pr_common.reciprocity import Reciprocity
 from marl_pr_common.reciprocity.stand_in import Delegate, by_peer
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch as th
 
-from epymarl_pr.errors import refused
+from epymarl_pr.launch.errors import refused
 from epymarl_pr.learners.shadow import EpisodeBatch
 from marl_pr_common.reciprocity.guards import ValueAlarm, all_finite
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from epymarl_pr import options
-from epymarl_pr.errors import UsageError, refused
+from epymarl_pr.launch import options
+from epymarl_pr.launch.errors import UsageError, refused
 from epymarl_pr.learners.guards import Guards
 from epymarl_pr.learners.shadow import EpisodeBatch
 from epymarl_pr.resume.session import loop_variables, publish, session, stage

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from epymarl_pr.errors import UsageError
+from epymarl_pr.launch.errors import UsageError
 
 FUNCTION = "run_sequential"
 NAMES = ("episode", "last_test_T", "last_log_T", "model_save_time")

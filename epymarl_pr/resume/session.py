@@ -16,7 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from epymarl_pr.errors import refused
+from epymarl_pr.launch.errors import refused
+from epymarl_pr.launch.run_dir import clock
 from epymarl_pr.resume import counters
 from epymarl_pr.resume.settings import differences, require_same, settings
 from epymarl_pr.resume.state import (
@@ -31,7 +32,6 @@ from epymarl_pr.resume.state import (
     tensors,
 )
 from epymarl_pr.resume.workers import KEY, ResumableFactory, unknown
-from epymarl_pr.run_dir import clock
 from marl_pr_common import checkpoint
 from marl_pr_common.reciprocity.guards import all_finite
 

@@ -1,4 +1,4 @@
-"""EPyMARL as a host of studies; :mod:`epymarl_pr.study_host` is what a study imports.
+"""EPyMARL as a host of studies; :mod:`epymarl_pr.study.host` is what a study imports.
 
 arms      what a study may name
 plan      settings checked against the checkout, budgets, the protocol of evaluation

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import functools
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from epymarl_pr import checks, derive, locate, options
-from epymarl_pr.errors import UsageError
+from epymarl_pr.launch import checks, derive, locate, options
+from epymarl_pr.launch.errors import UsageError
 from epymarl_pr.study import probe
+from marl_pr_common.config.mapping import suggest
 from marl_pr_common.runs.provenance import as_plain
 from marl_pr_common.study.hosts import Plan
 
@@ -103,8 +103,7 @@ def configuration(checkout: locate.Checkout, name: str, env_name: str, given: Ma
     known = dict(flat(base))
     for key in given:
         if key not in known and not isinstance(_at(base, key), Mapping):
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f" Did you mean {close[0]}?" if close else ""
+            hint = suggest(key, known, bare=True)
             raise UsageError(f"{key}: neither --config={name} nor --env-config={env_name} has this key.{hint}")
     return derive.merged(base, given)
 

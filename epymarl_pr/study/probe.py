@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from epymarl_pr import checks, compat, last_words, locate, register
-from epymarl_pr.errors import UsageError, bare, exit_code
-from epymarl_pr.guarded_env import GuardedFactory, Uses
+from epymarl_pr.envs.guarded import GuardedFactory, Uses
+from epymarl_pr.launch import checks, compat, last_words, locate, register
+from epymarl_pr.launch.errors import UsageError, bare, exit_code
 from epymarl_pr.study import processes
 
 SECONDS = 300

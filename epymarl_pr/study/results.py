@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from epymarl_pr.run_dir import SERIES
+from epymarl_pr.launch.run_dir import SERIES
 from marl_pr_common.results.readers import epymarl
 from marl_pr_common.runs.files import read_json
 from marl_pr_common.runs.table import RESULTS, write_results

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from epymarl_pr import locate
+from epymarl_pr.launch import locate
 from epymarl_pr.resume.session import FOLDER
 from epymarl_pr.study import processes, results
 from epymarl_pr.study.plan import OWN

@@ -12,10 +12,9 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-import torch as th
 
 from marl_pr_common.checkpoint.errors import CheckpointError
-from marl_pr_common.checkpoint.rng import generator_state, set_generator_state
+from marl_pr_common.checkpoint.rng import generator_state, of_torch, set_generator_state
 from marl_pr_common.checkpoint.tree import encode
 
 KNOWN = (
@@ -116,7 +115,7 @@ def _parts(space: Any) -> list[Any]:
 
 
 def _capture(value: Any) -> dict[str, Any]:
-    if isinstance(value, (np.random.Generator, np.random.RandomState, th.Generator)):
+    if isinstance(value, (np.random.Generator, np.random.RandomState)) or of_torch(value, "Generator"):
         return {"is": "generator", "value": generator_state(value)}
     if isinstance(value, deque):
         return {"is": "deque", "value": [_capture(item) for item in value], "maxlen": value.maxlen}

@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.torch
-import torch as th
 from numpy.lib import format as npy
 
 from marl_pr_common.checkpoint.errors import CheckpointError
@@ -35,6 +32,8 @@ def write_part(directory: Path, name: str, tree: Any) -> list[Path]:
     files = [directory / f"{name}.json"]
     files[0].write_text(json.dumps(encoded.structure, allow_nan=False), encoding="utf-8")
     if encoded.tensors:
+        import safetensors.torch
+
         files.append(directory / f"{name}.safetensors")
         safetensors.torch.save_file(encoded.tensors, files[-1])
         files[-1].chmod(0o644)  # as the other files
@@ -66,6 +65,9 @@ def to_plain(tree: Any) -> dict[str, Any]:
 
     :raises TypeError: for a value that cannot be kept
     """
+    import safetensors.torch
+    import torch as th
+
     encoded: Encoded = encode(tree)
     arrays = {_ARRAY + name: th.from_numpy(np.array(array, order="C")) for name, array in encoded.arrays.items()}
     content = safetensors.torch.save({**encoded.tensors, **arrays})
@@ -77,6 +79,8 @@ def from_plain(content: Any) -> Any:
 
     :raises CheckpointError: if it is not what ``to_plain`` makes
     """
+    import safetensors.torch
+
     try:
         tensors = safetensors.torch.load(base64.b64decode(content["tensors"]))
         arrays = {
@@ -109,7 +113,9 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _read_tensors(path: Path) -> dict[str, th.Tensor]:
+def _read_tensors(path: Path) -> dict[str, Any]:
+    import safetensors.torch  # torch is there where a host has tensors; tables need none
+
     try:
         # cloned: the file's memory map must not outlive the checkpoint, which may be rotated away
         return {name: tensor.clone() for name, tensor in safetensors.torch.load_file(path).items()}

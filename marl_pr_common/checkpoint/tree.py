@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch as th
 
 from marl_pr_common.checkpoint.errors import CheckpointError
+from marl_pr_common.checkpoint.rng import of_torch
+
+if TYPE_CHECKING:
+    import torch as th
 
 MAX_DEPTH = 100
 """Levels of nesting that are written and read."""
@@ -67,7 +70,7 @@ def _encode(value: Any, where: str, depth: int, out: Encoded) -> Any:
         return {"$tuple": [_encode(item, f"{where}[{i}]", depth + 1, out) for i, item in enumerate(value)]}
     if isinstance(value, dict):
         return _encode_dict(value, where, depth, out)
-    if isinstance(value, th.Tensor):
+    if of_torch(value, "Tensor"):
         return {"$tensor": _put(out.tensors, _plain_tensor(value, where))}
     if isinstance(value, np.ndarray):
         return {"$array": _put(out.arrays, _plain_array(value, where))}
@@ -95,6 +98,8 @@ def _encode_scalar(value: np.generic, where: str) -> Any:
 
 
 def _plain_tensor(tensor: th.Tensor, where: str) -> th.Tensor:
+    import torch as th
+
     if tensor.layout is not th.strided or tensor.is_quantized or tensor.is_complex():
         raise TypeError(f"{where}: only dense real tensors can be kept in a checkpoint, not {tensor.dtype}.")
     return tensor.detach().cpu().clone(memory_format=th.contiguous_format)

@@ -107,7 +107,7 @@ def _epymarl() -> Finding:
     """The EPyMARL checkout, and whether it is at the commit that the learners were tested with."""
     try:
         importlib.import_module("epymarl_pr")
-        locate: Any = importlib.import_module("epymarl_pr.locate")
+        locate: Any = importlib.import_module("epymarl_pr.launch.locate")
     except Exception as error:  # it registers environments with gymnasium, which may be broken
         return Finding("host", "EPyMARL", "conflict", f"epymarl_pr: {type(error).__name__}: {error}", EPYMARL_ADVICE)
     try:

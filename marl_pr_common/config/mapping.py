@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import numbers
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
@@ -27,6 +28,10 @@ class Must:
 
 Count = Annotated[int, Must("an integer >= 1", lambda value: type(value) is int and value >= 1)]
 """A number of things, at least one."""
+Whole = Annotated[int, Must("an integer >= 0", lambda value: type(value) is int and value >= 0)]
+"""A number of things, perhaps none."""
+Positive = Annotated[float, Must("a finite number > 0", lambda value: 0 < value < math.inf)]
+NonNegative = Annotated[float, Must("a finite number >= 0", lambda value: 0 <= value < math.inf)]
 
 
 def check_literals(config: object) -> None:
@@ -68,10 +73,13 @@ def from_mapping(cls: type[ConfigT], options: Mapping[str, Any], where: str = "o
     return cls(**{key: convert(value, hints[key], f"{where}: {key}", from_mapping) for key, value in options.items()})
 
 
-def suggest(value: object, choices: Collection[str]) -> str:
-    """The hint `Did you mean ...?` for the choice nearest to ``value``; empty where none is near."""
+def suggest(value: object, choices: Collection[str], bare: bool = False) -> str:
+    """The hint `Did you mean ...?` for the choice nearest to ``value``; empty where none is near.
+
+    :param bare: without quotation marks, as where it is typed on a command line
+    """
     close = difflib.get_close_matches(str(value), choices, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    return f" Did you mean {close[0] if bare else repr(close[0])}?" if close else ""
 
 
 def _check(holds: bool, name: str, value: object, expected: str) -> None:

@@ -15,8 +15,8 @@ from typing import Any, Protocol, cast
 from marl_pr_common.config.mapping import suggest
 
 MODULES = {
-    "sb3": "sb3_pr.study_host",
-    "epymarl": "epymarl_pr.study_host",
+    "sb3": "sb3_pr.study.host",
+    "epymarl": "epymarl_pr.study.host",
     "tabular": "marl_pr_common.tabular.host",
 }
 """Name of a host in a study's YAML -> the module that runs it."""

@@ -19,7 +19,7 @@ from marl_pr_common.runs.lock import in_use
 from marl_pr_common.runs.provenance import as_plain, differences
 from marl_pr_common.study.cell import is_done
 from marl_pr_common.study.config import ArmEntry, StudyConfig, Task
-from sb3_pr.train_config import Algorithm, TrainConfig
+from sb3_pr.study.config import Algorithm, TrainConfig
 
 _DECIDED = ("env", "algo", "seed", "shared_replay", "own_critics", "final_checkpoint")
 """Settings that task, arm and seed decide."""

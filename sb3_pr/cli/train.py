@@ -8,7 +8,7 @@ from pathlib import Path
 from marl_pr_common.config.shipped import load_config
 from marl_pr_common.runs.console import Display
 from marl_pr_common.runs.lock import exclusive
-from sb3_pr.train_config import TrainConfig
+from sb3_pr.study.config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Command:
     def run(self) -> int:
         """Train; exit code 0."""
         directory = self._directory()
-        from sb3_pr.training import resume, train
+        from sb3_pr.study.run import resume, train
 
         with exclusive(directory):
             if self.resume is not None:

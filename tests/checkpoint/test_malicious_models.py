@@ -12,7 +12,7 @@ import torch as th
 import yaml
 
 from sb3_pr import TD3PR
-from sb3_pr.pickles import UntrustedFileError, _data_only_storage
+from sb3_pr.saving.pickles import UntrustedFileError, _data_only_storage
 from tests.checkpoint.bombs import Bomb
 
 

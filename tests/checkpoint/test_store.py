@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch as th
 
 from marl_pr_common import checkpoint
-from marl_pr_common.checkpoint import CheckpointError, payload, store
+from marl_pr_common.checkpoint import CheckpointError, store
 from tests.events import HANG
 
 ROOT = str(Path(__file__).resolve().parents[2])
@@ -116,7 +117,7 @@ CALLS = [
     (os, "fsync"),
     (os, "replace"),
     (np, "savez"),
-    (payload.safetensors.torch, "save_file"),
+    (safetensors.torch, "save_file"),
     (store, "write_manifest"),
     (store, "_hash"),
     (store.shutil, "rmtree"),

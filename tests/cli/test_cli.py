@@ -14,7 +14,7 @@ from marl_pr_common.cli import demo
 from marl_pr_common.cli import findings as doctor
 from marl_pr_common.reciprocity import ReciprocityConfig
 from sb3_pr.cli import train
-from sb3_pr.train_config import TrainConfig
+from sb3_pr.study.config import TrainConfig
 
 HEAVY = ("torch", "stable_baselines3", "jax", "pettingzoo", "pysc2", "matplotlib", "pandas")
 

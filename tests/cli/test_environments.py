@@ -13,7 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from marl_pr_common import cli
 from marl_pr_common.checkpoint import latest
 from marl_pr_common.runs.status import read_status
-from sb3_pr.recorder import Recorder
+from sb3_pr.study.recorder import Recorder
 
 ODD = "tests.cli.odd_environments"
 SMALL = (
@@ -137,7 +137,7 @@ def test_the_guards_of_upstreams_arms_change_nothing(tmp_path, monkeypatch):
             return th.load(io.BytesIO(archive.read("policy.pth")), weights_only=True)
 
     guarded = weights("guarded")
-    monkeypatch.setattr("sb3_pr.training.GuardCallback", NoGuards)
+    monkeypatch.setattr("sb3_pr.study.run.GuardCallback", NoGuards)
     plain = weights("plain")
     assert guarded.keys() == plain.keys()
     assert all(th.equal(tensor, plain[name]) for name, tensor in guarded.items())

@@ -12,7 +12,7 @@ import pytest
 from marl_pr_common.config import from_mapping
 from marl_pr_common.config.shipped import config_names, config_root, find_config, load_config, read_yaml
 from marl_pr_common.reciprocity import ReciprocityConfig
-from sb3_pr.train_config import TrainConfig
+from sb3_pr.study.config import TrainConfig
 
 RUNS = [name for name in config_names() if not name.startswith("studies/")]
 """Studies have a schema of their own, see tests/study/test_studies.py."""
@@ -43,7 +43,7 @@ def test_mujoco_settings_are_the_papers(algo, task, tau, kappa):
 
 
 def test_every_option_is_documented():
-    source = (config_root().parent / "sb3_pr" / "train_config.py").read_text()
+    source = (config_root().parent / "sb3_pr" / "study" / "config.py").read_text()
     for field in fields(TrainConfig):
         assert re.search(rf'^    {field.name}: .*\n    """\S', source, re.M), f"{field.name} has no docstring"
 

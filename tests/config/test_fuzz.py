@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from marl_pr_common.cli import main
 from marl_pr_common.config.shipped import load_config
 from marl_pr_common.reciprocity import ReciprocityConfig
-from sb3_pr.train_config import TrainConfig
+from sb3_pr.study.config import TrainConfig
 
 KEYS = [field.name for field in dataclasses.fields(TrainConfig)]
 PR_KEYS = [field.name for field in dataclasses.fields(ReciprocityConfig)]

@@ -12,7 +12,7 @@ MODULES = (
         "sb3_pr",
         "epymarl_pr",
     ),
-    *("epymarl_pr.launcher", "epymarl_pr.checks", "epymarl_pr.smax", "epymarl_pr.starcraft"),
+    *("epymarl_pr.launch.launcher", "epymarl_pr.launch.checks", "epymarl_pr.envs.smax", "epymarl_pr.envs.starcraft"),
     *(
         "marl_pr_common.envs.smax.battle",
         "marl_pr_common.envs.smax.vector",

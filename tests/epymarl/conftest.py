@@ -2,8 +2,8 @@
 
 import pytest
 
-from epymarl_pr import compat, locate
-from epymarl_pr.errors import UsageError
+from epymarl_pr.launch import compat, locate
+from epymarl_pr.launch.errors import UsageError
 
 
 def _checkout() -> locate.Checkout | str:

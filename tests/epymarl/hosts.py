@@ -10,8 +10,9 @@ import numpy as np
 import torch as th
 import yaml
 
-from epymarl_pr import derive, locate, transfer
-from epymarl_pr.register import learners
+from epymarl_pr.launch import derive, locate
+from epymarl_pr.launch.register import learners
+from epymarl_pr.transfer import table as transfer
 
 ALGORITHMS = [
     name + suffix
@@ -58,7 +59,7 @@ def learner(checkout: locate.Checkout, name: str, **changes: Any) -> Any:
 
     make = ReplayBuffer
     if name.removesuffix(derive.SUFFIX) in transfer.ALGORITHMS:
-        from epymarl_pr.learners.replay import TransferReplay as make
+        from epymarl_pr.transfer.replay import TransferReplay as make
 
     n, agents = args.n_agents, {"group": "agents"}
     scheme = {

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from epymarl_pr.locate import Checkout
+from epymarl_pr.launch.locate import Checkout
 from tests import warm
 
 SHORT = [

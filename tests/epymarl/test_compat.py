@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from epymarl_pr.locate import Checkout
+from epymarl_pr.launch.locate import Checkout
 from tests.events import HANG
 
 PACKAGE = str(Path(__file__).parents[2])
-START = "import sys; from pathlib import Path; from epymarl_pr import compat; compat.install(Path(sys.argv[1]))\n"
+START = (
+    "import sys; from pathlib import Path; from epymarl_pr.launch import compat; compat.install(Path(sys.argv[1]))\n"
+)
 
 
 def answer(checkout: Checkout, code: str, packages: Path | None = None) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from epymarl_pr import derive, options, transfer
-from epymarl_pr.errors import UsageError
-from epymarl_pr.locate import Checkout
+from epymarl_pr.launch import derive, options
+from epymarl_pr.launch.errors import UsageError
+from epymarl_pr.launch.locate import Checkout
+from epymarl_pr.transfer import table as transfer
 from marl_pr_common import __version__
 from tests.epymarl.hosts import ALGORITHMS
 
@@ -110,7 +111,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("maptf_pr", {"pr_kapa": 0.5}, "unknown key pr_kapa.*Did you mean pr_kappa"),
     ("dvm", {"maptf_c1": 1.0}, "maptf_c1 with --config=dvm: it belongs to --config=maptf and maptf_pr"),
     ("maddpg_ns", {"dvm_episodes": 1}, "dvm_episodes with --config=maddpg_ns: it belongs to --config=dvm"),
-    ("dvm", {"dvm_episodes": 0}, "dvm_episodes=0: expected a finite number > 0"),
+    ("dvm", {"dvm_episodes": 0}, "dvm_episodes=0: expected an integer >= 1"),
     ("dvm", {"use_rnn": True}, "use_rnn=True with dvm: it needs use_rnn=False"),
     ("maptf_mappo", {"agent": "rnn"}, "agent=rnn with maptf: it needs agent=rnn_ns. .*nothing to transfer"),
     ("dvm_pr", {"standardise_returns": True}, "standardise_returns=True with maddpg_learner"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from epymarl_pr import locate, options
+from epymarl_pr.launch import locate, options
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "epymarl.md").read_text()

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from epymarl_pr.locate import TESTED_COMMIT
+from epymarl_pr.launch.locate import TESTED_COMMIT
 
 RELIED_ON = {
     "learners.q_learner.QLearner.__init__": ("target_mac is a copy of mac, made here", "772b897fcbba"),

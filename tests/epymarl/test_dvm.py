@@ -132,7 +132,7 @@ def test_what_is_known_of_peers_is_distilled_too(checkout: Any) -> None:
 
 
 def test_the_temperature_is_the_teachers_alone(checkout: Any) -> None:
-    from epymarl_pr.learners.dvm import Source
+    from epymarl_pr.transfer.dvm import Source
 
     made = hosts.learner(checkout, "dvm", dvm_temperature=2.0, dvm_batch_size=30)
     hosts.batch(made)
@@ -151,7 +151,7 @@ def test_the_temperature_is_the_teachers_alone(checkout: Any) -> None:
 
 
 def test_steps_in_which_nobody_acted_are_not_distilled(checkout: Any) -> None:
-    from epymarl_pr.learners.dvm import Source
+    from epymarl_pr.transfer.dvm import Source
 
     made = hosts.learner(checkout, "dvm")
     hosts.batch(made)
@@ -181,7 +181,7 @@ def test_networks_that_are_not_finite_are_not_given_to_the_agents(
 
 
 def test_a_step_is_given_to_the_host_as_it_was(checkout: Any) -> None:
-    from epymarl_pr.learners.dvm import Source
+    from epymarl_pr.transfer.dvm import Source
 
     made = hosts.learner(checkout, "dvm", obs_individual_obs=True, obs_last_action=True)
     hosts.batch(made)

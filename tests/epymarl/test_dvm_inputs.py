@@ -15,7 +15,7 @@ N = hosts.N_AGENTS
 
 
 def test_a_state_that_is_not_the_joint_observation_stays_as_it_is(checkout: Any) -> None:
-    from epymarl_pr.learners.dvm import Source
+    from epymarl_pr.transfer.dvm import Source
 
     made = hosts.learner(checkout, "dvm", obs_individual_obs=True, obs_last_action=True, dvm_minibatches=2)
     hosts.batch(made)
@@ -28,7 +28,7 @@ def test_a_state_that_is_not_the_joint_observation_stays_as_it_is(checkout: Any)
 def test_a_state_that_once_looks_like_the_joint_observation_is_not_it(
     checkout: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from epymarl_pr.learners.dvm import Source
+    from epymarl_pr.transfer.dvm import Source
 
     monkeypatch.setattr(hosts, "STATE_DIM", N * hosts.OBS_DIM)
     made = hosts.learner(checkout, "dvm")
@@ -43,7 +43,7 @@ def test_a_state_that_once_looks_like_the_joint_observation_is_not_it(
 
 @pytest.mark.parametrize("given", [{}, {"obs_individual_obs": True, "obs_last_action": True}])
 def test_teachers_that_are_asked_once_say_what_they_say_when_asked_again(checkout: Any, given: dict[str, Any]) -> None:
-    from epymarl_pr.learners.dvm import Source
+    from epymarl_pr.transfer.dvm import Source
 
     few = {"dvm_batch_size": 16, "dvm_temperature": 2.0, **given}
     once = hosts.learner(checkout, "dvm", dvm_minibatches=4, **few)
@@ -67,7 +67,7 @@ def test_teachers_that_are_asked_once_say_what_they_say_when_asked_again(checkou
 
 @pytest.mark.parametrize("given", [{}, {"obs_individual_obs": True}, {"obs_last_action": True}])
 def test_the_critics_student_reads_what_the_hosts_critics_read(checkout: Any, given: dict[str, Any]) -> None:
-    from epymarl_pr.learners.dvm import Source
+    from epymarl_pr.transfer.dvm import Source
 
     made = hosts.learner(checkout, "dvm", **given)
     hosts.batch(made)
@@ -86,7 +86,7 @@ def test_the_critics_student_reads_what_the_hosts_critics_read(checkout: Any, gi
 
 def test_a_student_that_reads_permuted_inputs_learns_the_same(checkout: Any) -> None:
     """Permuting the columns of the first layer is permuting x, in values and in gradients."""
-    from epymarl_pr.learners.dvm import SelfFirst
+    from epymarl_pr.transfer.dvm import SelfFirst
 
     student = hosts.learner(checkout, "dvm").pr_dvm.critic.double()
     x = th.randn(30, 1, student.fc1.in_features, dtype=th.double)

@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("mpe2", reason="needs the extra epymarl: pip install 'marl-pr[epymarl]'")
 import epymarl_pr  # noqa: F401
-from epymarl_pr.environments import AnyEndIsTheLimit
+from epymarl_pr.envs.ours import AnyEndIsTheLimit
 from marl_pr_common.envs import make
 from marl_pr_common.envs.grids.reference import chase
 from tests import warm

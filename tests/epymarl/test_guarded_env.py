@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from epymarl_pr.errors import EXIT_CODE, Ended, bare, exit_code
-from epymarl_pr.guarded_env import GuardedFactory, Uses
+from epymarl_pr.envs.guarded import GuardedFactory, Uses
+from epymarl_pr.launch.errors import EXIT_CODE, Ended, bare, exit_code
 from tests.epymarl import odd_envs
 
 PLACE = "tests.epymarl.odd_envs"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from epymarl_pr.guarded_env import GuardedFactory, Uses
+from epymarl_pr.envs.guarded import GuardedFactory, Uses
 from tests.epymarl import odd_envs
 from tests.epymarl.test_guarded_env import PLACE, make, message
 
@@ -72,8 +72,8 @@ def test_the_mixers_that_need_one_reward_are_upstreams(checkout: Any) -> None:
     """The rule that is written down here for learners of other names is EPyMARL's."""
     from utils.general_reward_support import test_alg_config_supports_reward as supports
 
-    from epymarl_pr import checks
-    from epymarl_pr.errors import UsageError
+    from epymarl_pr.launch import checks
+    from epymarl_pr.launch.errors import UsageError
 
     for learner in ("q_learner", "ppo_learner", "maddpg_learner", "coma_learner", "qtran_learner"):
         for mixer in (None, "vdn", "qmix"):

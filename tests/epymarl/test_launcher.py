@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch as th
 
-from epymarl_pr.locate import Checkout
+from epymarl_pr.launch.locate import Checkout
 from tests.epymarl import runs
 from tests.epymarl.test_identical import same
 from tests.events import HANG, wait_for

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from epymarl_pr import locate
-from epymarl_pr.errors import UsageError
+from epymarl_pr.launch import locate
+from epymarl_pr.launch.errors import UsageError
 
 GIT = ["git", "-c", "user.name=somebody", "-c", "user.email=s@example.org", "-c", "commit.gpgsign=false"]
 

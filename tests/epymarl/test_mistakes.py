@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch as th
 
-from epymarl_pr import derive, launcher, locate
-from epymarl_pr.errors import UsageError
-from epymarl_pr.locate import Checkout
+from epymarl_pr.launch import derive, launcher, locate
+from epymarl_pr.launch.errors import UsageError
+from epymarl_pr.launch.locate import Checkout
 from tests.epymarl import odd_envs, runs
 from tests.events import HANG
 

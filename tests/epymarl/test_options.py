@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from epymarl_pr import options
-from epymarl_pr.errors import UsageError
+from epymarl_pr.launch import options
+from epymarl_pr.launch.errors import UsageError
 from marl_pr_common import __version__
 from marl_pr_common.reciprocity import ReciprocityConfig
 

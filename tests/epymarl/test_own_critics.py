@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch as th
 
-from epymarl_pr.errors import UsageError
+from epymarl_pr.launch.errors import UsageError
 from epymarl_pr.resume.state import learner_state, restore_learner
 from tests.epymarl import hosts
 from tests.epymarl.test_identical import same
@@ -120,7 +120,7 @@ def test_a_complete_checkpoint_holds_them(checkout: Any) -> None:
     ],
 )
 def test_what_has_no_meaning_is_refused(checkout: Any, name: str, settings: dict[str, Any], message: str) -> None:
-    from epymarl_pr import derive
+    from epymarl_pr.launch import derive
 
     with pytest.raises(UsageError, match=message):
         derive.algorithm(checkout, f"{name}_pr", {"pr_own_critics": True, **settings})

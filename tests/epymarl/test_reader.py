@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from epymarl_pr.locate import Checkout
+from epymarl_pr.launch.locate import Checkout
 from marl_pr_common.results import readers
 from marl_pr_common.runs.table import COLUMNS, TEAM
 from tests.epymarl import runs

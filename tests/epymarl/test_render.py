@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from epymarl_pr import launcher, locate, render
-from epymarl_pr.errors import UsageError
-from epymarl_pr.locate import Checkout
+from epymarl_pr import render
+from epymarl_pr.launch import launcher, locate
+from epymarl_pr.launch.errors import UsageError
+from epymarl_pr.launch.locate import Checkout
 from tests.epymarl import runs
 
 imageio = pytest.importorskip("imageio.v3", reason="needs the extra epymarl: pip install 'marl-pr[epymarl]'")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch as th
 
-from epymarl_pr.locate import Checkout
+from epymarl_pr.launch.locate import Checkout
 from epymarl_pr.resume.settings import require_same
 from marl_pr_common import checkpoint
 from tests import warm

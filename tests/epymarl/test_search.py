@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from epymarl_pr import locate, search
-from epymarl_pr.errors import UsageError
-from epymarl_pr.locate import Checkout
+from epymarl_pr import search
+from epymarl_pr.launch import locate
+from epymarl_pr.launch.errors import UsageError
+from epymarl_pr.launch.locate import Checkout
 from tests.epymarl import runs
 from tests.events import HANG
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from epymarl_pr import checks, derive, locate
-from epymarl_pr.errors import UsageError
+from epymarl_pr.launch import checks, derive, locate
+from epymarl_pr.launch.errors import UsageError
 from marl_pr_common.envs.smax.maps import LIMITS
 
 NEEDS_JAX = pytest.mark.skipif(
@@ -104,7 +104,7 @@ def test_jax_stays_out_of_the_process_that_forks(checkout):
 
 @NEEDS_JAX
 def test_the_environment_has_what_epymarl_asks_for():
-    from epymarl_pr.smax import make
+    from epymarl_pr.envs.smax import make
 
     env = make(map_name="3m", seed=0, time_limit=3, common_reward=True, reward_scalarisation="sum")
     info = env.get_env_info()
@@ -126,8 +126,8 @@ def test_the_environment_has_what_epymarl_asks_for():
 @NEEDS_JAX
 def test_the_smaller_limit_of_the_vectorised_runner_counts(checkout):
     code = (
-        "from epymarl_pr import compat, locate\ncompat.install(locate.find().src)\n"
-        "from epymarl_pr.vectorised import make\n"
+        "from epymarl_pr.launch import compat, locate\ncompat.install(locate.find().src)\n"
+        "from epymarl_pr.envs.vectorised import make\n"
         "task = {'key': 'epymarl_pr:spread-3-v0', 'engine': 'jaxmarl', 'seed': 1}\n"
         "limits = ((25, 7), (6, 25), (8, None))\n"
         "made = [make('gymma', {**task, 'time_limit': t, 'max_cycles': m}, 2) for t, m in limits]\n"
@@ -158,6 +158,6 @@ def test_the_smaller_limit_of_the_vectorised_runner_counts(checkout):
     ],
 )  # fmt: skip
 def test_mistakes(monkeypatch, config, message):
-    monkeypatch.setattr("epymarl_pr.smax.require", lambda: None)
+    monkeypatch.setattr("epymarl_pr.envs.smax.require", lambda: None)
     with pytest.raises(UsageError, match=message):
         checks.environment(config)

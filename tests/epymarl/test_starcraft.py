@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from epymarl_pr import derive, locate, starcraft
-from epymarl_pr.errors import UsageError
+from epymarl_pr.envs import starcraft
+from epymarl_pr.launch import derive, locate
+from epymarl_pr.launch.errors import UsageError
 from marl_pr_common.envs import starcraft as game
 
 
@@ -110,7 +111,7 @@ def test_smaclite_plays_our_map():
 @pytest.mark.parametrize("name, sizes", [("3s_vs_5z", (48, 11, 3, 250)), ("5m_vs_6m", (55, 12, 5, 70))])
 def test_smacv2_has_the_papers_battles(checkout, name, sizes):
     code = (
-        "from epymarl_pr import compat, derive, locate, starcraft\n"
+        "from epymarl_pr.envs import starcraft\nfrom epymarl_pr.launch import compat, derive, locate\n"
         "checkout = locate.find()\ncompat.install(checkout.src)\n"
         f"arguments = {{**derive.environment(checkout, 'smacv2', {{}})['env_args'], 'map_name': {name!r}, 'seed': 1}}\n"
         "info = starcraft.make_smacv2(**arguments, common_reward=True, reward_scalarisation='sum').get_env_info()\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from epymarl_pr import transfer
+from epymarl_pr.transfer import table as transfer
 
 ROOT = Path(__file__).parents[2]
 PAGES = {kind: (ROOT / "docs" / f"{kind}.md").read_text() for kind in transfer.CONFIGS}

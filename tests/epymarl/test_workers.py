@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from epymarl_pr import register, workers
-from epymarl_pr.errors import EXIT_CODE, bare, exit_code
-from epymarl_pr.guarded_env import GuardedFactory, Uses
+from epymarl_pr.envs import workers
+from epymarl_pr.envs.guarded import GuardedFactory, Uses
+from epymarl_pr.launch import register
+from epymarl_pr.launch.errors import EXIT_CODE, bare, exit_code
 from tests.epymarl import odd_envs, runs
 
 PLACE = "tests.epymarl.odd_envs"
@@ -110,7 +111,8 @@ OWNER = """
 import sys, time
 from pathlib import Path
 from types import SimpleNamespace
-from epymarl_pr import compat, register
+from epymarl_pr.launch import compat
+from epymarl_pr.launch import register
 compat.install(Path(sys.argv[1]))
 import multiprocessing
 multiprocessing.set_start_method("fork")
@@ -139,7 +141,7 @@ def test_workers_end_with_the_run(checkout: Any, deaf: bool) -> None:
     assert owner.stdout.read() == ""  # comes to an end when the last process that could write to it has ended
 
 
-DEAF = "from epymarl_pr import workers\nworkers.sigterm_at_parents_death = lambda: None\n"
+DEAF = "from epymarl_pr.envs import workers\nworkers.sigterm_at_parents_death = lambda: None\n"
 
 
 def test_guards_are_put_in_once(checkout: Any, monkeypatch: pytest.MonkeyPatch) -> None:

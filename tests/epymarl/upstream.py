@@ -4,7 +4,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from epymarl_pr import compat
+from epymarl_pr.launch import compat
 
 if __name__ == "__main__":
     source = Path(sys.argv.pop(1)).resolve() / "src"

@@ -13,7 +13,7 @@ from marl_pr_common.report import label_arms
 from marl_pr_common.report.figures import learning_curves, save_figure, spread, step_label
 from marl_pr_common.report.numbers import verdict
 from marl_pr_common.results.stats import paired_difference
-from sb3_pr.study_host import ARMS
+from sb3_pr.study.host import ARMS
 
 NAMES = {"td3": "TD3", "td3_pr": "TD3PR"}
 

@@ -13,8 +13,8 @@ from marl_pr_common.checkpoint import checkpoints, latest
 from marl_pr_common.cli import main
 from marl_pr_common.runs.console import Display
 from marl_pr_common.runs.provenance import as_plain
-from sb3_pr import training
-from sb3_pr.train_config import TrainConfig
+from sb3_pr.study import run as training
+from sb3_pr.study.config import TrainConfig
 from tests.events import wait_for
 from tests.processes import CLI
 from tests.resume.tools import assert_equal, done, hashes, kill, log_content, run, serial

@@ -51,8 +51,8 @@ def test_a_cell_that_another_process_trains_is_left_alone(tmp_path, monkeypatch)
 
 
 def test_training_holds_the_lock(tiny, tmp_path, monkeypatch):
-    from sb3_pr import training
     from sb3_pr.cli.train import Command
+    from sb3_pr.study import run as training
 
     held = []
     monkeypatch.setattr(run_guard, "WAIT_SECONDS", 0.1)

@@ -6,7 +6,7 @@ import torch as th
 
 from marl_pr_common.reciprocity import adjacency
 from sb3_pr import DDPGPR, TD3PR
-from sb3_pr.reciprocal import ReciprocalTarget
+from sb3_pr.target import ReciprocalTarget
 from tests.reciprocity import brute_force
 from tests.reciprocity.copies import twin
 from tests.sb3.tools import SMALL, double, lone_critics

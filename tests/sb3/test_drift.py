@@ -27,8 +27,8 @@ RELIED_ON = [
 def test_upstream_still_says(function, line):
     source = re.sub(r"\s+", " ", inspect.getsource(function))
     assert line in source, (
-        f"stable_baselines3's {function.__qualname__} no longer contains {line!r}: check that sb3_pr.reciprocal, "
-        "sb3_pr.stacking and sb3_pr.buffers still hold with this release before supporting it."
+        f"stable_baselines3's {function.__qualname__} no longer contains {line!r}: check that sb3_pr.target, "
+        "sb3_pr.networks.stacking and sb3_pr.replay.buffers still hold with this release before supporting it."
     )
 
 

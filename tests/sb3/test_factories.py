@@ -4,7 +4,7 @@ import gymnasium as gym
 import pytest
 
 from sb3_pr import TD3PR, evaluate_agents
-from sb3_pr.vec_env import make_columns
+from sb3_pr.envs.columns import make_columns
 
 
 class Counted(gym.Wrapper):

@@ -8,10 +8,10 @@ import torch as th
 from stable_baselines3.common import policies as sb3_policies
 from torch import nn
 
-from sb3_pr.extraction import lone_policy
-from sb3_pr.layers import PerAgent, StackedLinear
-from sb3_pr.mlp import StackedMLP, frozen
-from sb3_pr.stacking import agent_state_dict, agent_tensors, stack
+from sb3_pr.networks.extraction import lone_policy
+from sb3_pr.networks.layers import PerAgent, StackedLinear
+from sb3_pr.networks.mlp import StackedMLP, frozen
+from sb3_pr.networks.stacking import agent_state_dict, agent_tensors, stack
 from tests.sb3.tools import ALGORITHMS, double
 
 N, BATCH = 3, 5

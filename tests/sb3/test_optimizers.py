@@ -9,7 +9,7 @@ from stable_baselines3.common.logger import configure
 from torch.nn.utils import clip_grad_norm_
 
 from sb3_pr import TD3PR, load_checkpoint, save_checkpoint
-from sb3_pr.optimizers import AgentOptimizers
+from sb3_pr.networks.optimizers import AgentOptimizers
 from tests.sb3.tools import assert_same_bits, fill, tensors
 
 

@@ -15,8 +15,8 @@ from torch.nn import utils as nn_utils
 from torch.nn.utils import clip_grad_norm_, weight_norm
 
 from sb3_pr import DDPGPR, TD3PR, policies
-from sb3_pr.mlp import StackedMLP
-from sb3_pr.surgery import SurgeryError
+from sb3_pr.networks.mlp import StackedMLP
+from sb3_pr.networks.surgery import SurgeryError
 from tests.sb3.test_surgery import N, group
 
 

@@ -8,8 +8,8 @@ import pytest
 from marl_pr_common.config.shipped import load_config
 from marl_pr_common.runs.table import read_results
 from sb3_pr import DDPGPR, TD3PR
-from sb3_pr.train_config import TrainConfig
-from sb3_pr.training import train
+from sb3_pr.study.config import TrainConfig
+from sb3_pr.study.run import train
 
 
 @pytest.mark.slow

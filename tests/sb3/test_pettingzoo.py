@@ -7,7 +7,7 @@ pytest.importorskip("supersuit", reason="needs the extra mpe: pip install 'marl-
 from mpe2 import simple_spread_v3, simple_tag_v3
 
 from sb3_pr import DDPGPR, TD3PR
-from sb3_pr.vec_env import parallel_to_vec_env
+from sb3_pr.envs.columns import parallel_to_vec_env
 from tests.sb3.tools import SMALL, tensors
 
 

@@ -11,7 +11,7 @@ pytest.importorskip("pettingzoo", reason="needs the extra mpe: pip install 'marl
 from pettingzoo import ParallelEnv
 
 from sb3_pr import TD3PR, evaluate_agents
-from sb3_pr.vec_env import parallel_to_vec_env
+from sb3_pr.envs.columns import parallel_to_vec_env
 from tests.sb3.tools import SMALL
 
 SETTINGS = {"policy_kwargs": SMALL, "learning_starts": 20, "seed": 0}

@@ -13,7 +13,7 @@ from pettingzoo.utils.conversions import aec_to_parallel
 from pettingzoo.utils.wrappers import BaseParallelWrapper
 
 from sb3_pr import TD3PR, AgentEvalCallback, evaluate_agents
-from sb3_pr.vec_env import parallel_to_vec_env
+from sb3_pr.envs.columns import parallel_to_vec_env
 from tests.sb3.test_pettingzoo_ends import SETTINGS, Pair
 
 TEN = {"a": (10, "limit"), "b": (10, "limit")}

@@ -14,8 +14,8 @@ from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 from torch.optim import optimizer
 
 from sb3_pr import TD3PR
-from sb3_pr.stacking import stack
-from sb3_pr.surgery import SurgeryError
+from sb3_pr.networks.stacking import stack
+from sb3_pr.networks.surgery import SurgeryError
 from tests.sb3.tools import double, fill, tensors
 
 N, BATCH = 3, 6

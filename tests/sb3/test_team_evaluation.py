@@ -7,8 +7,8 @@ from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
 pytest.importorskip("pettingzoo", reason="needs the extra mpe: pip install 'marl-pr[mpe]'")
 from sb3_pr import TD3PR, AgentEvalCallback, evaluate_agents
-from sb3_pr.parallel import TeamVecEnv
-from sb3_pr.vec_env import parallel_to_vec_env
+from sb3_pr.envs.columns import parallel_to_vec_env
+from sb3_pr.envs.parallel import TeamVecEnv
 from tests.sb3.test_pettingzoo_ends import SETTINGS, Pair
 
 ENDS = {"a": (3, "end"), "b": (10, "limit")}

@@ -11,9 +11,9 @@ from marl_pr_common.envs import make
 from marl_pr_common.runs.table import read_results
 from sb3_pr.evaluation import evaluate_team
 from sb3_pr.render import film, write
-from sb3_pr.teams import team_env
-from sb3_pr.train_config import TrainConfig
-from sb3_pr.training import build_model, train
+from sb3_pr.study.config import TrainConfig
+from sb3_pr.study.run import build_model, train
+from sb3_pr.study.teams import team_env
 
 TINY = TrainConfig(
     env="CooperativeNavigation-3",

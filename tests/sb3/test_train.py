@@ -19,7 +19,7 @@ from marl_pr_common.runs import lock as run_guard
 from marl_pr_common.runs.status import read_status
 from marl_pr_common.runs.table import TEAM, read_results
 from sb3_pr import DDPGPR, TD3PR
-from sb3_pr.training import build_model, train
+from sb3_pr.study.run import build_model, train
 
 CLASSES = {"td3": TD3, "td3_pr": TD3PR, "ddpg": DDPG, "ddpg_pr": DDPGPR}
 

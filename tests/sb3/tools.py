@@ -65,7 +65,7 @@ def double(model):
 
 def lone_critics(model):
     """Each agent's target critic as an upstream module of its own."""
-    from sb3_pr.extraction import lone_policy
+    from sb3_pr.networks.extraction import lone_policy
 
     dtype = next(model.policy.parameters()).dtype
     return [copy.deepcopy(lone_policy(model, i).critic_target).to(dtype) for i in range(model.n_agents)]

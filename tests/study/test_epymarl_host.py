@@ -13,8 +13,8 @@ import pandas as pd
 import psutil
 import pytest
 
-from epymarl_pr import study_host
-from epymarl_pr.locate import ENVIRONMENT_VARIABLE, Checkout
+from epymarl_pr.launch.locate import ENVIRONMENT_VARIABLE, Checkout
+from epymarl_pr.study import host as study_host
 from epymarl_pr.study import plan as planning
 from epymarl_pr.study.run import newest_checkpoint, written
 from marl_pr_common.runs.provenance import RUN

@@ -17,7 +17,7 @@ from tests.epymarl.conftest import FOUND
 
 STUDIES = [name for name in config_names() if name.startswith("studies/")]
 SCALES = [(name, scale) for name in STUDIES for scale in load_study(name).scales or [None]]
-NEEDS = {"studies/fig8": "epymarl_pr.transfer", "studies/fig6_starcraft": "jaxmarl"}
+NEEDS = {"studies/fig8": "epymarl_pr.transfer.table", "studies/fig6_starcraft": "jaxmarl"}
 """Study -> a module without which its cells can't be planned."""
 
 

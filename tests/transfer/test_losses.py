@@ -49,7 +49,7 @@ def test_actions_that_an_agent_does_not_have_cost_nothing() -> None:
     "options, message",
     [
         ({"options": "some"}, "options='some' is not one of all, self"),
-        ({"option_update_every": 0}, "option_update_every=0: expected a finite number > 0"),
+        ({"option_update_every": 0}, "option_update_every=0: expected an integer >= 1"),
         ({"option_update_every": 2.5}, "option_update_every=2.5: expected an integer"),
         ({"greedy_max": 1.5}, "greedy_max=1.5: expected a finite number > 0 and <= 1"),
         ({"c1": -1.0}, "c1=-1.0: expected a finite number >= 0"),

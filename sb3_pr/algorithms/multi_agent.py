@@ -1,0 +1,247 @@
+"""What TD3PR and DDPGPR share: N agents inside one SB3 off-policy algorithm.
+
+build the agents' networks, stacked, and SB3's replay buffer, sampled agent by agent
+let critic_target answer Z* (eq. 12) instead of the own target value
+everything else -- rollouts, train(), polyak updates, save, load, callbacks -- is SB3's
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, ClassVar
+
+import numpy as np
+from stable_baselines3 import TD3
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import MaybeCallback, RolloutReturn
+from stable_baselines3.common.vec_env import VecEnv
+
+from marl_pr_common.config import from_mapping
+from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
+from sb3_pr import checks, finite, returns
+from sb3_pr import own_critics as ensemble
+from sb3_pr.algorithms.signature import NamedParameters
+from sb3_pr.envs.columns import check_action_space, make_columns, own_action_spaces, with_agents_as_columns
+from sb3_pr.evaluation import refuse_training_env
+from sb3_pr.fast import fast_matmul
+from sb3_pr.guards import Watch
+from sb3_pr.logs import record_episodes, record_reciprocity
+from sb3_pr.networks.extraction import lone_agent
+from sb3_pr.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
+from sb3_pr.saving.resume.model import continue_learning
+from sb3_pr.saving.zips import Persistence
+from sb3_pr.target import ActorObjective, CountsUpdates, ReciprocalTarget, snapshot_of
+
+
+class MultiAgent(NamedParameters, CountsUpdates, Persistence):
+    """Mixin in front of ``TD3`` or ``DDPG``; see :class:`sb3_pr.TD3PR` for the parameters."""
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "MlpPolicy": MlpPolicy,
+        "CnnPolicy": CnnPolicy,
+        "MultiInputPolicy": MultiInputPolicy,
+    }
+    upstream: ClassVar[type[TD3]]
+    """SB3's class that this one extends."""
+
+    policy: MlpPolicy
+    guards: bool = True  # models saved before there were guards have no value of their own
+    own_critics: bool = False  # likewise
+    own_action_spaces: Any = None
+    """Each agent's own bounds, where agents of a PettingZoo environment have different ones."""
+    _running_episodes: Any = ()
+    _count_returns = False
+
+    def __init__(
+        self,
+        policy: str | type[BasePolicy],
+        env: Any,
+        *args: Any,
+        n_agents: int | None = None,
+        shared_replay: bool = False,
+        observation_masks: Any = None,
+        leader: int | None = None,
+        fast: bool = False,
+        guards: bool = True,
+        own_critics: bool = False,
+        **kwargs: Any,
+    ):
+        kwargs = checks.named(args, kwargs, self.upstream)
+        options = checks.pr_options(kwargs, self.upstream)
+        self.pr = from_mapping(ReciprocityConfig, options, where=type(self).__name__)
+        self.shared_replay = shared_replay
+        self.observation_masks = observation_masks
+        self.n_agents = n_agents or 1
+        self.fast = fast
+        self.guards = guards
+        self.own_critics = own_critics
+        self._leader = leader
+        self._agent_episodes: list[deque[dict[str, float]]] = []
+        setup = kwargs.pop("_init_setup_model", True)
+        kwargs["policy_kwargs"] = dict(kwargs.get("policy_kwargs") or {})  # DDPG writes into it: not into the user's
+        columns = make_columns(env, n_agents)
+        super().__init__(policy, columns, **kwargs, _init_setup_model=False)  # type: ignore[arg-type]
+        if self.env is not None:
+            self.n_agents = self.env.num_envs
+        if setup:
+            self._setup_model()
+
+    @staticmethod
+    def _wrap_env(env: Any, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
+        """SB3's hook, used by the constructor, ``set_env`` and ``load``: takes PettingZoo environments too."""
+        env = with_agents_as_columns(env)
+        check_action_space(env.action_space)
+        return TD3._wrap_env(env, verbose, monitor_wrapper)
+
+    def _setup_model(self) -> None:
+        self._restore_reciprocity()
+        # load(..., kappa=0.3) leaves its keyword arguments in __dict__: they are options of PR
+        overrides = {name: self.__dict__.pop(name) for name in checks.PR_OPTIONS if name in self.__dict__}
+        self._leader = self.__dict__.pop("leader", self._leader)
+        previous, self.pr = self.pr, checks.replace(self.pr, overrides)
+        checks.columns(self.n_agents, self.n_envs)
+        checks.settings(self)
+        checks.snapshot_change(previous, self.pr)
+        given, self.policy_kwargs = self.policy_kwargs, self._policy_kwargs()
+        super()._setup_model()
+        self.policy_kwargs = given
+        if self.n_agents > 1:
+            self._take_columns()
+            self.own_action_spaces = own_action_spaces(self.env) or self.own_action_spaces
+        returns.tell_policy(self)
+        self.watch = Watch(self.n_agents, self.guards)
+
+    def _policy_kwargs(self) -> dict[str, Any]:
+        """The user's, with ``n_agents`` and masks for the policy to know; a lone agent needs none."""
+        self.observation_masks = checks.masks(self.observation_masks, self.n_agents, self.observation_space)
+        options = self.network_kwargs
+        if self.n_agents > 1:
+            checks.policy_class(self.policy_class, self.n_agents)
+            options["n_agents"] = self.n_agents
+        if self.observation_masks is not None:
+            options["observation_masks"] = self.observation_masks
+        return options
+
+    @property
+    def network_kwargs(self) -> dict[str, Any]:
+        """``policy_kwargs`` with as many critics as an agent really has."""
+        given = dict(self.policy_kwargs)
+        return ensemble.with_own_critics(given, self.n_agents) if self.own_critics else given
+
+    def _create_aliases(self) -> None:
+        super()._create_aliases()
+        if self.n_agents == 1:
+            return  # no peers: SB3's own networks, and nothing of ours runs
+        self._setup_reciprocity()
+        self.peer_critics = snapshot_of(self.critic_target) if self.pr.sync_interval > 1 else None
+        kind = ensemble.OwnCriticsTarget if self.own_critics else ReciprocalTarget
+        target = kind(self.critic_target, self.reciprocity, self.observation_space, self._n_updates, self.peer_critics)
+        self.critic_target = target  # type: ignore[assignment]
+        self.critic = ActorObjective(self.critic, target)  # type: ignore[assignment]
+
+    def _setup_reciprocity(self) -> None:
+        """PR's own state: new, or what ``load`` brought with the options of now."""
+        loaded: Reciprocity | None = getattr(self, "reciprocity", None)
+        if loaded is None or loaded.n_agents != self.n_agents:
+            self.reciprocity = Reciprocity(self.pr, self.n_agents, self.seed, self.observation_masks)
+        else:
+            loaded.configure(self.pr)
+            loaded.masks = self.observation_masks
+        checks.gain(self.pr, self.gamma, self.reciprocity)
+
+    def train(self, gradient_steps: int, batch_size: int = 100) -> None:
+        """SB3's update, of all agents at once; ``batch_size`` is per agent."""
+        self.watch.attach(self)
+        with fast_matmul(self.fast and self.n_agents > 1):
+            super().train(gradient_steps, batch_size)
+        values = record_reciprocity(self.logger, self.reciprocity) if self.n_agents > 1 else None
+        self.watch.after_updates(self, values)
+
+    def collect_rollouts(self, *args: Any, **kwargs: Any) -> RolloutReturn:
+        """SB3's; with ``gradient_steps=-1`` every *agent* then gets as many updates as it took steps."""
+        rollout = super().collect_rollouts(*args, **kwargs)
+        return rollout._replace(episode_timesteps=rollout.episode_timesteps // self.n_agents)
+
+    def _store_transition(
+        self, replay_buffer: ReplayBuffer, buffer_action: Any, new_obs: Any, reward: Any, dones: Any, infos: Any
+    ) -> None:
+        """SB3's, after a look at what the environment returned: a NaN in the buffer would poison all later updates."""
+        if self.guards:
+            finite.transition(self, buffer_action, new_obs, reward, dones, infos)
+            self.watch.alarm.see(reward)
+        if self.n_agents > 1:
+            returns.see_step(self, reward, dones, infos)
+        super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
+
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        reset_num_timesteps: bool = True,
+        tb_log_name: str = "run",
+        progress_bar: bool = False,
+    ) -> Any:
+        new_episodes = reset_num_timesteps or self._last_obs is None
+        result = super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
+        returns.begin(self, new_episodes, reset_num_timesteps)
+        refuse_training_env(self, result[1])
+        self.watch.attach(self)
+        if self.guards:
+            finite.first_observation(self)
+        continue_learning(self)
+        return result
+
+    def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
+        infos = returns.only_present(infos)
+        super()._update_info_buffer(infos, dones)
+        if self.n_agents > 1:
+            returns.see_infos(self, infos)
+
+    def dump_logs(self) -> None:
+        """SB3's logs (means over agents), and the same for each agent."""
+        self.logger.record("time/timesteps_per_agent", self.num_timesteps // self.n_agents, exclude="tensorboard")
+        if self.n_agents > 1:
+            record_episodes(self.logger, self._agent_episodes)
+            self.logger.record("rollout/leader", self.leader)
+        super().dump_logs()
+
+    @property
+    def kappa(self) -> float:
+        """Weight of the peers, eq. 12; may be set while training (an annealing callback, say)."""
+        return self.pr.kappa
+
+    @kappa.setter
+    def kappa(self, kappa: float) -> None:
+        changed = checks.replace(self.pr, {"kappa": kappa})
+        if self.n_agents > 1:
+            checks.gain(changed, self.gamma, self.reciprocity)
+            self.reciprocity.configure(changed)
+        self.pr = changed
+
+    @property
+    def leader(self) -> int:
+        """The agent that answers ``predict`` for observations that do not come one per agent.
+
+        By default the one with the best mean return over its last episodes (``stats_window_size``).
+        """
+        return returns.leader(self)
+
+    @leader.setter
+    def leader(self, agent: int | None) -> None:
+        checks.leader(agent, self.n_agents)
+        self._leader = agent
+        returns.tell_policy(self)
+
+    def predict(self, observation: Any, *args: Any, **kwargs: Any) -> Any:
+        """SB3's ``predict``. ``n_agents`` rows are one row per agent; any other number is answered by ``leader``."""
+        returns.tell_policy(self)
+        return super().predict(observation, *args, **kwargs)
+
+    def agent(self, index: int) -> TD3:
+        """Agent ``index`` as a plain upstream model with its weights and optimiser state: to deploy, save, share.
+
+        :raises ValueError: if there is no such agent
+        """
+        checks.leader(index, self.n_agents, name="index")
+        return lone_agent(self, index)

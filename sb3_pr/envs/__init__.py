@@ -1,0 +1,1 @@
+"""Environments as columns of a VecEnv: column i is agent i."""

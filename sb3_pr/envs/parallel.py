@@ -1,0 +1,241 @@
+"""PettingZoo ParallelEnvs as SB3 VecEnvs: column i is agent i, all in one world.
+
+reset, step: the agents that the environment lists act, each in its own Box; what it returns goes to their columns
+an agent's end is its column's ``done``: a time limit if it was truncated, terminal if it was terminated
+then its column waits, marked ``absent`` in the infos, until all have ended and the team is reset
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+from sb3_pr.envs import padding
+
+ABSENT = "absent"
+"""Key of an info: the agent took no part in this step."""
+NO_TRANSITION = "no_transition"
+"""Key of an info: the agent was absent, or not shown one end of the step: there is nothing to learn from."""
+
+
+class TeamVecEnv(VecEnv):
+    """The agents of a ParallelEnv as columns. The environment is used as it is, not copied, as SB3 uses a VecEnv.
+
+    An agent that is not there sees zeros and earns 0. ``get_attr``, ``env_method`` and ``render`` reach the one
+    environment: called once, the answer stands for every column that was asked.
+
+    :param env: the ParallelEnv
+    :raises ValueError: if it has no fixed agents, or spaces that have no common one; says which
+    """
+
+    def __init__(self, env: Any) -> None:
+        self.env = env
+        self.names = _names(env)
+        observations = {agent: _space(env, "observation", agent) for agent in self.names}
+        actions = {agent: _space(env, "action", agent) for agent in self.names}
+        action_space = padding.common_actions(actions)
+        super().__init__(len(self.names), padding.common_observations(observations), action_space)
+        self._fits = [padding.Fit(name, space, self.observation_space) for name, space in observations.items()]
+        self._own: list[Any] = [padding.OwnActions(space, action_space) for space in actions.values()]  # type: ignore
+        self.own_action_spaces = [own.space(action_space) for own in self._own]
+        """Each agent's own bounds, in the common shape."""
+        self._seed: int | None = None
+        self._warned = False
+
+    def reset(self) -> VecEnvObs:
+        options = {"options": self._options[0]} if self._options[0] else {}
+        seed, self._seed = self._seed, None
+        self._reset_options()
+        return self._reset(seed=seed, **options)
+
+    def _reset(self, **arguments: Any) -> VecEnvObs:
+        found = self.env.reset(**arguments)
+        if not isinstance(found, tuple) or len(found) != 2 or not all(isinstance(part, dict) for part in found):
+            raise ValueError(
+                f"reset() of {type(self.env).__name__} must return (observations, infos), two dictionaries by agent; "
+                f"it returned {type(found).__name__}. PettingZoo environments do so from 1.23 on."
+            )
+        observations, infos = found
+        self._over = [False] * self.num_envs
+        self._cut = [False] * self.num_envs
+        self._last = [padding.zeros(self.observation_space)] * self.num_envs
+        self._known = [agent in observations for agent in self.names]
+        self.reset_infos = [dict(infos.get(agent) or {}) for agent in self.names]
+        result: VecEnvObs = padding.stacked([self._seen(column, observations) for column in range(self.num_envs)])
+        return result
+
+    def own_actions(self, actions: np.ndarray) -> dict[str, np.ndarray]:
+        """Rows of actions, (n_agents, *action_space.shape), as every agent's action in its own Box."""
+        rows = zip(self.names, self._own, np.asarray(actions), strict=True)
+        return {agent: own(row) for agent, own, row in rows}
+
+    def step_async(self, actions: np.ndarray) -> None:
+        self._actions = self.own_actions(actions)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        acting = list(self.env.agents)
+        unknown = [agent for agent in acting if agent not in self._actions]
+        if unknown:
+            raise ValueError(
+                f"agent {unknown[0]!r} is not one of possible_agents {self.names}: every agent needs a column of its "
+                "own from the beginning. List all agents that may ever act in possible_agents."
+            )
+        found = self.env.step({agent: self._actions[agent] for agent in acting})
+        if not isinstance(found, tuple) or len(found) != 5:
+            raise ValueError(
+                f"step() of {type(self.env).__name__} must return (observations, rewards, terminations, truncations, "
+                f"infos); it returned {len(found) if isinstance(found, tuple) else type(found).__name__} values."
+            )
+        infos = [dict(found[4].get(agent) or {}) for agent in self.names]
+        rewards, dones = np.zeros(self.num_envs, dtype=np.float32), np.zeros(self.num_envs, dtype=bool)
+        rows = []
+        for column, agent in enumerate(self.names):
+            row = self._seen(column, found[0])
+            if agent in acting and not self._over[column]:
+                rewards[column] = _number(found[1].get(agent, 0.0), agent)
+                self._take(column, found, row, infos[column])
+                dones[column] = self._over[column]
+            else:
+                self._known[column] = agent in found[0]
+                infos[column] |= {ABSENT: True, NO_TRANSITION: True}
+            infos[column]["TimeLimit.truncated"] = bool(dones[column]) and self._cut[column]
+            rows.append(padding.zeros(self.observation_space) if self._over[column] else row)
+        if all(self._over) or not self.env.agents:
+            self._end(dones, infos)
+            return self._reset(), rewards, dones, infos
+        return padding.stacked(rows), rewards, dones, infos
+
+    def _take(self, column: int, found: tuple[Any, ...], row: Any, info: dict[str, Any]) -> None:
+        """One agent's part of a step in which it acted: whether it ended and how, and whether both ends are known."""
+        observations, _, terminations, truncations, _ = found
+        agent = self.names[column]
+        terminated, truncated = bool(terminations.get(agent, False)), bool(truncations.get(agent, False))
+        if agent not in self.env.agents and not (terminated or truncated):
+            truncated = True
+            self._warn_of_leaving(agent)
+        self._over[column], self._cut[column] = terminated or truncated, truncated and not terminated
+        if self._over[column]:
+            self._last[column] = info["terminal_observation"] = row
+        known, self._known[column] = self._known[column], agent in observations
+        if not known or not (self._known[column] or terminated):
+            info[NO_TRANSITION] = True
+
+    def _end(self, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
+        """Before the team's reset: the columns that wait end with it, as what their agents ended as."""
+        for column, info in enumerate(infos):
+            if not dones[column]:
+                dones[column] = True
+                info |= {"TimeLimit.truncated": self._cut[column], "terminal_observation": self._last[column]}
+
+    def _seen(self, column: int, observations: dict[str, Any]) -> Any:
+        agent, there = self.names[column], self.names[column] in observations
+        return self._fits[column](observations[agent]) if there else padding.zeros(self.observation_space)
+
+    def _warn_of_leaving(self, agent: str) -> None:
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"agent {agent!r} left env.agents without termination or truncation: taken as a time limit. "
+                "pettingzoo.test.parallel_api_test checks what an environment returns. (Said once.)",
+                stacklevel=2,
+            )
+
+    def seed(self, seed: int | None = None) -> list[int | None]:
+        """One world, one seed: used by the next ``reset``."""
+        self._seed = seed
+        return [seed] * self.num_envs
+
+    def close(self) -> None:
+        self.env.close()
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        return [self._find(attr_name)] * len(list(self._get_indices(indices)))
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set where the environment has it: in the wrapper that has such an attribute, else in the environment."""
+        layers = _layers(self.env)
+        owner = next((layer for layer in layers if attr_name in vars(layer)), layers[-1])
+        setattr(owner, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+    ) -> list[Any]:
+        columns = list(self._get_indices(indices))
+        if not columns:
+            return []
+        return [self._find(method_name)(*method_args, **method_kwargs)] * len(columns)
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: VecEnvIndices = None) -> list[bool]:
+        wrapped = any(isinstance(layer, wrapper_class) for layer in _layers(self.env))
+        return [wrapped] * len(list(self._get_indices(indices)))
+
+    def _find(self, name: str) -> Any:
+        for layer in _layers(self.env):
+            if hasattr(layer, name):
+                return getattr(layer, name)
+        if name == "render_mode":  # PettingZoo's environments may leave it out
+            return None
+        raise AttributeError(f"{type(self.env).__name__} has no attribute {name!r}")
+
+    def get_images(self) -> list[Any]:
+        return [self.env.render()]
+
+
+class TeamMonitor(VecMonitor):
+    """SB3's ``VecMonitor``, for which an agent that waits for the team's reset plays no episode."""
+
+    def step_wait(self) -> VecEnvStepReturn:
+        observations, rewards, dones, infos = super().step_wait()
+        for column, info in enumerate(infos):
+            if info.get(ABSENT):
+                self.episode_lengths[column] = 0
+                self.episode_count -= info.pop("episode", None) is not None
+        return observations, rewards, dones, infos
+
+
+def parallel_to_vec_env(env: Any) -> VecEnv:
+    """A VecEnv with one column per agent; spaces are padded to a common size where they differ."""
+    return TeamMonitor(TeamVecEnv(env))
+
+
+def _names(env: Any) -> list[str]:
+    try:
+        names = list(env.possible_agents)
+    except AttributeError:
+        names = []
+    if not names or len(set(names)) != len(names):
+        raise ValueError(
+            f"{type(env).__name__}.possible_agents is {names or 'missing or empty'}: every agent is a column of the "
+            "VecEnv from the beginning. List all agents that may ever act there, once each."
+        )
+    return names
+
+
+def _space(env: Any, what: str, agent: str) -> spaces.Space[Any]:
+    space = getattr(env, f"{what}_space")(agent)
+    if not isinstance(space, spaces.Space):
+        raise ValueError(f"{what}_space({agent!r}) of {type(env).__name__} is {space!r}: expected a gymnasium space.")
+    return space
+
+
+def _number(reward: Any, agent: str) -> float:
+    array = np.asarray(np.nan if reward is None else reward)
+    if reward is None or array.size != 1 or array.dtype.kind not in "fiub":
+        raise ValueError(f"the reward of agent {agent!r} is {reward!r}: expected one number.")
+    return float(array.item())
+
+
+def _layers(env: Any) -> list[Any]:
+    """The environment's wrappers from the outside in, and itself."""
+    layers, inmost = [env], getattr(env, "unwrapped", env)
+    while layers[-1] is not inmost:
+        inner = vars(layers[-1]).get("env", vars(layers[-1]).get("aec_env"))
+        if inner is None:
+            break
+        layers.append(inner)
+    return layers

@@ -1,0 +1,1 @@
+"""N agents' networks as one: stacked, guarded, taken apart, joined, optimised."""

@@ -1,0 +1,1 @@
+"""SB3's replay buffers, sampled agent by agent."""

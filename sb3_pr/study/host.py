@@ -1,0 +1,96 @@
+"""Stable-Baselines3 as host of a study: TD3, DDPG, both with reciprocity, and the controls that tell why."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from marl_pr_common.config import from_mapping
+from marl_pr_common.envs.names import is_ours
+from marl_pr_common.runs.directory import RunDirectory
+from marl_pr_common.runs.provenance import as_plain
+from marl_pr_common.runs.table import CHECKPOINTS, set_aside
+from marl_pr_common.study.hosts import Arm, CellRun, Plan
+from sb3_pr.study.config import TrainConfig
+
+_ALONE = {"pr": {"kappa": 0.0}}
+"""The agents never hear of each other's values."""
+
+
+def _family(algo: str) -> dict[str, Arm]:
+    """Upstream, the same with reciprocity, and the controls that tell why."""
+    name, pr = algo.upper(), {"algo": f"{algo}_pr"}
+    return {
+        algo: Arm(name, {"algo": algo}),
+        f"{algo}_pr": Arm(f"{name}PR", pr),
+        f"{algo}_independent": Arm(f"{name}, independent", pr | _ALONE),
+        f"{algo}_shared_replay": Arm(f"{name}, shared replay", pr | _ALONE | {"shared_replay": True}),
+        f"{algo}_pr_shared_replay": Arm(f"{name}PR, shared replay", pr | {"shared_replay": True}),
+        # further critics of the agent's own in the place of its peers'
+        f"{algo}_own_critics": Arm(f"{name}, own critics", pr | {"own_critics": True}),
+    }
+
+
+ARMS: dict[str, Arm] = {**_family("td3"), **_family("ddpg")}
+
+_SHORT = 2_000
+"""Env steps of all agents that take about as long as the start of a process."""
+
+
+def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
+    """A run of :class:`TrainConfig`; see :class:`marl_pr_common.study.hosts.Host`.
+
+    :raises ValueError: for an unknown or refused setting, or a task that gymnasium cannot make
+    """
+    for name in ("env", "seed"):
+        if name in settings:
+            raise ValueError(f"settings: {name}={settings[name]!r}: the study's tasks and seeds say that.")
+    fixed = {"env": task, "seed": seed, "final_checkpoint": False}
+    config = from_mapping(TrainConfig, {**settings, **fixed}, where="settings")
+    _check_task(task)
+    total = config.timesteps_per_agent * config.team_size
+    return Plan(as_plain(config), config.team_size, config.timesteps_per_agent, total, config.evaluation_protocol)
+
+
+def may_share(task: str, plan: Plan) -> bool:
+    """Whether the cell is short and its task ours or gymnasium's own; see :class:`marl_pr_common.study.hosts.Host`."""
+    if plan.total_env_steps > _SHORT:
+        return False
+    if is_ours(task):
+        return True
+    import gymnasium as gym  # slow
+
+    spec = gym.registry.get(task)  # none for module:Id
+    if spec is None or not isinstance(spec.entry_point, str):
+        return False
+    used = [spec.entry_point, *(wrapper.entry_point for wrapper in spec.additional_wrappers)]
+    return all(place.startswith(("gymnasium.envs.", "gymnasium.wrappers.")) for place in used)
+
+
+def run(cell: CellRun, directory: Path) -> None:
+    """Train, or go on from the newest checkpoint; see :class:`marl_pr_common.study.hosts.Host`."""
+    from sb3_pr.study.run import resume, train
+
+    if _can_resume(directory, cell.plan):
+        resume(directory)
+        return
+    set_aside(directory)
+    config = from_mapping(TrainConfig, cell.plan.settings, where=cell.name)
+    train(config, directory, cell.arm, name=cell.name)
+
+
+def _can_resume(directory: Path, plan: Plan) -> bool:
+    """Whether a run of the same settings was interrupted, not failed, with a checkpoint, or is complete."""
+    run = RunDirectory(directory, plan.total_env_steps)
+    if run.state in (None, "failed") or not run.is_of(config=plan.settings):
+        return False
+    return run.state == "complete" or any((directory / CHECKPOINTS).glob("*/manifest.json"))
+
+
+@functools.lru_cache
+def _check_task(task: str) -> None:
+    from sb3_pr.study.tasks import check_task  # slow to import
+
+    check_task(task)

@@ -1,0 +1,242 @@
+"""One training run into one directory: build the model, learn, evaluate every agent, leave tidy results.
+
+1. make the tasks and the model; nothing is written if a setting is refused
+2. write ``run.json``; log to ``progress.csv`` as Stable-Baselines3 does
+3. learn; before, during and after it evaluate every agent into ``results.parquet``; save checkpoints
+4. save ``model.zip``; ``status.json`` says "complete" only now
+An interrupted run is resumed from its newest checkpoint: files are cut back to it, and go on.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import shlex
+import shutil
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from stable_baselines3 import DDPG, TD3
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.vec_env import VecEnv
+
+from marl_pr_common.checkpoint import StopRequest, catch_signals, checkpoints, latest
+from marl_pr_common.config import from_mapping
+from marl_pr_common.runs.console import Display
+from marl_pr_common.runs.directory import RunDirectory
+from marl_pr_common.runs.files import read_json, require_unused
+from marl_pr_common.runs.provenance import RUN, record_resume
+from marl_pr_common.runs.status import read_status
+from marl_pr_common.runs.table import CHECKPOINTS, ResultsWriter, RunIdentity
+from sb3_pr import DDPGPR, TD3PR
+from sb3_pr.finite import GuardCallback, require_finite_model
+from sb3_pr.saving.resume import CheckpointCallback, load_checkpoint
+from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
+from sb3_pr.study.recorder import Recorder
+from sb3_pr.study.tasks import blamed, check_task, close
+from sb3_pr.study.teams import check_team, team_env
+
+logger = logging.getLogger("marl_pr")
+ENGINE = f"stable-baselines3 {importlib.metadata.version('stable-baselines3')}"
+
+
+def train(
+    config: TrainConfig,
+    out: Path,
+    arm: str | None = None,
+    display: Display | None = None,
+    name: str | None = None,
+) -> None:
+    """Run ``config`` and leave model, results, log and provenance in the directory ``out``.
+
+    SIGTERM and SIGINT save a checkpoint and end the process with a message on how to resume.
+
+    :param arm: name under which the run is compared; the algorithm's name by default
+    :param display: where to show progress; the logger "marl_pr" by default
+    :param name: column ``run`` of the results; arm and seed by default
+    :raises FileExistsError: if ``out`` is not empty; nothing in it is changed
+    :raises ValueError: if the task cannot be made or its actions are not continuous, or the model refuses a setting
+    """
+    require_unused(out)
+    check_task(config.env)
+    if config.multi_agent:
+        check_team(config)
+    with catch_signals() as stop:
+        arm = arm or config.algo
+        run = _Run(config, out, arm, name or f"{arm}-seed{config.seed}", display, stop)
+        n_agents = config.team_size
+        extra = {"run": run.name, "arm": run.arm, "engine": ENGINE, "n_agents": n_agents, "total_env_steps": run.total}
+        run.directory.begin(config, config.seed, **extra)
+        run.begin()
+        run.to_the_end()
+
+
+def resume(out: Path, display: Display | None = None) -> None:
+    """Go on with the run in ``out`` from its newest checkpoint, with its own settings; nothing if it is complete.
+
+    :raises FileNotFoundError: if there is no run, or it has no checkpoint
+    :raises ValueError: if its files are not what a run leaves
+    """
+    described, status = _described(out), read_status(out)
+    if status is not None and status.state == "complete":
+        _say(display, f"{out} is complete: {status.total_env_steps} steps. Nothing was changed.")
+        return
+    root = out / CHECKPOINTS
+    if latest(root) is None:
+        raise FileNotFoundError(
+            f"{out} has no complete checkpoint in {CHECKPOINTS}/, so there is nothing to resume from. Start the run "
+            "again with another --out; checkpoint_every says how often one is saved."
+        )
+    config = from_mapping(TrainConfig, described["config"], where=f"{out / RUN}: config")
+    with catch_signals() as stop:
+        name = described.get("run", f"{described['arm']}-seed{config.seed}")
+        run = _Run(config, out, described["arm"], name, display, stop)
+        run.begin()
+        found = load_checkpoint(root, run.model, run.callbacks)
+        record_resume(out, found.manifest.step, found.path.name)
+        _say(display, f"{out}: resumed at step {found.manifest.step} of {run.total} from {found.path.name}.")
+        run.to_the_end()
+
+
+def _described(out: Path) -> dict[str, Any]:
+    if not (out / RUN).is_file():
+        raise FileNotFoundError(f"{out} holds no {RUN}: it is not the directory of a run. Give the --out of one.")
+    described = read_json(out / RUN)
+    if not isinstance(described.get("config"), dict) or not isinstance(described.get("arm"), str):
+        raise ValueError(f"{out / RUN} has no config or arm: it was not written by `marl-pr train`, or was altered.")
+    return described
+
+
+class _Run:
+    """The parts of one run; making them writes nothing."""
+
+    def __init__(
+        self, config: TrainConfig, out: Path, arm: str, name: str, display: Display | None, stop: StopRequest
+    ) -> None:
+        th.set_num_threads(config.threads)
+        self.config, self.out, self.arm, self.name, self.display, self.stop = config, out, arm, name, display, stop
+        self.total = config.timesteps_per_agent * config.team_size
+        with blamed(config.env):
+            if config.multi_agent:
+                self.eval_env = team_env(config.env)
+                columns = team_env(config.env, config.seed)
+            else:
+                # a column per episode: the episodes are the same as one after the other, and predicted together
+                seed = EVALUATION_SEED + config.seed
+                self.eval_env = make_vec_env(config.env, n_envs=config.eval_episodes, seed=seed)
+                columns = make_vec_env(config.env, n_envs=config.team_size, seed=config.seed)
+        self.model = _accepted(config, columns)
+        self.directory = RunDirectory(out, self.total)
+        self.status = self.directory.status
+        self.callbacks: list[Any] = []
+
+    def begin(self) -> None:
+        """Open the files that the run writes."""
+        config = self.config
+        self.model.set_logger(configure(str(self.out), ["csv"]))
+        protocol = config.evaluation_protocol
+        identity = RunIdentity(self.name, self.arm, config.env, ENGINE, config.seed, protocol)
+        writer = ResultsWriter(self.out, identity)
+        saver = CheckpointCallback(
+            config.checkpoint_every,
+            self.out / CHECKPOINTS,
+            stop=self.stop,
+            advice=f"resume with: marl-pr train --resume {shlex.quote(str(self.out))}",
+            at_end=config.final_checkpoint,
+        )
+        self.callbacks = [Recorder(config, self.eval_env, writer, self.status, self.display), saver]
+        if not config.reciprocal:
+            self.callbacks.insert(0, GuardCallback())
+
+    def to_the_end(self) -> None:
+        """Learn what remains, and leave a complete run."""
+        model = self.model
+        try:
+            with self.directory.alive():
+                remaining = self.total - model.num_timesteps
+                with self.display or nullcontext(), blamed(self.config.env):
+                    if remaining > 0:
+                        model.learn(remaining, callback=self.callbacks, reset_num_timesteps=model.num_timesteps == 0)
+                model.dump_logs()  # else progress.csv lacks what came after the last report
+                require_finite_model(model, f"What was saved before is unchanged: see {self.out / CHECKPOINTS}.")
+                model.save(self.out / "model.zip")
+                self.status.running(model.num_timesteps)
+                self.status.complete()
+                self._tidy()
+        finally:
+            model.logger.close()
+            for env in (model.get_env(), self.eval_env):
+                close(env)
+
+    def _tidy(self) -> None:
+        """A complete run needs its last checkpoint at most."""
+        found = checkpoints(self.out / CHECKPOINTS)
+        for path in found[:-1] if self.config.final_checkpoint else found:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _say(display: Display | None, text: str) -> None:
+    if display is None:
+        logger.info(text)
+    else:
+        display.line(text)
+
+
+def _accepted(config: TrainConfig, columns: VecEnv) -> Any:
+    """:func:`build_model`; whatever SB3 and torch refuse by an assertion or an error of their own is a ValueError."""
+    try:
+        return build_model(config, columns)
+    except (AssertionError, RuntimeError, MemoryError, NotImplementedError, OverflowError, TypeError) as error:
+        if isinstance(error, ValueError):
+            raise
+        raise ValueError(
+            f"algo={config.algo} can't be made for env={config.env!r} with net_arch={list(config.net_arch)}, "
+            f"buffer_size={config.buffer_size}, n_agents={config.team_size}, device={config.device!r}: "
+            f"{type(error).__name__}: {str(error).strip() or 'out of memory'}"
+        ) from error
+
+
+def build_model(config: TrainConfig, env: VecEnv) -> Any:
+    """The untrained model: upstream's own class, or ours, with equal meaning of every number of steps.
+
+    :param env: one column per agent
+    """
+    shape = env.action_space.shape or ()
+    arguments: dict[str, Any] = {
+        "learning_rate": config.learning_rate,
+        # Stable-Baselines3 counts these two over all columns of the VecEnv.
+        "buffer_size": config.buffer_size * config.team_size,
+        "learning_starts": config.learning_starts * config.team_size,
+        "batch_size": config.batch_size,
+        "tau": config.tau,
+        "gamma": config.gamma,
+        "train_freq": config.train_freq,
+        "gradient_steps": config.gradient_steps,
+        "action_noise": NormalActionNoise(np.zeros(shape), np.full(shape, config.action_noise)),
+        "policy_kwargs": {"net_arch": list(config.net_arch)},
+        "seed": config.seed,
+        "device": config.device,
+    }
+    if config.algo.startswith("td3"):
+        names = ("policy_delay", "target_policy_noise", "target_noise_clip")
+        arguments |= {name: getattr(config, name) for name in names}
+    if config.reciprocal:
+        arguments |= {"shared_replay": config.shared_replay, "own_critics": config.own_critics}
+        arguments |= {"fast": config.fast, **vars(config.pr)}
+    return _CLASSES[config.algo](_policy_name(env.observation_space), env, **arguments)
+
+
+def _policy_name(space: spaces.Space[Any]) -> str:
+    if isinstance(space, spaces.Dict):
+        return "MultiInputPolicy"
+    return "CnnPolicy" if is_image_space(space) else "MlpPolicy"
+
+
+_CLASSES: dict[str, Any] = {"td3": TD3, "td3_pr": TD3PR, "ddpg": DDPG, "ddpg_pr": DDPGPR}
