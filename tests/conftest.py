@@ -1,9 +1,20 @@
+"""What the whole suite shares: one thread, tables in the results schema, settings of a run that ends in a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
 import hypothesis
+import pandas as pd
 import pytest
 import torch as th
 
+if TYPE_CHECKING:
+    from sb3_pr.study.config import TrainConfig
+
 hypothesis.settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "any machine", deadline=None, max_examples=50, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("any machine")
 
@@ -12,3 +23,65 @@ hypothesis.settings.load_profile("any machine")
 def _one_thread() -> None:
     """Bit-identity between runs needs one thread, and CI has two cores for two workers."""
     th.set_num_threads(1)
+
+
+Curve = Callable[[str, int, int, int], float]
+
+
+def _row(arm: str, seed: int, agent: int, steps: int, n_agents: int, value: float) -> dict[str, Any]:
+    return {
+        "run": f"{arm}-seed{seed}",
+        "arm": arm,
+        "task": "Pendulum-v1",
+        "engine": "stable-baselines3 2.9.2",
+        "evaluation": "10 episodes per agent, deterministic",
+        "seed": seed,
+        "agent": agent,
+        "env_steps_per_agent": steps,
+        "total_env_steps": steps * n_agents,
+        "updates": steps,
+        "wall_time": 1.0,
+        "cpu_time": 1.0,
+        "metric": "eval/return",
+        "value": value,
+    }
+
+
+@pytest.fixture
+def make_results() -> Callable[..., pd.DataFrame]:
+    """``make_results(curve, n_seeds)``: a table from ``curve(arm, seed, agent, steps)``; td3 is 1 agent, others 3."""
+
+    def make(
+        curve: Curve,
+        n_seeds: int = 5,
+        arms: Iterable[str] = ("td3", "td3_pr"),
+        steps: Iterable[int] = (0, 100, 200),
+    ) -> pd.DataFrame:
+        teams = [(arm, 1 if arm == "td3" else 3) for arm in arms]
+        return pd.DataFrame(
+            _row(arm, seed, agent, step, n_agents, curve(arm, seed, agent, step))
+            for arm, n_agents in teams
+            for seed in range(n_seeds)
+            for step in list(steps)
+            for agent in range(n_agents)
+        )
+
+    return make
+
+
+@pytest.fixture
+def tiny() -> TrainConfig:
+    """Settings of a run that ends in a second."""
+    from sb3_pr.study.config import TrainConfig
+
+    return TrainConfig(
+        env="Pendulum-v1",
+        timesteps_per_agent=120,
+        learning_starts=40,
+        buffer_size=500,
+        batch_size=16,
+        net_arch=(8, 8),
+        eval_every=50,
+        eval_episodes=1,
+        device="cpu",
+    )

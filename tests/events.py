@@ -7,7 +7,10 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.warm import Program
 
 HANG = 1800
 """Seconds after which a process is taken for hung, so that a defect ends the tests; no machine is that slow."""
@@ -16,7 +19,7 @@ SAVE = "marl_pr_common.checkpoint:save"
 
 
 def wait_for(
-    condition: Callable[[], bool], process: subprocess.Popen[Any], said: Callable[[], object] = lambda: ""
+    condition: Callable[[], bool], process: subprocess.Popen[Any] | Program, said: Callable[[], object] = lambda: ""
 ) -> None:
     """Until the condition holds; the process must not end before.
 
@@ -41,7 +44,9 @@ def halting(before: str, number: int, mark: Path, variables: Mapping[str, str]) 
     return {**variables, "PYTHONPATH": path, "HALT_BEFORE": f"{before}:{number}", "HALT_MARK": str(mark)}
 
 
-def send(process: subprocess.Popen[Any], number: int, mark: Path, said: Callable[[], object] = lambda: "") -> None:
+def send(
+    process: subprocess.Popen[Any] | Program, number: int, mark: Path, said: Callable[[], object] = lambda: ""
+) -> None:
     """Send a signal to a halting process as soon as it has stopped, and let it go on."""
     wait_for(mark.exists, process, said)
     process.send_signal(number)

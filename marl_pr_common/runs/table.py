@@ -104,10 +104,8 @@ class ResultsWriter:
 
         :raises ValueError: if there are fewer
         """
-        if len(self._rows) < n_rows:
-            raise ValueError(
-                f"{self.path} has {len(self._rows)} rows, but the checkpoint knew {n_rows}: it was altered."
-            )
+        if (held := len(self._rows)) < n_rows:
+            raise ValueError(f"{self.path} has {held} rows, but the checkpoint knew {n_rows}: it was altered.")
         del self._rows[n_rows:]
 
     def append(self, clock: Clock, values: Mapping[str, float], agent: int = TEAM) -> None:
@@ -205,9 +203,7 @@ def check_columns(columns: Iterable[str], where: str, lacking: Iterable[str] = (
 
 def results_file(path: Path) -> Path | None:
     """The results table that ``path`` is or holds directly."""
-    if path.is_file():
-        return path
-    return path / RESULTS if (path / RESULTS).is_file() else None
+    return next((file for file in (path, path / RESULTS) if file.is_file()), None)
 
 
 def results_files(path: Path) -> list[Path]:

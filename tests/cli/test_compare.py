@@ -24,8 +24,9 @@ from marl_pr_common.study import processes
 from marl_pr_common.study.cell import is_done
 from marl_pr_common.study.plan import resolve
 from sb3_pr.cli.compare import Command, SharedSettings
-from tests.cli.processes import CLI, LINUX_ONLY
-from tests.events import HANG, wait_for
+from tests import warm
+from tests.events import wait_for
+from tests.processes import CLI, LINUX_ONLY
 
 FILES = ("results.parquet", "report.html", "summary.md", "study.json", "figures/learning_curves.png")
 LONG = ["--timesteps-per-agent", "1000000", "--eval-episodes", "1"]
@@ -43,56 +44,25 @@ def compare(out, arms, seeds, train, jobs=2):
     return code, console.file.getvalue()
 
 
-def fails_for(name, monkeypatch, program="import os; os.abort()"):
-    """Make the cell ``name`` a process that crashes, as a bug in a task would."""
-    serve = f"""
-import sys
-from marl_pr_common.study import cell
-real = cell.run
-def run(path):
-    if path.name == {name!r}:
-        {program}
-    real(path)
-cell.run = run
-sys.exit(cell.main(["--serve"]))
-"""
-    monkeypatch.setattr(processes, "serving", lambda: [sys.executable, "-c", serve])
-
-
-def test_cells_run_fail_alone_and_are_resumed(shared, tmp_path, monkeypatch):
-    out, failing = tmp_path / "out", "td3_pr-Pendulum-v1-seed0"
-    with monkeypatch.context() as patch:
-        fails_for(failing, patch, "import os; os.write(2, b'boom'); os.abort()")
-        code, said = compare(out, ("td3", "td3_pr"), (0,), shared)
-    assert code == 1
-    assert f"{failing} FAILED: boom (exit code -6) (log: " in said
-    assert f"cells/{failing}/log.txt" in (out / "summary.md").read_text()
-    assert set(read_results([out])["arm"]) == {"td3"}
-    code, said = compare(out, ("td3", "td3_pr"), (0,), shared)
+def test_arms_are_run_kept_and_not_mixed_with_other_settings(shared, tmp_path):
+    out = tmp_path / "out"
+    code, said = compare(out, ("td3",), (0,), shared)
     assert code == 0
-    assert "1 of 2 cells are done and kept." in said
-    assert list(read_results([out])["arm"].unique()) == ["td3", "td3_pr"]
     assert all((out / name).stat().st_size > 0 for name in FILES)
+    code, said = compare(out, ("td3_pr", "td3"), (1,), shared)
+    assert code == 0
+    assert "1 of 4 cells are done and kept." in said
+    names = [f"{arm}-Pendulum-v1-seed{seed}" for seed in range(2) for arm in ("td3", "td3_pr")]
+    assert set(read_results([out])["run"]) == set(names)
+    asked = json.loads((out / "study.json").read_text())["config"]
+    assert (list(asked["arms"]), asked["seeds"]) == (["td3", "td3_pr"], [0, 1])
+    summary = (out / "summary.md").read_text()
+    assert "TD3 (reference): 2 seeds" in summary
     changed = replace(shared, tau=0.5, pr=replace(shared.pr, kappa=0.1))
     with pytest.raises(ValueError, match=r"settings.tau was 0.005 and is now 0.5; settings.pr.kappa was 0.5 and is"):
         compare(out, ("td3", "td3_pr"), (0,), changed)
     with pytest.raises(ValueError, match=r"other settings: tasks.Hopper-v5 was 'absent'"):
         compare(out, ("td3",), (0,), replace(shared, env="Hopper-v5"))
-
-
-def test_added_seeds_and_arms_join_those_that_are_there(shared, tmp_path):
-    out = tmp_path / "out"
-    compare(out, ("td3",), (0, 1), shared)
-    code, said = compare(out, ("ddpg", "td3"), (2,), shared)
-    assert code == 0
-    assert "2 of 6 cells are done and kept." in said
-    names = [f"{arm}-Pendulum-v1-seed{seed}" for seed in range(3) for arm in ("td3", "ddpg")]
-    assert set(read_results([out])["run"]) == set(names)
-    asked = json.loads((out / "study.json").read_text())["config"]
-    assert (list(asked["arms"]), asked["seeds"]) == (["td3", "ddpg"], [0, 1, 2])
-    summary = (out / "summary.md").read_text()
-    assert "TD3 (reference): 3 seeds" in summary
-    assert "DDPG: 3 seeds" in summary
 
 
 @pytest.mark.parametrize(
@@ -161,16 +131,17 @@ def test_sigterm_ends_the_cells_too_and_the_comparison_can_go_on(tmp_path):
     out = tmp_path / "out"
     run = out / "cells" / "td3-Pendulum-v1-seed0" / "run"
     command = [*CLI, "compare", "--out", str(out), "--arms", "td3", "--seeds", "0", *LONG]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = warm.Program(command)
     wait_for(lambda: read_status(run) is not None, process)
-    process.terminate()
-    assert "interrupted" in process.communicate(timeout=HANG)[1]
+    process.send_signal(signal.SIGTERM)
+    assert "interrupted" in process.communicate()[1]
     assert process.returncode == 130
     status = read_status(run)
     assert status is not None
     assert (status.state, status.error) == ("stopped", None)
 
 
+@pytest.mark.slow  # test_resume_command and tests/study kill one, too
 @LINUX_ONLY
 def test_a_killed_comparison_takes_its_cells_along_and_goes_on_at_once(shared, tmp_path):
     out = tmp_path / "out"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from epymarl_pr.launch.locate import Checkout
-from tests.events import HANG
+from tests import warm
 
 SHORT = [
     "t_max=600",
@@ -46,9 +46,7 @@ def variables() -> dict[str, str]:
 def run(arguments: list[str], folder: Path, expect: int = 0) -> str:
     """Run to the end in ``folder`` and return what was printed."""
     folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        arguments, cwd=folder, env=variables(), text=True, capture_output=True, timeout=HANG, check=False
-    )
+    done = warm.run(arguments, folder, variables())
     output = done.stdout + done.stderr
     assert done.returncode == expect, output[-4000:]
     return output

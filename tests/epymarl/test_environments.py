@@ -17,6 +17,7 @@ import epymarl_pr  # noqa: F401
 from epymarl_pr.envs.ours import AnyEndIsTheLimit
 from marl_pr_common.envs import make
 from marl_pr_common.envs.grids.reference import chase
+from tests import warm
 
 CHECKOUT = Path(os.environ.get("EPYMARL_HOME") or "~/epymarl").expanduser()
 needs_checkout = pytest.mark.skipif(
@@ -115,7 +116,7 @@ def test_bad_input_names_the_value():
 def host(start_method, cases):
     request = json.dumps({"checkout": str(CHECKOUT), "start_method": start_method, "cases": cases})
     script = Path(__file__).with_name("host_episodes.py")
-    done = subprocess.run([sys.executable, str(script), request], capture_output=True, text=True, timeout=300)
+    done = warm.run([sys.executable, str(script), request])
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -169,7 +170,9 @@ def test_epymarl_keeps_the_last_reward_and_stores_no_time_out_as_terminal(order,
 
 
 @needs_checkout
-@pytest.mark.parametrize("start_method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize(
+    "start_method", ["fork", *(pytest.param(name, marks=pytest.mark.slow) for name in ("spawn", "forkserver"))]
+)
 def test_workers_of_every_kind_follow_their_seeds(start_method):
     preys = ["random", "pretrained"]
     env_args = {"key": "epymarl_pr:pp-3-v0", "time_limit": 25, "checkout": str(CHECKOUT)}

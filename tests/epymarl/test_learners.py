@@ -145,12 +145,12 @@ def test_a_peer_is_not_asked_about_actions_that_it_never_had(checkout: Any) -> N
     sample["avail_actions"][:] = 1
     sample["avail_actions"][:, :, 2, 3] = 0
     found = made.target_mac.values(sample)
-    oracle, kappa = Utilities(made.pr_peers, sample), made.reciprocity.config.kappa
+    oracle = Utilities(made.pr_peers, sample)
     for b, t in filled(sample)[::7]:
         for i in range(N):
-            obs = sample["obs"][b, t, i]
-            peers = [oracle.at(j, i, b, t, obs)[3] for j in range(N) if j not in (i, 2)]
-            want = (1 - kappa) * oracle.at(i, i, b, t, obs)[3] + kappa * sum(peers) / len(peers)
+            values = {(j, 0): oracle.at(j, i, b, t, sample["obs"][b, t, i])[3] for j in range(N)}
+            own, values[2, 0] = values[i, 0], th.tensor(th.nan)  # counts as absent
+            want = mixed(made.reciprocity, own, values, i, th.ones(1))
             assert abs(found[b, t, i, 3] - want) <= 1e-10
     assert made.reciprocity.masked_peer_values == 0
 

@@ -184,42 +184,57 @@ def test_another_commit_is_a_warning_not_an_end(
     assert f"tested with {locate.TESTED_COMMIT}" in capsys.readouterr().err
 
 
-def end(code: str, folder: Path) -> tuple[int, str]:
-    """Exit code and everything printed of a program, run in an empty home."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=HANG, check=False,
-        env={**runs.variables(), "HOME": str(folder), locate.ENVIRONMENT_VARIABLE: ""},
-    )  # fmt: skip
-    return done.returncode, done.stdout + done.stderr
+def ended(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> object:
+    """The exit code of the launcher, in this process."""
+    monkeypatch.setattr(launcher, "end_with_parent", lambda: None)
+    with pytest.raises(SystemExit) as end:
+        launcher.main(arguments, {})
+    return end.value.code
 
 
-RUN = "import runpy, sys; sys.argv = ['x', *{arguments!r}]; runpy.run_module('epymarl_pr', run_name='__main__')"
-
-
-def test_no_checkout(tmp_path: Path) -> None:
-    code, text = end(RUN.format(arguments=["--config=qmix_pr", "--env-config=gymma", "with", *PP]), tmp_path)
-    assert code == 2
-    assert text.startswith("epymarl_pr: no EPyMARL checkout found")
-    assert "git clone" in text
+def test_no_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv(locate.ENVIRONMENT_VARIABLE)
+    assert ended(["--config=qmix_pr", "--env-config=gymma", "with", *PP], monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("epymarl_pr: no EPyMARL checkout found")
+    assert "git clone" in said
 
 
 @pytest.mark.parametrize("package", ["sacred", "gymnasium"])
-def test_without_the_extra(checkout: Checkout, tmp_path: Path, package: str) -> None:
+def test_without_the_extra(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
     arguments = [f"--epymarl-dir={checkout.root}", "--config=qmix_pr", "--env-config=gymma", "with", *PP]
-    code, text = end(f"import sys; sys.modules[{package!r}] = None; " + RUN.format(arguments=arguments), tmp_path)
-    assert code == 2
-    assert f"the package {package} is not installed. EPyMARL needs it: pip install 'marl-pr[epymarl]'" in text
-    assert "Traceback" not in text
+    assert ended(arguments, monkeypatch) == 2
+    message = f"the package {package} is not installed. EPyMARL needs it: pip install 'marl-pr[epymarl]'"
+    assert message in capsys.readouterr().err
 
 
-def test_help_needs_nothing(tmp_path: Path) -> None:
-    code, text = end(RUN.format(arguments=["--help"]), tmp_path)
-    assert code == 0
-    assert "--start-method" in text
-    code, text = end(RUN.format(arguments=["--pr-keys"]), tmp_path)
-    assert code == 0
-    assert "pr_kappa: 0.5" in text
-    code, text = end(RUN.format(arguments=["--transfer-keys"]), tmp_path)
-    assert code == 0
-    assert "maptf_c1: 0.005" in text
-    assert "dvm_episodes: 1000" in text
+def test_the_module_needs_no_extra_to_begin(checkout: Checkout, tmp_path: Path) -> None:
+    """In a process that has imported nothing: the message comes before anything that needs the package."""
+    code = (
+        "import runpy, sys; sys.modules['gymnasium'] = sys.modules['sacred'] = None; sys.argv = "
+        f"['x', '--epymarl-dir={checkout.root}', '--config=qmix_pr', '--env-config=gymma', 'with', *{PP!r}]; "
+        "runpy.run_module('epymarl_pr', run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=HANG, check=False,
+        env=runs.variables(),
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "is not installed. EPyMARL needs it" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "option, expected",
+    [("--help", ["--start-method"]), ("--pr-keys", ["pr_kappa: 0.5"]),
+     ("--transfer-keys", ["maptf_c1: 0.005", "dvm_episodes: 1000"])],
+)  # fmt: skip
+def test_help_needs_nothing(option: str, expected: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    launcher.main([option], {})
+    said = capsys.readouterr().out
+    assert all(text in said for text in expected)

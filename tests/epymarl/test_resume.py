@@ -7,7 +7,6 @@ import importlib.util
 import random
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,10 @@ import torch as th
 from epymarl_pr.launch.locate import Checkout
 from epymarl_pr.resume.settings import require_same
 from marl_pr_common import checkpoint
+from tests import warm
 from tests.epymarl import runs
 from tests.epymarl.test_identical import same
-from tests.events import HANG, SAVE, halting, send, wait_for
+from tests.events import SAVE, halting, send, wait_for
 
 LBF = "lbforaging:Foraging-5x5-2p-1f-v3"
 SPREAD = "epymarl_pr:spread-3-v0"
@@ -56,22 +56,12 @@ def folders(where: Path) -> list[Path]:
     return sorted((where / "results" / "models").glob("*"), key=lambda path: path.stat().st_mtime)
 
 
-def start(command: list[str], where: Path, variables: dict[str, str]) -> subprocess.Popen[str]:
-    """A run in ``where``, which prints into log.txt there."""
-    where.mkdir(parents=True)
-    log = (where / "log.txt").open("w")
-    return subprocess.Popen(command, cwd=where, env=variables, text=True, stdout=log, stderr=log)
-
-
-def said(where: Path) -> str:
-    return (where / "log.txt").read_text()[-3000:]
-
-
 def kill(command: list[str], where: Path, saves: int) -> None:
     """Start a run and kill it when it has written so many checkpoints and is about to write the next."""
-    process = start(command, where, halting(SAVE, saves + 1, where / "halted", runs.variables()))
-    send(process, signal.SIGKILL, where / "halted", lambda: said(where))
-    process.wait(HANG)
+    where.mkdir(parents=True)
+    process = warm.Program(command, where, halting(SAVE, saves + 1, where / "halted", runs.variables()))
+    send(process, signal.SIGKILL, where / "halted", process.communicate)
+    assert process.wait() == -signal.SIGKILL
 
 
 def saved(models: Path) -> list[Path]:
@@ -107,12 +97,13 @@ def test_sigterm_saves_once_and_says_how_to_resume(checkout: Checkout, tmp_path:
     never = ["save_model_interval=1000000", "t_max=100000000"]
     command = runs.command(root, "mappo_ns_pr", LBF, *FULL, "batch_size_run=2", *never)
     where = tmp_path / "run"
-    process = start(command, where, runs.variables())
+    where.mkdir()
+    process = warm.Program(command, where, runs.variables())
     # the second evaluation comes after the first save has returned: a signal during that one ends the run with it
-    wait_for(lambda: said(where).count(" / 100000000") > 1, process, lambda: said(where))
-    process.terminate()
-    assert process.wait(HANG) == 128 + signal.SIGTERM
-    assert "Resume with the same command and checkpoint_path=" in said(where)
+    wait_for(lambda: process.said().count(" / 100000000") > 1, process, process.said)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 128 + signal.SIGTERM
+    assert "Resume with the same command and checkpoint_path=" in process.said()
     first, last = saved(folders(where)[-1])
     assert checkpoint.verify(last).step > checkpoint.verify(first).step
 

@@ -11,7 +11,7 @@ from tests.report.test_report import text_of
 
 
 def test_command_reads_runs_and_what_lies_beside_them(tmp_path, capsys):
-    results = study(3, {"td3": 10.0, "td3_pr": 20.0}, ["Pendulum-v1"])
+    results = study(2, {"td3": 10.0, "td3_pr": 20.0}, ["Pendulum-v1"])
     for run, rows in results.groupby("run"):
         arm = rows["arm"].iloc[0]
         write_results(tmp_path / "runs" / run / "results.parquet", rows)
@@ -30,7 +30,7 @@ def test_command_reads_runs_and_what_lies_beside_them(tmp_path, capsys):
 
 
 def test_results_alone_say_that_nothing_else_is_known(tmp_path):
-    write_results(tmp_path / "alone.parquet", study(3))
+    write_results(tmp_path / "alone.parquet", study(2, {"td3": 10.0}, ["Pendulum-v1"]))
     assert main(["report", str(tmp_path / "alone.parquet"), "--out", str(tmp_path / "out")]) == 0
     text = text_of(tmp_path / "out" / "report.html")
     for expected in ("No run.json: versions and settings are unknown.", "The command is unknown."):

@@ -127,9 +127,11 @@ def test_seeds_that_never_reach_a_threshold_keep_its_line_below_one():
 
 
 def test_many_arms_are_named_in_a_legend_and_few_beside_their_lines():
-    few = plots.learning_curves(study(5), np.random.default_rng(0))
+    few = plots.learning_curves(study(2, tasks=["Pendulum-v1"]), np.random.default_rng(0))
     assert not few.legends
-    many = plots.learning_curves(study(5, {f"arm{i}": float(i) for i in range(9)}), np.random.default_rng(0))
+    many = plots.learning_curves(
+        study(2, {f"arm{i}": float(i) for i in range(9)}, ["Pendulum-v1"]), np.random.default_rng(0)
+    )
     assert legend(many) == [f"arm{i}" for i in range(9)]
 
 

@@ -150,12 +150,12 @@ def test_equal_budgets_count_per_agent_and_in_total():
 
 
 def test_teams_of_one_size_need_no_second_count():
-    results = study(10, {"td3_pr": 10.0, "td3_independent": 10.0})
+    results = study(5, {"td3_pr": 10.0, "td3_independent": 10.0}, ["Pendulum-v1"])
     text = said(results, ReportContext())
     assert "All arms have 3 agents: equal steps per agent are equal steps in total." in text
 
 
-@pytest.mark.parametrize("n_seeds", [1, 4, 9])
+@pytest.mark.parametrize("n_seeds", [4, 9])
 def test_below_ten_seeds_nothing_is_ranked(n_seeds):
     document = build(study(n_seeds), FULL)
     text, summary = words(to_html(document, dict.fromkeys(FIGURES, b""))), to_markdown(document, "figures")
@@ -168,7 +168,7 @@ def test_below_ten_seeds_nothing_is_ranked(n_seeds):
 
 
 def test_an_arm_against_itself_shows_no_difference():
-    results = study(10, {"td3_pr": 10.0})
+    results = study(10, {"td3_pr": 10.0}, ["Pendulum-v1"])
     twin = results.assign(arm="td3_independent", run=results["run"].str.replace("td3_pr", "td3_independent"))
     text = said(pd.concat([results, twin]), ReportContext(labels=LABELS))
     assert "none of 2 differences to TD3PR, 3 agents is told apart from 0." in text
@@ -207,18 +207,19 @@ def test_what_cannot_be_compared_is_refused_and_nothing_is_written(tmp_path):
 
 
 def test_the_same_results_give_the_same_file(tmp_path):
-    files = [write_report(study(5, tasks=["Pendulum-v1"]), tmp_path / name, FULL).read_bytes() for name in ("a", "b")]
+    results = study(5, {"td3": 10.0, "td3_pr": 20.0}, ["Pendulum-v1"])
+    files = [write_report(results, tmp_path / name, ReportContext()).read_bytes() for name in ("a", "b")]
     assert files[0] == files[1]
 
 
 def test_unknown_times_leave_their_figure_out():
-    results = study(5).assign(wall_time=np.nan, cpu_time=np.nan)
+    results = study(5, tasks=["Pendulum-v1"]).assign(wall_time=np.nan, cpu_time=np.nan)
     text = said(results)
     assert "Return against time" not in text
     assert "unknown" in text
 
 
 def test_markdown_and_html_keep_the_text_of_others_as_text():
-    document = build(study(5), replace(FULL, labels=LABELS | {"td3": "TD3 | <i>upstream</i>"}))
+    document = build(study(5, tasks=["Pendulum-v1"]), replace(FULL, labels=LABELS | {"td3": "TD3 | <i>upstream</i>"}))
     assert r"| TD3 \| &lt;i>upstream&lt;/i> | 1 | 5 |" in to_markdown(document, "figures")
     assert "TD3 | <i>upstream</i>" in words(to_html(document, dict.fromkeys(FIGURES, b"")))

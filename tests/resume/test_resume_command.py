@@ -15,19 +15,19 @@ from marl_pr_common.runs.console import Display
 from marl_pr_common.runs.provenance import as_plain
 from sb3_pr.study import run as training
 from sb3_pr.study.config import TrainConfig
-from tests.cli.processes import CLI
-from tests.events import HANG, wait_for
+from tests.events import wait_for
+from tests.processes import CLI
 from tests.resume.tools import assert_equal, done, hashes, kill, log_content, run, serial
 
 SMALL = {
-    "timesteps_per_agent": 600,
-    "learning_starts": 100,
-    "buffer_size": 450,
+    "timesteps_per_agent": 300,
+    "learning_starts": 50,
+    "buffer_size": 220,
     "batch_size": 16,
     "net_arch": [16, 16],
-    "eval_every": 150,
+    "eval_every": 75,
     "eval_episodes": 1,
-    "checkpoint_every": 100,
+    "checkpoint_every": 50,
     "device": "cpu",
 }
 RUNS = [
@@ -89,13 +89,13 @@ def begun(out):
     return run(train(config, out))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_saves_once_and_says_how_to_resume(number, tmp_path):
     out = tmp_path / "a run"
     process = begun(out)
     wait_for(lambda: serial(out / "checkpoints") >= 1, process)
     process.send_signal(number)
-    _, said = process.communicate(timeout=HANG)
+    _, said = process.communicate()
     assert process.returncode == 128 + number
     newest = checkpoints(out / "checkpoints")[-1]
     assert f"{number.name} after {newest.name.rpartition('-')[2]} steps. Saved {newest}" in said
@@ -144,17 +144,17 @@ def test_what_cannot_be_resumed_is_said_so(arguments, message, tmp_path, capsys)
 
 def test_a_killed_comparison_resumes_its_cells(tmp_path):
     out = tmp_path / "comparison"
-    options = [*("--timesteps-per-agent", "600"), *("--learning-starts", "100"), *("--batch-size", "16")]
-    options += ["--eval-every", "300", "--eval-episodes", "1", "--net-arch", "16", "--buffer-size", "500"]
+    options = [*("--timesteps-per-agent", "300"), *("--learning-starts", "50"), *("--batch-size", "16")]
+    options += ["--eval-every", "150", "--eval-episodes", "1", "--net-arch", "16", "--buffer-size", "220"]
     command = [*CLI, "compare", "--out", str(out), "--arms", "td3_pr", "--seeds", "0", "--jobs", "1", *options]
-    command += ["--checkpoint-every", "100", "--device", "cpu"]
+    command += ["--checkpoint-every", "50", "--device", "cpu"]
     name = "td3_pr-Pendulum-v1-seed0"
     cell = out / "cells" / name / "run"
     kill(command, tmp_path / "halted", before_save=3)
     done(run(command))
-    assert json.loads((cell / "run.json").read_text())["resumed"][0]["step"] >= 600
+    assert json.loads((cell / "run.json").read_text())["resumed"][0]["step"] >= 300
     assert sorted(path.name for path in (out / "cells").iterdir() if path.is_dir()) == [name]
     assert checkpoints(cell / "checkpoints") == []
     rows = pd.read_parquet(out / "results.parquet")
-    assert sorted(rows[rows["metric"] == "eval/return"]["env_steps_per_agent"].unique()) == [0, 300, 600]
+    assert sorted(rows[rows["metric"] == "eval/return"]["env_steps_per_agent"].unique()) == [0, 150, 300]
     assert not rows.duplicated(["agent", "env_steps_per_agent", "metric"]).any()

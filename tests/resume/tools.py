@@ -5,7 +5,6 @@ import hashlib
 import io
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -14,7 +13,8 @@ import numpy as np
 import torch as th
 
 from marl_pr_common import checkpoint
-from tests.events import HANG, SAVE, halting, send
+from tests import warm
+from tests.events import SAVE, halting, send
 
 TIMES = ("time/fps", "time/time_elapsed")
 """Columns of a log that tell how long something took: no two runs agree on them."""
@@ -75,7 +75,7 @@ def script(text, *arguments):
 def run(command, variables=None):
     """A command in a process of its own."""
     variables = environment() if variables is None else variables
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables)
+    return warm.Program(command, variables=variables)
 
 
 def environment():
@@ -97,6 +97,6 @@ def serial(root):
 
 
 def done(process):
-    out, err = process.communicate(timeout=HANG)
+    out, err = process.communicate()
     assert process.returncode == 0, err
     return out + err

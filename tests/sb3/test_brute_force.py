@@ -16,8 +16,7 @@ GRAPH = ((0, 2, 1, 0), (0, 0, 0, 0), (1, 1, 0, 1), (0.5, 0, 0, 0))
 OPTIONS = [
     {"adjacency": kind, "weights": weights, "n_adjacent": 3, "rho": 2, "include_self": include_self}
     for kind in ("same", "noise", "resample", "drop", "neighbours")
-    for weights in ("exponential", "uniform")
-    for include_self in (True, False)
+    for weights, include_self in (("exponential", True), ("uniform", False))
 ]
 GRAPHS = [{"peers": "complete"}, {"peers": "ring"}, {"peers": "random", "n_peers": 2}, {"peers": GRAPH}]
 

@@ -136,12 +136,18 @@ def test_the_actors_gradient(algorithm, in_actor, monkeypatch):
             th.testing.assert_close(mine[name], parameter.grad, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("options", [{}, {"in_actor": True}, {"in_actor": True, "estimator": "sampled"}])
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(
+    ("algorithm", "options"),
+    [
+        *((algorithm, {"in_actor": True}) for algorithm in ALGORITHMS),
+        (ALGORITHMS[0], {}),
+        (ALGORITHMS[0], {"in_actor": True, "estimator": "sampled"}),
+    ],
+)
 def test_a_broken_agent_breaks_no_other(algorithm, options):
     """All networks of agent 2 are NaN: the others stay finite through their updates, and still learn."""
     model = algorithm("MlpPolicy", "Pendulum-v1", n_agents=N, policy_kwargs={"net_arch": [8]}, seed=0, **options)
-    model.learn(200 * N)
+    model.learn(130 * N)
     with th.no_grad():
         for network in (model.policy.critic, model.policy.critic_target, model.policy.actor):
             for parameter in network.parameters():

@@ -10,10 +10,10 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from marl_pr_common.checkpoint import load
 from marl_pr_common.reciprocity.guards import NonFiniteError
-from sb3_pr import DDPGPR, TD3PR, CheckpointCallback, save_checkpoint
+from sb3_pr import TD3PR, CheckpointCallback, save_checkpoint
 from tests.sb3.tools import ALGORITHMS, SMALL, assert_same_bits, fill, prepare, tensors
 
-BAD = [float("nan"), float("inf"), float("-inf")]
+NAN, INF = float("nan"), float("inf")
 
 
 class Breaks(gym.Wrapper):
@@ -54,9 +54,10 @@ def others_finite(model, agent):
     )
 
 
-@pytest.mark.parametrize("value", BAD)
-@pytest.mark.parametrize("what", ["reward", "observation"])
-@pytest.mark.parametrize("n_agents", [1, 3])
+@pytest.mark.parametrize(
+    ("n_agents", "what", "value"),
+    [(1, "reward", NAN), (3, "reward", -INF), (1, "observation", INF), (3, "observation", NAN)],
+)
 def test_environments(n_agents, what, value, tmp_path):
     venv = make_vec_env("Pendulum-v1", n_agents, wrapper_class=Breaks, wrapper_kwargs={"what": what, "value": value})
     venv.envs[-1].breaks = True
@@ -68,10 +69,12 @@ def test_environments(n_agents, what, value, tmp_path):
     assert load(tmp_path).manifest.step == 40 * n_agents
 
 
-@pytest.mark.parametrize("value", BAD)
-@pytest.mark.parametrize("estimator", ["full", "sampled"])
-@pytest.mark.parametrize("part", ["critic_target", "critic"])
-@pytest.mark.parametrize("cls", ALGORITHMS[:2])
+@pytest.mark.parametrize(
+    ("part", "estimator", "value"),
+    [("critic_target", "full", NAN), ("critic_target", "sampled", INF), ("critic", "full", -INF),
+     ("critic", "sampled", NAN)],
+)  # fmt: skip
+@pytest.mark.parametrize("cls", ALGORITHMS[:1])
 def test_a_peers_critic(cls, part, estimator, value, caplog):
     """The broken agent is named in this update; the others learn on with finite parameters."""
     model = trained(cls, estimator=estimator)
@@ -92,9 +95,9 @@ def test_a_peers_critic(cls, part, estimator, value, caplog):
         assert not th.equal(tensors(model)[name][agent], before[name][agent])
 
 
-@pytest.mark.parametrize("value", BAD)
-@pytest.mark.parametrize("network", ["actor", "critic"])
-@pytest.mark.parametrize("n_agents", [1, 3])
+@pytest.mark.parametrize(
+    ("n_agents", "network", "value"), [(1, "actor", NAN), (3, "actor", INF), (1, "critic", -INF), (3, "critic", NAN)]
+)
 def test_a_gradient(n_agents, network, value):
     model = trained(n_agents=n_agents)
     name, parameter = next(iter(getattr(model.policy, network).named_parameters()))
@@ -181,10 +184,9 @@ def test_the_alarm_knows_no_bound_before_a_reward_or_without_discount(caplog):
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize("cls", [TD3PR, DDPGPR])
 @pytest.mark.parametrize("n_agents", [1, 3])
-def test_guards_change_nothing(cls, n_agents):
+def test_guards_change_nothing(n_agents):
     def learned(guards):
-        return model_of(cls, n_agents, learning_starts=20, guards=guards).learn(100 * n_agents)
+        return model_of(TD3PR, n_agents, learning_starts=20, guards=guards).learn(60 * n_agents)
 
     assert_same_bits(learned(True), learned(False))

@@ -15,9 +15,9 @@ from sb3_pr.render import film
 from sb3_pr.study import host as study_host
 from sb3_pr.study.config import TrainConfig
 from sb3_pr.study.run import resume, train
-from tests.common import own_envs
+from tests.envs import own_envs
 
-OWN = "tests.common.own_envs"
+OWN = "tests.envs.own_envs"
 TINY = TrainConfig(
     env=f"{OWN}:Duel",
     timesteps_per_agent=30,
@@ -128,7 +128,7 @@ def test_a_study_plans_the_teams_number_of_agents_and_keeps_such_cells_apart():
 def test_a_run_that_goes_on_elsewhere_says_where_it_was_begun(tmp_path, monkeypatch):
     out, home = tmp_path / "run", tmp_path / "home"
     home.mkdir()
-    (home / "begun_here.py").write_text("from tests.common.own_envs import Duel as make\n")
+    (home / "begun_here.py").write_text("from tests.envs.own_envs import Duel as make\n")
     monkeypatch.setattr(sys, "path", [place for place in sys.path if place])
     monkeypatch.chdir(home)
     train(replace(TINY, env="begun_here:make", checkpoint_every=10), out)

@@ -82,3 +82,9 @@ def lone_critics(model):
 
     dtype = next(model.policy.parameters()).dtype
     return [copy.deepcopy(lone_policy(model, i).critic_target).to(dtype) for i in range(model.n_agents)]
+
+
+def trained(cls=TD3PR, steps=150, env="Pendulum-v1", **options):
+    """Three agents after some updates."""
+    options = {"n_agents": 3, "policy_kwargs": dict(SMALL), "seed": 0, **options}
+    return cls("MlpPolicy", env, **options).learn(steps)

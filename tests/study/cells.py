@@ -1,6 +1,6 @@
 """Cells of a study in processes of their own: run one, kill one, run it again.
 
-python -m tests.study.cells DIRECTORY < cell.json
+python -m tests.study.cells HOST DIRECTORY CELL
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -20,7 +19,8 @@ import pandas as pd
 from marl_pr_common.runs.table import RESULTS, read_results
 from marl_pr_common.study.config import overlay
 from marl_pr_common.study.hosts import CellRun, Plan, load_host, require_arm
-from tests.events import HANG, SAVE, halting, send
+from tests import warm
+from tests.events import SAVE, halting, send
 
 PACKAGE = str(Path(__file__).parents[2])
 TIMES = ["wall_time", "cpu_time"]
@@ -39,26 +39,17 @@ def variables() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, "SDL_VIDEODRIVER": "dummy"}
 
 
-def start(
-    host: str, what: CellRun, directory: Path, environment: Mapping[str, str] | None = None
-) -> subprocess.Popen[str]:
-    """Run a cell in a process of its own; what it prints goes to a file beside its directory."""
+def start(host: str, what: CellRun, directory: Path, environment: Mapping[str, str] | None = None) -> warm.Program:
+    """Run a cell in a process of its own."""
     environment = variables() if environment is None else environment
-    command = [sys.executable, "-m", "tests.study.cells", host, str(directory)]
-    with directory.with_name(f"{directory.name}.log").open("a") as log:
-        process = subprocess.Popen(
-            command, cwd=PACKAGE, env=environment, text=True, stdin=subprocess.PIPE, stdout=log, stderr=log
-        )
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(asdict(what)))
-    process.stdin.close()
-    return process
+    command = [sys.executable, "-m", "tests.study.cells", host, str(directory), json.dumps(asdict(what))]
+    return warm.Program(command, Path(PACKAGE), environment)
 
 
 def to_the_end(host: str, what: CellRun, directory: Path) -> pd.DataFrame:
     """Run a cell and return its results."""
     process = start(host, what, directory)
-    assert process.wait(HANG) == 0, log(directory)
+    assert process.wait() == 0, process.said()[-4000:]
     return read_results([directory / RESULTS])
 
 
@@ -71,13 +62,8 @@ def end(
     """
     mark = directory.with_name(f"{directory.name}.halted")
     process = start(host, what, directory, halting(before, call, mark, variables()))
-    send(process, number, mark, lambda: log(directory))
-    return process.wait(HANG)
-
-
-def log(directory: Path) -> str:
-    """The last of what a cell printed."""
-    return directory.with_name(f"{directory.name}.log").read_text()[-4000:]
+    send(process, number, mark, process.said)
+    return process.wait()
 
 
 def without_times(results: pd.DataFrame) -> pd.DataFrame:
@@ -85,9 +71,9 @@ def without_times(results: pd.DataFrame) -> pd.DataFrame:
     return results.drop(columns=TIMES)
 
 
-def main(host: str, directory: str) -> None:
-    """Run the cell that stands on the standard input."""
-    given = json.load(sys.stdin)
+def main(host: str, directory: str, cell: str) -> None:
+    """Run the cell that stands in the last argument."""
+    given = json.loads(cell)
     load_host(host).run(CellRun(**{**given, "plan": Plan(**given["plan"])}), Path(directory))
 
 

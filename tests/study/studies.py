@@ -14,6 +14,7 @@ from rich.console import Console
 
 from marl_pr_common.config import from_mapping
 from marl_pr_common.study.config import StudyConfig, with_seed_lists
+from tests import warm
 
 TABULAR: dict[str, Any] = {
     "title": "Two grids",
@@ -73,5 +74,4 @@ def command(file: Path, out: Path, *options: str) -> list[str]:
 
 def run(file: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """``marl-pr study`` to its end."""
-    variables = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command(file, out, *options), capture_output=True, text=True, env=variables, timeout=600)
+    return warm.run(command(file, out, *options), variables={**os.environ, "OMP_NUM_THREADS": "1"})

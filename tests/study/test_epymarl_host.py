@@ -162,8 +162,8 @@ def test_a_run_that_fails_says_why(checkout: Checkout, tmp_path: Path) -> None:
     what = cells.cell("epymarl", "qmix_pr", PP, 1, {**SHORT, "env_args": {"prey": "flee"}})
     what.plan.settings["env_args.prey"] = "sleepy"  # past what planning checks
     process = cells.start("epymarl", what, tmp_path / "cell")
-    assert process.wait(HANG) == 1
-    assert "sleepy" in cells.log(tmp_path / "cell").splitlines()[-1]
+    assert process.wait() == 1
+    assert "sleepy" in process.said().splitlines()[-1]
     status = read_status(tmp_path / "cell")
     assert status is not None
     assert status.state == "failed"

@@ -12,7 +12,7 @@ from marl_pr_common.study.config import Task, load_study
 from marl_pr_common.study.plan import cell_name, resolve
 from marl_pr_common.study.processes import run_cell
 from marl_pr_common.study.run import report_only, run_study
-from tests.common import own_envs
+from tests.envs import own_envs
 from tests.study.studies import console
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_env_study"
@@ -63,6 +63,6 @@ def test_names_of_cells_stay_apart():
 
 def test_tasks_that_are_one_name_as_files_are_named(monkeypatch, tmp_path):
     monkeypatch.setattr(own_envs, "LAKE", own_envs.lake, raising=False)
-    tasks = {"tests.common.own_envs:lake": Task(), "tests.common.own_envs:LAKE": Task()}
+    tasks = {"tests.envs.own_envs:lake": Task(), "tests.envs.own_envs:LAKE": Task()}
     with pytest.raises(ValueError, match=r"the tasks .*:lake and .*:LAKE have one name as files"):
         resolve(small(tasks=tasks), tmp_path)

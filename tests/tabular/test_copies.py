@@ -14,7 +14,7 @@ from marl_pr_common.tabular import host
 from marl_pr_common.tabular.cell import Budget, parse
 from marl_pr_common.tabular.one_seed import make_trainer
 
-OWN = "tests.common.own_envs"
+OWN = "tests.envs.own_envs"
 SHORT = {"mode": "decision", "steps_per_agent": 40, "eval_every": 20, "eval_episodes": 2}
 
 

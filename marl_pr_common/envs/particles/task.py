@@ -109,8 +109,7 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
         if seed is not None:
             self.seed(seed)
         self._raw.reset()
-        self._after = None
-        self.agents = list(self.possible_agents)
+        self._after, self.agents = None, list(self.possible_agents)
         return self._observe(), {agent: {} for agent in self.agents}
 
     def step(self, actions: dict[str, ArrayLike]) -> Results:
@@ -172,8 +171,7 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
         :raises ValueError: if the state belongs to a world of another size
         """
         entities = self._raw.world.entities
-        positions = np.array(state["positions"], dtype=np.float64)
-        velocities = np.array(state["velocities"], dtype=np.float64)
+        positions, velocities = (np.array(state[key], dtype=np.float64) for key in ("positions", "velocities"))
         if positions.shape != (len(entities), 2) or velocities.shape != positions.shape:
             raise ValueError(
                 f"The state holds positions {positions.shape} and velocities {velocities.shape}, but this environment "
@@ -247,7 +245,6 @@ class ParticleTeam(ParallelEnv[str, Observation, ArrayLike], EzPickle):  # type:
 
     def _observe(self) -> dict[str, Observation]:
         if self.scene is not None:
-            return {
-                agent: seen.copy() for agent, seen in zip(self.possible_agents, self._look().observations, strict=True)
-            }
+            seen = [found.copy() for found in self._look().observations]
+            return dict(zip(self.possible_agents, seen, strict=True))
         return {agent: self._raw.observe(agent) for agent in self.possible_agents}

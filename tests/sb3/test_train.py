@@ -24,7 +24,7 @@ from sb3_pr.study.run import build_model, train
 CLASSES = {"td3": TD3, "td3_pr": TD3PR, "ddpg": DDPG, "ddpg_pr": DDPGPR, "sac": SAC, "sac_pr": SACPR}
 
 
-@pytest.mark.parametrize("algo", CLASSES)
+@pytest.mark.parametrize("algo", ["ddpg", "td3_pr"])
 def test_a_run_leaves_everything(tiny, tmp_path, algo):
     config = replace(tiny, algo=algo)
     train(config, tmp_path / "run")

@@ -20,7 +20,10 @@ from marl_pr_common.report.wording import differences
 from marl_pr_common.results.stats import area_under_curve, paired_difference
 from marl_pr_common.tabular import TabularPR, WorldTrainer, iql
 
-pytestmark = pytest.mark.skipif(not HAS_NUMBA, reason="thousands of runs need the extra fast")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not HAS_NUMBA, reason="thousands of runs need the extra fast"),
+]
 REPETITIONS, SEEDS, ALLOWED = 300, 10, 0.07
 STEPS = np.arange(0, 601, 200)
 EPISODES = 3
@@ -93,7 +96,6 @@ def table(first: np.ndarray, second: np.ndarray) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).assign(**constant, **zero)
 
 
-@pytest.mark.slow
 def test_the_report_hardly_ever_says_that_iql_is_higher_or_lower_than_itself(arms, capsys):
     found = 0
     for first, second in zip(*arms, strict=True):

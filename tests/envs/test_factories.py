@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip("pettingzoo", reason="needs the extra mpe: pip install 'marl-pr[mpe]'")
 from marl_pr_common.envs.factories import find_factory, look, make_own
 from marl_pr_common.envs.imports import NotHereError, UnusableError
-from tests.common import own_envs
+from tests.envs import own_envs
 
-OWN = "tests.common.own_envs"
+OWN = "tests.envs.own_envs"
 
 
 @pytest.mark.parametrize("name", ["level_3", "hidden_level", "Factory.make", "Duel", "lake"])

@@ -11,7 +11,7 @@ from marl_pr_common.envs import make
 from marl_pr_common.envs.grids.reference import chase
 from marl_pr_common.envs.particles import prey as scripts
 from marl_pr_common.envs.particles.pretrained_prey import PARAMETERS, PretrainedPrey, find_parameters, three_predators
-from tests.common.teams import needs_checkout, returns
+from tests.envs.teams import needs_checkout, returns
 
 
 # Wide windows round the means of benchmarks/environments.py; docs/environments.md has the table.

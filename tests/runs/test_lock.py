@@ -13,8 +13,8 @@ from marl_pr_common.runs.lock import PARENT, RunInUseError, exclusive, in_use
 from marl_pr_common.runs.status import Status, write_status
 from marl_pr_common.study import processes
 from marl_pr_common.study.processes import Running
-from tests.cli.processes import LINUX_ONLY
 from tests.events import HANG
+from tests.processes import LINUX_ONLY
 
 
 @LINUX_ONLY

@@ -11,7 +11,7 @@ from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 from marl_pr_common.envs import make
 from marl_pr_common.envs.grids.reference import cover, own
-from tests.common.teams import play, random_actions, returns
+from tests.envs.teams import play, random_actions, returns
 
 IDS = ["CooperativeNavigation-3", "CooperativeNavigation-6"]
 BOTH = [name + end for name in IDS for end in ("", "-maptf")]

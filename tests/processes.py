@@ -1,4 +1,4 @@
-"""Commands in processes of their own, and what a quiet display was told."""
+"""Commands in processes of their own."""
 
 import sys
 
@@ -6,7 +6,3 @@ import pytest
 
 CLI = [sys.executable, "-m", "marl_pr_common.cli"]
 LINUX_ONLY = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a child")
-
-
-def said(display):
-    return display.console.file.getvalue()

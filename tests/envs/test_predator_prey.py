@@ -11,7 +11,7 @@ from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 from marl_pr_common.envs import make
 from marl_pr_common.envs.grids.reference import chase
-from tests.common.teams import needs_checkout, play, random_actions
+from tests.envs.teams import needs_checkout, play, random_actions
 
 IDS = ["PredatorPrey-3", "PredatorPrey-4", "PredatorPrey-6"]
 PREYS = ["flee", "random", "frozen", pytest.param("pretrained", marks=needs_checkout)]
