@@ -7,7 +7,7 @@ from pathlib import Path
 import gymnasium as gym
 import pytest
 
-from marl_pr_common.study import engines, processes
+from marl_pr_common.study import processes, schedulers
 from marl_pr_common.study.hosts import MODULES, Plan, load_host
 from marl_pr_common.study.processes import Running
 from marl_pr_common.study.run import run_study
@@ -78,7 +78,7 @@ def test_the_host_says_of_each_cell_whether_it_may_share(tmp_path, monkeypatch):
         given.extend(Path(path).name for path in directories if path in shared)
         yield from ()
 
-    monkeypatch.setattr(engines, "run_cells", run_cells)
+    monkeypatch.setattr(schedulers, "run_cells", run_cells)
     monkeypatch.setattr(load_host("tabular"), "may_share", lambda task, plan: task == "Landmarks-2")
     small = study(TABULAR, seeds=1)
     run_study(small, tmp_path / "out", console=console())
