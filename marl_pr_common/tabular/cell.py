@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Annotated, Any
 
-from marl_pr_common.config import check_literals, from_mapping
+from marl_pr_common.config.mapping import Count, Must, check_literals, from_mapping, suggest
 from marl_pr_common.envs.registry import Family, find
 from marl_pr_common.tabular.config import TabularConfig, check_count
 from marl_pr_common.tabular.parallel import EVAL_MAX_STEPS
@@ -22,32 +21,27 @@ PAPER = "paper"
 class Budget:
     """How long to train and how often to evaluate. Every count of steps is per agent."""
 
-    steps_per_agent: int = 20_000
+    steps_per_agent: Count = 20_000
     """Environment steps of each agent."""
-    eval_every: int = 500
+    eval_every: Count = 500
     """Steps between two evaluations; one more comes before the first step and one after the last."""
-    eval_episodes: int = 20
+    eval_episodes: Count = 20
     """Greedy episodes per evaluation, in an environment of their own."""
-    eval_max_steps: int = EVAL_MAX_STEPS
+    eval_max_steps: Count = EVAL_MAX_STEPS
     """Steps after which a greedy episode of an environment without a time limit is cut, with a warning."""
-    checkpoint_every: int = 10_000
+    checkpoint_every: Count = 10_000
     """Steps after which the next evaluation is followed by a checkpoint."""
-    epsilon: float = 0.1
+    epsilon: Annotated[float, Must("a number in [0, 1)", lambda x: 0 <= x < 1)] = 0.1
     """Probability of a random action while training, in [0, 1)."""
-    gamma: float = 0.99
+    gamma: Annotated[float, Must("a number in [0, 1)", lambda x: 0 <= x < 1)] = 0.99
     """Discount factor, in [0, 1)."""
     n_agents: int | None = None
     """Agents on a task for one, each in a copy of its own, 3 by default. A team's is that of the environment."""
 
     def __post_init__(self) -> None:
         check_literals(self)
-        for name in ("steps_per_agent", "eval_every", "eval_episodes", "eval_max_steps", "checkpoint_every"):
-            check_count(name, getattr(self, name))
         if self.n_agents is not None:
             check_count("n_agents", self.n_agents)
-        for name in ("epsilon", "gamma"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ValueError(f"{name}={getattr(self, name)!r}: expected a number in [0, 1).")
 
 
 def parse(settings: Mapping[str, Any], task: str) -> tuple[Budget, TabularConfig]:
@@ -62,10 +56,8 @@ def parse(settings: Mapping[str, Any], task: str) -> tuple[Budget, TabularConfig
     in_budget, in_learner = ({field.name for field in fields(cls)} for cls in (Budget, TabularConfig))
     for key in settings:
         if key not in in_budget | in_learner:
-            close = difflib.get_close_matches(key, in_budget | in_learner, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            known = ", ".join(sorted(in_budget | in_learner))
-            raise ValueError(f"{where}: unknown key {key!r}. Known keys: {known}.{hint}")
+            known = sorted(in_budget | in_learner)
+            raise ValueError(f"{where}: unknown key {key!r}. Known keys: {', '.join(known)}.{suggest(key, known)}")
     schedules = {name: _schedule(name, settings[name], task) for name in SCHEDULES if name in settings}
     plain = {key: value for key, value in settings.items() if key in in_learner and key not in SCHEDULES}
     budget = from_mapping(Budget, {key: value for key, value in settings.items() if key in in_budget}, where)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from marl_pr_common.config import check_literals
+from marl_pr_common.config.mapping import Count, Must, NonNegative, Whole, check_literals
 from marl_pr_common.envs.factories import is_team
 from marl_pr_common.reciprocity import ReciprocityConfig
 from sb3_pr.algorithms.spec import ALGORITHMS
@@ -36,38 +36,38 @@ class TrainConfig:
     ParallelEnv, importable from the current directory."""
     algo: Algorithm = "td3_pr"
     """Upstream's algorithm (one agent), or the same with Policy Reciprocity, X_pr (n_agents agents)."""
-    n_agents: int = 3
+    n_agents: Count = 3
     """Number of agents of X_pr, each in its own copy of the task. A team's is that of the environment, and is taken
     from it. Upstream's algorithms are always one agent."""
-    timesteps_per_agent: int = 1_000_000
+    timesteps_per_agent: Count = 1_000_000
     """Environment steps of each agent; all agents together take n_agents times as many."""
-    seed: int = 0
+    seed: Annotated[int, Must("an integer in [0, 2**31 - 1]", lambda x: type(x) is int and 0 <= x < 2**31)] = 0
     """Seed of networks, exploration, replay and tasks."""
     shared_replay: bool = False
     """Whether every agent learns from the transitions of all agents. With pr.kappa 0 this is a control arm."""
     own_critics: bool = False
     """Whether every agent mixes in n_agents - 1 further critics of its own instead of its peers' (X_pr): the
     control that tells reciprocity from an ensemble of the same size."""
-    learning_rate: float = 3e-4
+    learning_rate: Annotated[float, Must("a number in (0, 1e6]", lambda x: 0 < x <= 1e6)] = 3e-4
     """Adam's step size, for actors and critics."""
-    buffer_size: int = 1_000_000
+    buffer_size: Count = 1_000_000
     """Transitions that the replay buffer keeps of each agent."""
-    learning_starts: int = 1_000
+    learning_starts: Whole = 1_000
     """Steps of each agent with uniformly random actions and no update."""
-    batch_size: int = 256
+    batch_size: Count = 256
     """Transitions per update of each agent."""
-    tau: float = 0.005
+    tau: Annotated[float, Must("a number in (0, 1]", lambda x: 0 < x <= 1)] = 0.005
     """Polyak factor of the target networks, in (0, 1]."""
-    gamma: float = 0.99
+    gamma: Annotated[float, Must("a number in [0, 1]", lambda x: 0 <= x <= 1)] = 0.99
     """Discount factor, in [0, 1]."""
-    action_noise: float = 0.1
+    action_noise: NonNegative = 0.1
     """Standard deviation of the Gaussian exploration noise, as a fraction of half the action range (td3, td3_pr, ddpg,
     ddpg_pr; sac explores by its policy)."""
-    policy_delay: int = 2
+    policy_delay: Count = 2
     """Critic updates per actor update (td3, td3_pr)."""
-    target_policy_noise: float = 0.2
+    target_policy_noise: NonNegative = 0.2
     """Standard deviation of the noise on target actions (td3, td3_pr)."""
-    target_noise_clip: float = 0.5
+    target_noise_clip: NonNegative = 0.5
     """Largest noise on target actions (td3, td3_pr)."""
     ent_coef: float | str = "auto"
     """Weight of the entropy (sac, sac_pr): a number, or auto: every agent learns its own; auto_X begins with X."""
@@ -75,25 +75,25 @@ class TrainConfig:
     """Entropy that a learnt weight steers to; auto is minus the number of actions (sac, sac_pr)."""
     net_arch: tuple[int, ...] = (256, 256)
     """Hidden units per layer of every actor and critic."""
-    train_freq: int = 1
+    train_freq: Count = 1
     """Steps of each agent between two updates."""
-    gradient_steps: int = 1
+    gradient_steps: Count = 1
     """Updates of each agent every train_freq steps."""
-    eval_every: int = 5_000
+    eval_every: Count = 5_000
     """Steps of each agent between two evaluations; one more comes before the first step and one after the last."""
-    eval_episodes: int = 10
+    eval_episodes: Count = 10
     """Episodes per agent and evaluation, without exploration noise, on a task of their own."""
     eval_vote: bool = True
     """Whether evaluations of several agents on copies of one task also play the vote of their critics over what each
     would do (eval/vote): as many episodes as for one more agent."""
-    checkpoint_every: int = 50_000
+    checkpoint_every: Whole = 50_000
     """Steps of each agent between two checkpoints, from which an interrupted run goes on exactly; 0 saves none in
     between. A checkpoint holds the replay buffer; the newest two are kept."""
     final_checkpoint: bool = True
     """Whether a complete run keeps a last checkpoint, replay included (cells of a comparison do not)."""
     device: str = "auto"
     """torch device: auto, cpu, cuda, cuda:1, mps."""
-    threads: int = 1
+    threads: Count = 1
     """CPU threads of torch. More than one seldom pays for networks of this size."""
     fast: bool = False
     """Products by oneDNN where that keeps float32 precision, observations stored in float32 (X_pr)."""
@@ -102,18 +102,6 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_literals(self)
-        for name in _POSITIVE:
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name}={value!r}: expected an integer >= 1.")
-        for name, (low, high, expected) in _RANGES.items():
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not (low <= value <= high and math.isfinite(value)):
-                raise ValueError(f"{name}={value!r}: expected {expected}.")
-        if self.tau == 0 or self.learning_rate == 0:
-            raise ValueError(
-                f"tau={self.tau!r}, learning_rate={self.learning_rate!r}: with 0 nothing would be learned."
-            )
         if not self.net_arch or min(self.net_arch) < 1:
             raise ValueError(f"net_arch={self.net_arch!r}: expected at least one layer of at least one unit.")
         check_entropy(self.ent_coef, self.target_entropy)
@@ -141,23 +129,6 @@ class TrainConfig:
     def team_size(self) -> int:
         """Number of agents that this run really has."""
         return self.n_agents if self.reciprocal else 1
-
-
-_POSITIVE = (
-    *("n_agents", "timesteps_per_agent", "buffer_size", "batch_size", "policy_delay"),
-    *("train_freq", "gradient_steps", "eval_every", "eval_episodes", "threads"),
-)
-_RANGES = {
-    "seed": (0, 2**31 - 1, "an integer in [0, 2**31 - 1]"),
-    "learning_rate": (0.0, 1e6, "a number in (0, 1e6]"),
-    "learning_starts": (0, 2**62, "an integer >= 0"),
-    "checkpoint_every": (0, 2**62, "an integer >= 0"),
-    "tau": (0.0, 1.0, "a number in (0, 1]"),
-    "gamma": (0.0, 1.0, "a number in [0, 1]"),
-    "action_noise": (0.0, math.inf, "a finite number >= 0"),
-    "target_policy_noise": (0.0, math.inf, "a finite number >= 0"),
-    "target_noise_clip": (0.0, math.inf, "a finite number >= 0"),
-}
 
 
 def check_entropy(ent_coef: Any, target_entropy: Any) -> None:

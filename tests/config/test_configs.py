@@ -79,7 +79,7 @@ def test_a_path_wins_over_a_name_and_a_folder_may_be_named(tmp_path):
         ("n_agents: 0", "n_agents=0: expected an integer >= 1"),
         ("gradient_steps: -1", "gradient_steps=-1: expected an integer >= 1"),
         ("net_arch: []", "net_arch="),
-        ("tau: 0", "nothing would be learned"),
+        ("tau: 0", r"tau=0.0: expected a number in \(0, 1\]"),
     ],
 )
 def test_a_slip_in_a_file_is_named(tmp_path, text, message):
