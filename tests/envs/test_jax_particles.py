@@ -34,8 +34,13 @@ def actions(rng, env):
     return {agent: int(rng.integers(5)) for agent in env.agents}
 
 
-@pytest.mark.parametrize("continuous", [False, True], ids=["discrete", "continuous"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "continuous"),
+    [
+        *((name, number % 3 != 0) for number, name in enumerate(NAMES)),
+        *(pytest.param(name, number % 3 == 0, marks=pytest.mark.slow) for number, name in enumerate(NAMES)),
+    ],
+)
 def test_observations_and_rewards_agree_over_100_random_steps(name, continuous):
     prey = {"prey": "random"} if name.startswith("Pred") else {}
     ours, theirs = envs = pair(name, continuous_actions=continuous, **prey)

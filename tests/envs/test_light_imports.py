@@ -33,8 +33,9 @@ def test_importing_them_imports_no_simulator():
 
 def test_without_jax_the_error_says_what_to_install():
     calls = [
-        "make('smax:3m')",
-        *(f"make('{name}-3', engine='jaxmarl')" for name in ("CooperativeNavigation", "PredatorPrey")),
+        ("smax:3m", {}),
+        ("CooperativeNavigation-3", {"engine": "jaxmarl"}),
+        ("PredatorPrey-3", {"engine": "jaxmarl"}),
     ]
     code = (
         "import importlib.util as u, sys\n"
