@@ -13,6 +13,11 @@ DECAY = 0.99
 """Of the running TD errors, per update: they remember about 100."""
 
 
+def rule_of(config: ReciprocityConfig) -> str:
+    """The rule that option ``trust`` names; a kind of trust goes with the graph's own weights in every row."""
+    return config.trust if config.trust in RULES else "uniform"
+
+
 class Listening:
     """The weights w_ij of a group, and what they come from.
 
@@ -21,7 +26,7 @@ class Listening:
     :param rng: for random graphs
     """
 
-    rule = "uniform"
+    rule: str
     """How much each peer counts in each row: a name of :data:`marl_pr_common.reciprocity.weights.RULES`."""
     errors: Matrix | None = None
     """D_ij: running mean squared TD error of peer j's values on agent i's own data, (n_agents, n_agents), NaN where
@@ -32,6 +37,7 @@ class Listening:
         self.config = config
         self.n_agents = n_agents
         self.rng = rng
+        self.rule = rule_of(config)
         self.peer_weights = peer_matrix(config, n_agents, rng)
 
     @property
@@ -42,7 +48,11 @@ class Listening:
     @property
     def watches_errors(self) -> bool:
         """Whether the host is to call :meth:`observe_errors`."""
-        return self.config.trust != "uniform" and (self.active or self.averages)
+        return self._trusts and (self.active or self.averages)
+
+    @property
+    def _trusts(self) -> bool:
+        return self.config.trust in TRUST and self.config.trust != "uniform"
 
     @property
     def averages(self) -> bool:
@@ -66,6 +76,8 @@ class Listening:
         """W_ij, (n_agents, n_agents): what is left of the graph's weights with trust, and what the agent keeps."""
         unknown = np.full((self.n_agents, self.n_agents), np.nan)
         known = unknown if self.errors is None else self.errors
+        if self.config.trust not in TRUST:  # a rule for every row
+            return self.peer_weights
         return TRUST[self.config.trust](self.peer_weights, known, self.config.trust_power)
 
     def observe_errors(self, errors: np.ndarray | th.Tensor, updates: int = 1) -> None:
@@ -102,14 +114,14 @@ class Listening:
         """Change the options; what has a state goes on, the graph is drawn anew only if its options changed."""
         graph = ("peers", "n_peers", "peer_matrix", "normalize")
         changed = any(getattr(config, name) != getattr(self.config, name) for name in graph)
-        self.config = config
+        self.config, self.rule = config, rule_of(config)
         if changed:
             self.peer_weights = peer_matrix(config, self.n_agents, self.rng)
 
     def peers_and_itself(self) -> tuple[Matrix, Matrix | None]:
         """The weights of the peers (n_agents, n_agents), and what each agent keeps for its own value of s (n_agents,);
         None without trust. An agent that its graph makes a peer of its own keeps nothing beside that."""
-        if self.config.trust == "uniform":
+        if not self._trusts:
             return self.peer_weights, None
         weights = self.weights
         kept = np.where(self.peer_weights.diagonal() > 0, 0.0, weights.diagonal())

@@ -32,6 +32,7 @@ def uniform(graph: th.Tensor, own: th.Tensor, values: th.Tensor | None, states: 
 
 
 RULES: dict[str, Rule] = {"uniform": uniform}
+"""Option ``trust`` -> how much a peer counts in each row."""
 
 Trust = Callable[[peers.Matrix, peers.Matrix, float], peers.Matrix]
 """(graph, errors, power) -> weights W_ij, (i, j), of the same rows: what remains of the graph's, and on the diagonal
@@ -67,7 +68,7 @@ def trust_by_error(graph: peers.Matrix, errors: peers.Matrix, power: float) -> p
 
 
 TRUST: dict[str, Trust] = {"uniform": trust_all, "td": trust_by_error}
-"""Option ``trust`` -> the weights that it leaves."""
+"""Option ``trust`` -> the weights that it leaves in all rows. Every choice is here or in :data:`RULES`."""
 
 
 class Mean:

@@ -19,7 +19,7 @@ N, BATCH, DIM = 3, 5, 2
         (ask.JOINT, config.Estimator),
         (peers.GRAPHS, config.Peers),
         (weights.NORMALISATIONS, config.Normalize),
-        (weights.TRUST, config.Trust),
+        ({**weights.TRUST, **weights.RULES}, config.Trust),
     ],
 )
 def test_choices_are_the_names_of_the_registry(registry, choices):
