@@ -10,7 +10,7 @@ from stable_baselines3 import DDPG, TD3
 from sb3_pr.algorithms import td3
 from sb3_pr.algorithms.multi_agent import MultiAgent
 
-SPEC = dataclasses.replace(td3.SPEC, upstream=DDPG, options=("action_noise",))
+SPEC = dataclasses.replace(td3.SPEC, upstream=DDPG, options=("action_noise", "noise_factor"))
 
 
 class DDPGPR(MultiAgent, DDPG):

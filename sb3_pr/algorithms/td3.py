@@ -21,7 +21,7 @@ SPEC = Spec(
         "critic_batch_norm_stats_target": "critic_target",
     },
     objective="q1_forward",
-    options=("action_noise", "policy_delay", "target_policy_noise", "target_noise_clip"),
+    options=("action_noise", "noise_factor", "policy_delay", "target_policy_noise", "target_noise_clip"),
     settings=("policy_delay", "target_policy_noise", "target_noise_clip"),
 )
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from marl_pr_common.config.mapping import Count, Must, NonNegative, Whole, check_literals
+from marl_pr_common.config.mapping import Count, Must, NonNegative, Positive, Whole, check_literals
 from marl_pr_common.envs.factories import is_team
 from marl_pr_common.reciprocity import ReciprocityConfig
 from sb3_pr.algorithms.spec import ALGORITHMS
@@ -63,6 +63,8 @@ class TrainConfig:
     action_noise: NonNegative = 0.1
     """Standard deviation of the Gaussian exploration noise, as a fraction of half the action range (td3, td3_pr, ddpg,
     ddpg_pr; sac explores by its policy)."""
+    noise_factor: Positive = 1.0
+    """Factor on action_noise, for the arm with twice the exploration."""
     policy_delay: Count = 2
     """Critic updates per actor update (td3, td3_pr)."""
     target_policy_noise: NonNegative = 0.2

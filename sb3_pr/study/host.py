@@ -19,20 +19,28 @@ from sb3_pr.study.teams import fitted
 
 _ALONE = {"pr": {"kappa": 0.0}}
 """The agents never hear of each other's values."""
+_BY_ENTROPY = ("sac",)
+"""Algorithms that explore by their own policy's noise."""
 
 
 def _family(algo: str) -> dict[str, Arm]:
     """Upstream, the same with reciprocity, and the controls that tell why."""
     name, pr = algo.upper(), {"algo": f"{algo}_pr"}
-    return {
+    found = {
         algo: Arm(name, {"algo": algo}),
         f"{algo}_pr": Arm(f"{name}PR", pr),
+        f"{algo}_pr_trust": Arm(f"{name}PR, trust", pr | {"pr": {"trust": "td"}}),
+        f"{algo}_pr_one_voice": Arm(f"{name}PR, one voice", pr | {"pr": {"estimator": "one_voice"}}),
+        f"{algo}_random_peer": Arm(f"{name}PR, a random peer", pr | {"pr": {"peers": "random", "n_peers": 1}}),
         f"{algo}_independent": Arm(f"{name}, independent", pr | _ALONE),
         f"{algo}_shared_replay": Arm(f"{name}, shared replay", pr | _ALONE | {"shared_replay": True}),
         f"{algo}_pr_shared_replay": Arm(f"{name}PR, shared replay", pr | {"shared_replay": True}),
         # further critics of the agent's own in the place of its peers'
         f"{algo}_own_critics": Arm(f"{name}, own critics", pr | {"own_critics": True}),
     }
+    if algo not in _BY_ENTROPY:
+        found[f"{algo}_noise"] = Arm(f"{name}, independent, twice the noise", pr | _ALONE | {"noise_factor": 2.0})
+    return found
 
 
 ARMS: dict[str, Arm] = {arm: found for algo in MODULES for arm, found in _family(algo).items()}

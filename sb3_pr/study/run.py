@@ -229,7 +229,8 @@ def build_model(config: TrainConfig, env: VecEnv) -> Any:
     }
     arguments |= {name: getattr(config, name) for name in spec(config.algo).options}
     if "action_noise" in arguments:
-        arguments["action_noise"] = NormalActionNoise(np.zeros(shape), np.full(shape, config.action_noise))
+        sigma = arguments.pop("noise_factor") * config.action_noise
+        arguments["action_noise"] = NormalActionNoise(np.zeros(shape), np.full(shape, sigma))
     if config.reciprocal:
         arguments |= {"shared_replay": config.shared_replay, "own_critics": config.own_critics}
         arguments |= {"fast": config.fast, **vars(config.pr)}
