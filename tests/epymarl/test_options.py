@@ -98,7 +98,6 @@ REFUSED: list[tuple[dict[str, Any], SimpleNamespace, str]] = [
     ({"pr_z": "Q"}, host("ppo_learner"), "pr_z=Q with ppo_learner: it takes auto, V, A"),
     ({"pr_in_actor": True}, host("q_learner"), "pr_in_actor=True with q_learner: only maddpg_learner"),
     ({"pr_in_actor": True}, host("actor_critic_learner"), "pr_in_actor=True with actor_critic_learner"),
-    ({"pr_trust": "td"}, host("q_learner"), "pr_trust=td: EPyMARL's learners don't have it"),
     ({"pr_consensus": 0.1}, host("maddpg_learner"), "pr_consensus=0.1: EPyMARL's learners don't have it"),
     ({}, host("maddpg_learner", standardise_returns=True), "standardise_returns=True with maddpg_learner"),
     ({}, host("ppo_learner", critic_type="coma_critic"), "critic_type=coma_critic has no reciprocity"),

@@ -145,7 +145,7 @@ def test_one_voice_is_the_value_of_one_critic(graph, kind, sync_interval, monkey
     )
     if model.peer_critics is not None:
         model.peer_critics.double()
-        model._n_updates = 1  # renews the snapshot
+        model.critic_target.n_updates = 1  # renews the snapshot
     with th.no_grad():
         values = model.critic_target(obs, actions)
     ((states, peer),) = drawn
