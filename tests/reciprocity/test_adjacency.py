@@ -7,7 +7,7 @@ import torch as th
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig, adjacency
 from marl_pr_common.reciprocity.adjacency import STRATEGIES, Perturbation
 from marl_pr_common.reciprocity.moments import RunningMoments
-from marl_pr_common.reciprocity.space import Seen, choose_one
+from marl_pr_common.reciprocity.space import Seen, Strategy, choose_one
 from tests.reciprocity.copies import twin
 
 N, BATCH, DIM = 3, 64, 7
@@ -131,7 +131,7 @@ def test_holes_are_filled_from_what_the_peer_sees(kind):
     assert th.equal(view[0, :, :2], states[0, :, :2])  # what the agent sees is kept
     assert th.equal(view[1, :, 1:], states[1, :, 1:])
     hole = view[0, :, 2]
-    if kind in ("same", "drop"):
+    if STRATEGIES[kind].fill is Strategy.fill:
         np.testing.assert_allclose(hole, states[1, :, 2].mean(), rtol=1e-5)
     elif kind == "noise":
         assert 0 < (hole - states[1, :, 2].mean()).std() < states[1, :, 2].std()
