@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -136,16 +136,22 @@ def parse(name: str) -> Named:
     """
     found = find(name)
     if found is None:
-        raise ValueError(f"Unknown environment {name!r}. Known: {known()}.")
+        head = name.partition("-")[0]
+        meant = [family for family in FAMILIES if family.agents and family.name.partition("-")[0] == head]
+        raise ValueError(f"Unknown environment {name!r}. {_wanted(meant) if meant else f'Known: {known()}.'}")
     if found.family.agents is not None:
         least, most = found.family.agents
         if not least <= int(found.said) <= (most or int(found.said)):
-            wanted = (
-                f"at least {least} agent{'s' if least > 1 else ''}" if most is None else f"{least} to {most} agents"
-            )
             kind = "grid " if found.family.spec else ""
-            raise ValueError(f"Unknown {kind}environment {name!r}: {found.family.shown} has {wanted}.")
+            raise ValueError(f"Unknown {kind}environment {name!r}. {_wanted([found.family])}")
     return found
+
+
+def _wanted(families: Sequence[Family]) -> str:
+    """Which names there are."""
+    least, most = families[0].agents or (1, None)
+    sizes = f"N from {least} to {most}" if most else f"at least {least} agent{'s' if least > 1 else ''}"
+    return f"Expected {' or '.join(family.shown for family in families)} with {sizes}."
 
 
 def grid_spec(name: str) -> GridSpec:

@@ -17,7 +17,8 @@ from sb3_pr.study.config import TrainConfig
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
-CONTINUOUS = tuple(family.shown for family in FAMILIES if family.continuous)
+_CONTINUOUS = sorted(family.shown for family in FAMILIES if family.continuous)
+TEAM_TASKS = f"{', '.join(_CONTINUOUS[:-1])} and {_CONTINUOUS[-1]}"
 """Families that take continuous actions."""
 
 
@@ -46,7 +47,7 @@ def check_team_task(name: str) -> None:
     if named is None or not named.family.continuous:
         raise ValueError(
             f"env={name!r} has discrete actions; {algorithms()} need continuous ones. Of the multi-agent tasks, "
-            f"{', '.join(CONTINUOUS[:-1])} and {CONTINUOUS[-1]} have them."
+            f"{TEAM_TASKS} have them."
         )
     try:
         team_env(name).close()

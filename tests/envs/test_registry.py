@@ -40,7 +40,7 @@ def test_no_other_number_of_agents_is_made(family):
     for number in (least - 1, *([most + 1] if most else [])):
         name = family.name.format(number)
         assert is_ours(name)
-        with pytest.raises(ValueError, match=f"Unknown .*environment '{name}': {family.shown} has "):
+        with pytest.raises(ValueError, match=rf"Unknown .*environment '{name}'. Expected {family.shown} with "):
             parse(name)
         with pytest.raises(ValueError, match=name):
             make(name)
