@@ -43,6 +43,8 @@ MOVED = {
     "envs.smax_vector": ("envs.smax.vector",),
     "estimators": ("reciprocity.ask",),
     "figures": ("tabular.theory",),
+    "figures.command": ("tabular.theory.run",),
+    "figures.theory": ("tabular.theory.figures",),
     "files": ("runs.files",),
     "grouping": ("reciprocity.stand_in",),
     "guards": ("reciprocity.guards",),

@@ -8,6 +8,7 @@ SMAC; the episode ends when all have left, or at the limit.
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -42,6 +43,7 @@ class GridTeam(gymnasium.Env[Observations, Sequence[int]]):
 
         if not isinstance(unlike, bool):
             raise ValueError(f"unlike={unlike!r}: expected True or False.")
+        logging.getLogger("numba").setLevel(logging.WARNING)  # EPyMARL logs all that anybody says, compilers too
         spec = grid_spec(name)
         if max_cycles is not None:
             if type(max_cycles) is not int or max_cycles < 1:

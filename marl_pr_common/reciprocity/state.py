@@ -106,6 +106,8 @@ class Reciprocity(Draws, Listening, Measured):
         """
         agent = th.arange(self.n_agents, device=own.device)
         found = own.new_full((self.n_agents, self.n_agents), th.nan)
+        if self.masks is not None and not self.active:  # consensus alone: no target has shown the states
+            self._moments = RunningMoments.updated(self._moments, states)
         for shift in self.shifts_to_judge:
             peer = ((agent + shift) % self.n_agents)[:, None].expand_as(target)
             values = own if shift == 0 else evaluate(self._view(states, states, peer), peer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import gymnasium
@@ -19,6 +20,12 @@ NAMES = ["navigation-4", "landmarks-3", "blocker-3"]
 
 def one_hot(features: Any, sizes: Any) -> list[float]:
     return [float(value == place) for value, size in zip(features, sizes, strict=True) for place in range(size)]
+
+
+def test_the_compiler_is_silent_where_everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)  # as EPyMARL has it
+    gymnasium.make("epymarl_pr:navigation-2-v0")
+    assert not logging.getLogger("numba.core.ssa").isEnabledFor(logging.INFO)
 
 
 @pytest.mark.parametrize("unlike", [False, True])

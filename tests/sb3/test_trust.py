@@ -197,6 +197,13 @@ def test_without_peers_upstream_bit_for_bit():
     assert off.reciprocity.errors is None
 
 
+def test_consensus_alone_goes_with_trust_and_masks():
+    masks = np.array([[1, 1, 0], [0, 1, 1], [1, 1, 1]], dtype=bool)
+    options = {**RUN, "trust": "td", "kappa": 0.0, "consensus": 0.1, "observation_masks": masks}
+    model = TD3PR("MlpPolicy", "Pendulum-v1", n_agents=3, **options).learn(150)
+    assert np.isfinite(model.reciprocity.errors).all()
+
+
 def test_what_is_logged_and_saved(tmp_path):
     options = {**RUN, "trust": "td", "trust_power": 2.0}
     model = TD3PR("MlpPolicy", "Pendulum-v1", n_agents=3, **options).learn(300)
