@@ -1,8 +1,9 @@
 """The control "as many own networks" for value learners: is it the other agents' knowledge, or an ensemble's averaging?
 
 Every agent has n_agents - 1 further networks of its own, which stand where the peers stand in eq. 12. Each belongs to
-one more of EPyMARL's ``QLearner``, whose own ``train`` trains it: on the same batch and target as the first, with an
-optimiser of its own. They differ by their first weights alone.
+one more of EPyMARL's ``QLearner``, whose own ``train`` trains it: on the same batch and values of the next step as the
+first, with an optimiser of its own. With double Q-learning each reads them at the action that it likes best itself,
+unless agents act on the mixture, which then says the action. They differ by their first weights alone.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def _described(env: Any) -> str:
     if _vectorised(env):
         return (
             f"{_title(env)}, a vector of environments: {expected}, of which n_agents copies are made here. A VecEnv "
-            "of your own, such as VecNormalize, goes into TD3PR or DDPGPR in Python"
+            "of your own, such as VecNormalize, goes into TD3PR and the like in Python"
         )
     if _descends(env, "gym.", "Env"):
         return f"{_title(env)}, an environment of the package gym: {expected}. shimmy.GymV21CompatibilityV0 makes one"

@@ -94,7 +94,7 @@ class Ending(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def _check_own(env_id: str, own: Look) -> None:
-    """:raises ValueError: unless TD3 and DDPG can learn in the environments of a user's factory"""
+    """:raises ValueError: unless the algorithms can learn in the environments of a user's factory"""
     if own.agents is None:
         check_actions(env_id, own.action_spaces[None])
         check_observations(env_id, own.observation_spaces[None])
