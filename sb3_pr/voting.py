@@ -94,11 +94,21 @@ def check(model: Any, observation: Any, team: Any) -> None:
 
 def can_vote(model: Any) -> bool:
     """Whether the agents are alternatives to each other, not members of one world."""
-    return model.own_action_spaces is None and (model.env is None or not is_team(model.env))
+    shared = model.shares_world if model.env is None else is_team(model.env)
+    return model.own_action_spaces is None and not shared
 
 
 class AnswersAsTeam:
     """Mixin of a model of several agents: who answers ``predict``."""
+
+    env: Any
+    shares_world: bool = False
+    """Whether the environment that it was last made or loaded with was one world for all: a saved model has none."""
+
+    def _setup_model(self) -> None:
+        super()._setup_model()  # type: ignore[misc]
+        if self.env is not None:
+            self.shares_world = is_team(self.env)
 
     def predict(self, observation: Any, *args: Any, team: str = "leader", **kwargs: Any) -> Any:
         """SB3's ``predict``. ``n_agents`` rows are one row per agent; any other number is answered by ``team``.

@@ -70,7 +70,7 @@ def test_either_file_tells_them_and_without_both_they_are_asked_for(group, kept,
     assert readers.read(folder)["env_steps_per_agent"].max() == 400
 
 
-@pytest.mark.parametrize("algorithm", ["td3", "sac", "td3_pr"])
+@pytest.mark.parametrize("algorithm", ["td3", "sac", "td3_pr", "td3_random_peer", "sac_pr_one_voice"])
 @pytest.mark.parametrize("task", ["seals-Walker2d-v0", "dm_control-cheetah-run-v0", "Pendulum-v1"])
 def test_folders_of_rl_zoo3_keep_hyphens(task, algorithm, tmp_path):
     folder = evaluations(tmp_path / "logs" / algorithm / f"{task}_2")

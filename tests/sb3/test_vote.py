@@ -77,7 +77,7 @@ def test_refused(rows, team, message):
         group().predict(OBSERVATIONS[:rows], team=team)
 
 
-def test_agents_of_one_world_have_nothing_to_vote_on():
+def test_agents_of_one_world_have_nothing_to_vote_on(tmp_path):
     pytest.importorskip("pettingzoo", reason="needs the extra mpe: pip install 'marl-pr[mpe]'")
     from tests.sb3.test_pettingzoo_ends import SETTINGS, Pair
 
@@ -87,6 +87,9 @@ def test_agents_of_one_world_have_nothing_to_vote_on():
         model.predict(model.env.reset()[:1], team="vote")
     found = evaluate_agents(model, Pair(ends), 1)
     assert (len(found), found.leader, found.vote) == (2, None, None)
+    model.save(tmp_path / "team")
+    with pytest.raises(ValueError, match="share one world"):  # also where nobody gave the world again
+        TD3PR.load(tmp_path / "team").predict(model.env.reset()[:1], team="vote")
 
 
 def test_one_agent_answers_as_upstream():

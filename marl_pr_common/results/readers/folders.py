@@ -17,7 +17,10 @@ _ALGORITHMS_WORDS = (
 )
 EXTENDED = ("td3", "ddpg", "sac", "tqc", "crossq")
 """Algorithms that this package may have arms of its own for."""
-_ARMS = ("_pr", "pr", "_independent", "_shared_replay", "_pr_shared_replay", "_own_critics")
+_ARMS = (
+    *("_pr", "pr", "_independent", "_shared_replay", "_pr_shared_replay", "_own_critics"),
+    *("_pr_trust", "_pr_one_voice", "_random_peer", "_noise"),
+)
 ALGORITHMS = frozenset(_ALGORITHMS_WORDS.split()) | {name + arm for name in EXTENDED for arm in _ARMS}
 _GENERIC_WORDS = (
     "data eval evaluation evaluations exp experiment experiments log logs model models monitor monitors out "

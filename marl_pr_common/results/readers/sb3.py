@@ -29,7 +29,8 @@ from marl_pr_common.runs.table import TEAM, RunIdentity
 WRITER = "Stable-Baselines3"
 NPZ, PROGRESS, MONITOR = "evaluations.npz", "progress.csv", monitors.PATTERN
 _STEPS, _PER_AGENT = "time/total_timesteps", "time/timesteps_per_agent"
-_GROUP = re.compile(rf"({'|'.join(EXTENDED)})_?(pr|independent|shared_replay|own_critics)(?![a-z])", re.IGNORECASE)
+_OF_GROUPS = "pr|independent|shared_replay|own_critics|random_peer|noise"
+_GROUP = re.compile(rf"({'|'.join(EXTENDED)})_?({_OF_GROUPS})(?![a-z])", re.IGNORECASE)
 """Arms of this package, which are several agents."""
 _OF_AGENT = re.compile(r"(train|rollout|eval)/agent_(\d+)/(.+)")
 _RENAMED = {"rollout/ep_rew_mean": "rollout/return", "eval/mean_reward": "eval/return"}
