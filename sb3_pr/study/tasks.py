@@ -43,8 +43,8 @@ def check_task(env_id: str) -> None:
             env: gym.Env[Any, Any] = gym.make(env_id)
         except (gym.error.Error, ImportError) as error:
             others = (
-                f"Tasks with a team are {TEAM_TASKS}; one of your own is package.module:factory, a function that returns an "
-                "environment."
+                f"Tasks with a team are {TEAM_TASKS}; one of your own is package.module:factory, a function that "
+                "returns an environment."
             )
             raise ValueError(f"env={env_id!r} cannot be made: {str(error).rstrip('.')}. {others}") from error
         except (Exception, SystemExit) as error:  # the user's own code may raise anything
