@@ -151,15 +151,20 @@ def settings(model: Any) -> None:
             f"train_freq={frequency!r} with n_agents={model.n_agents}: the agents' episodes end at different steps, "
             'and SB3 trains episode by episode with one env only. Use train_freq=(k, "step").'
         )
-    if model.pr.estimator == "one_voice" and model.pr.min_over == "mixture":
-        raise ValueError(
-            'estimator="one_voice" with min_over="mixture": the minimum over critics is taken inside the agent that '
-            'values a row. Use min_over="peer".'
-        )
+    one_voice(model.pr)
     if model.pr.adjacency != "same" and not VectorPart(model.observation_space).keys:
         raise ValueError(
             f"adjacency={model.pr.adjacency!r} changes single coordinates, but the observation space "
             f'{model.observation_space} has no real-valued vector. Use adjacency="same".'
+        )
+
+
+def one_voice(config: ReciprocityConfig) -> None:
+    """:raises ValueError: if several voices would be needed"""
+    if config.estimator == "one_voice" and config.min_over == "mixture":
+        raise ValueError(
+            'estimator="one_voice" with min_over="mixture": the minimum over critics is taken inside the agent that '
+            'values a row. Use min_over="peer".'
         )
 
 

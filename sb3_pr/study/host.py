@@ -61,6 +61,7 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
     config = from_mapping(TrainConfig, {**settings, **fixed}, where="settings")
     _check_task(task)
     config = fitted(config)
+    _check_options(config)
     total = config.timesteps_per_agent * config.team_size
     return Plan(as_plain(config), config.team_size, config.timesteps_per_agent, total, config.evaluation_protocol)
 
@@ -98,6 +99,18 @@ def _can_resume(directory: Path, plan: Plan) -> bool:
     if run.state in (None, "failed") or not run.is_of(config=plan.settings):
         return False
     return run.state == "complete" or any((directory / CHECKPOINTS).glob("*/manifest.json"))
+
+
+def _check_options(config: TrainConfig) -> None:
+    """What the model would refuse, before the first cell is run."""
+    if not config.reciprocal:
+        return
+    from sb3_pr import checks  # slow to import
+
+    if config.own_critics:
+        checks.own_critics(config.pr, config.team_size)
+    if config.team_size > 1:
+        checks.one_voice(config.pr)
 
 
 @functools.lru_cache

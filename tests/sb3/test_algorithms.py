@@ -8,7 +8,7 @@ from stable_baselines3 import PPO
 import sb3_pr
 from sb3_pr.algorithms.spec import ALGORITHMS, MODULES, class_name, model_class, spec, spec_of
 from sb3_pr.study.config import Algorithm, TrainConfig
-from sb3_pr.study.host import ARMS
+from sb3_pr.study.host import ARMS, plan
 
 CONTROLS = ["", "_pr", "_independent", "_shared_replay", "_pr_shared_replay", "_own_critics"]
 
@@ -43,3 +43,16 @@ def test_a_record_describes_its_models(algo):
 def test_other_algorithms_are_named():
     with pytest.raises(TypeError, match="PPO is none of .*DDPG, SAC or TD3"):
         spec_of(PPO("MlpPolicy", "Pendulum-v1", n_steps=8, batch_size=8))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"own_critics": True, "pr": {"trust": "td"}}, "own_critics=True with trust='td'"),
+        ({"pr": {"estimator": "one_voice", "min_over": "mixture"}}, 'estimator="one_voice" with min_over="mixture"'),
+    ],
+)
+def test_what_the_model_refuses_is_refused_before_the_first_cell(settings, message):
+    with pytest.raises(ValueError, match=message):
+        plan("Pendulum-v1", 0, {"algo": "td3_pr", **settings})
+    assert plan("Pendulum-v1", 0, {"algo": "td3", **settings}).n_agents == 1
