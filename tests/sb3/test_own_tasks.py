@@ -77,7 +77,7 @@ def test_it_is_the_same_run_as_by_gymnasiums_id(tmp_path):
         ({"algo": "td3"}, "algo=td3 on .*:Duel: upstream's algorithm is one agent"),
         ({"n_agents": 4}, "n_agents=4, but .*:Duel has 2 agents. Set n_agents=2"),
         ({"env": f"{OWN}:DiscreteDuel"}, "agent 'a' has the action space Discrete.* need continuous actions"),
-        ({"env": f"{OWN}:lake"}, r"Discrete\(4\); TD3 and DDPG need continuous actions"),
+        ({"env": f"{OWN}:lake"}, r"Discrete\(4\); DDPG, SAC and TD3 need continuous actions"),
         ({"env": f"{OWN}:NoBounds"}, "which is not bounded"),
         ({"env": f"{OWN}:Mixed"}, "agents 'a' and 'b' have observation spaces without a common one"),
         ({"env": f"{OWN}:Nobody"}, r"possible_agents is \[\]"),
