@@ -146,11 +146,12 @@ def load_study(name: str) -> StudyConfig:
 def with_seed_lists(options: Mapping[str, Any]) -> dict[str, Any]:
     """``seeds: 10`` as the list of 0 ... 9, in the study and in its scales.
 
-    :raises ValueError: if the number is below 1
+    :raises ValueError: for what is neither a number from 1 on nor a list
     """
     result = dict(options)
-    if isinstance(seeds := result.get("seeds"), int) and not isinstance(seeds, bool):
-        if seeds < 1:
+    seeds = result.get("seeds")
+    if seeds is not None and not isinstance(seeds, (list, tuple)):
+        if type(seeds) is not int or seeds < 1:
             raise ValueError(f"seeds={seeds!r}: expected a number >= 1, or a list of seeds.")
         result["seeds"] = list(range(seeds))
     if isinstance(scales := result.get("scales"), Mapping):
