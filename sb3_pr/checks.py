@@ -17,10 +17,14 @@ from marl_pr_common.config import from_mapping
 from marl_pr_common.config.mapping import suggest
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig, adjacency
 from marl_pr_common.reciprocity.weights import check_gain
+from sb3_pr.algorithms.spec import MODULES, model_class
 from sb3_pr.networks.observations import VectorPart
 from sb3_pr.replay.buffers import AgentMajor
+from sb3_pr.study.config import check_one_voice, check_own_critics
 
 PR_OPTIONS = tuple(field.name for field in dataclasses.fields(ReciprocityConfig))
+GROUP_OPTIONS = ("n_agents", "shared_replay", "observation_masks", "leader", "fast", "guards", "own_critics")
+"""What the constructor takes beside PR's options and upstream's parameters."""
 
 
 class UnknownOption(TypeError, ValueError):
@@ -49,7 +53,7 @@ def pr_options(kwargs: dict[str, Any], upstream: type[Any]) -> dict[str, Any]:
     known = [name for name in inspect.signature(upstream.__init__).parameters if name not in ("self", "policy", "env")]
     for name in kwargs:
         if name not in known and name not in PR_OPTIONS:
-            hint = suggest(name, [*known, *PR_OPTIONS])
+            hint = suggest(name, [*known, *PR_OPTIONS, *GROUP_OPTIONS])
             raise UnknownOption(
                 f"unknown option {name}={kwargs[name]!r}.{hint} Options of PR: {', '.join(PR_OPTIONS)}; "
                 f"every other keyword must be one of {upstream.__name__}'s: {', '.join(known)}."
@@ -63,8 +67,7 @@ def load_options(kwargs: dict[str, Any], upstream: type[Any]) -> None:
     :raises UnknownOption: for a keyword that resembles an option but is none
     """
     loading = inspect.signature(upstream.load).parameters
-    own = ("n_agents", "shared_replay", "observation_masks", "leader", "fast", "guards", "own_critics", "trust")
-    known = [*inspect.signature(upstream.__init__).parameters, *loading, *PR_OPTIONS, *own]
+    known = [*inspect.signature(upstream.__init__).parameters, *loading, *PR_OPTIONS, *GROUP_OPTIONS]
     for name in kwargs:
         close = difflib.get_close_matches(name, known, n=1)
         if name not in known and close:
@@ -142,7 +145,7 @@ def settings(model: Any) -> None:
     """
     leader(model._leader, model.n_agents)
     if model.own_critics:
-        own_critics(model.pr, model.n_agents)
+        check_own_critics(model.pr, model.n_agents)
     if model.n_agents == 1:
         return
     frequency = model.train_freq  # an int, a (number, unit) tuple, or after a load SB3's TrainFreq
@@ -151,35 +154,11 @@ def settings(model: Any) -> None:
             f"train_freq={frequency!r} with n_agents={model.n_agents}: the agents' episodes end at different steps, "
             'and SB3 trains episode by episode with one env only. Use train_freq=(k, "step").'
         )
-    if model.pr.estimator == "one_voice" and model.pr.min_over == "mixture":
-        raise ValueError(
-            'estimator="one_voice" with min_over="mixture": the minimum over critics is taken inside the agent that '
-            'values a row. Use min_over="peer".'
-        )
+    check_one_voice(model.pr)
     if model.pr.adjacency != "same" and not VectorPart(model.observation_space).keys:
         raise ValueError(
             f"adjacency={model.pr.adjacency!r} changes single coordinates, but the observation space "
             f'{model.observation_space} has no real-valued vector. Use adjacency="same".'
-        )
-
-
-def own_critics(config: ReciprocityConfig, n_agents: int) -> None:
-    """The control has no peers, so that what concerns peers and adjacent states has no meaning in it.
-
-    :raises ValueError: for one agent, or an option of PR that they can't follow
-    """
-    if n_agents == 1:
-        raise ValueError("own_critics=True with n_agents=1: a group of N gets N - 1 further critics each. Give N > 1.")
-    plain_options = {"adjacency": "same", "peers": "complete", "sync_interval": 1, "in_actor": False}
-    plain_options |= {"trust": "uniform", "consensus": 0}
-    for name, plain in plain_options.items():
-        value = getattr(config, name)
-        if value != plain:
-            raise ValueError(f"own_critics=True with {name}={value!r}: an agent's own critics need {name}={plain!r}.")
-    if config.estimator == "one_voice":
-        raise ValueError(
-            'own_critics=True with estimator="one_voice": an agent\'s own critics are all asked at once, and their '
-            'mean costs nothing more. Use estimator="full".'
         )
 
 
@@ -229,8 +208,16 @@ def masks(value: Any, n_agents: int, space: spaces.Space[Any]) -> np.ndarray | N
 def policy_class(model: Any, policy: type[Any]) -> None:
     """:raises ValueError: if the policy cannot stack agents, or is one of another algorithm."""
     mlp = model.policy_aliases["MlpPolicy"]
-    if not issubclass(policy, mlp):
+    if issubclass(policy, mlp):
+        return
+    ours = [model_class(f"{name}_pr") for name in MODULES]
+    others = [cls.__name__ for cls in ours if issubclass(policy, cls.policy_aliases["MlpPolicy"])]
+    if others:
         raise ValueError(
-            f"policy={policy.__name__} with n_agents={model.n_agents}: several agents need a policy that stacks their "
-            f"networks. Derive your class from {mlp.__module__}.MlpPolicy, CnnPolicy or MultiInputPolicy."
+            f"policy={policy.__module__}.{policy.__name__} is that of {' and '.join(others)}, and the model a "
+            f"{type(model).__name__}. A file is loaded by the class that saved it: {others[-1]}.load(...)."
         )
+    raise ValueError(
+        f"policy={policy.__name__} with n_agents={model.n_agents}: several agents need a policy that stacks their "
+        f"networks. Derive your class from {mlp.__module__}.MlpPolicy, CnnPolicy or MultiInputPolicy."
+    )

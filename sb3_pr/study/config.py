@@ -145,6 +145,35 @@ def check_entropy(ent_coef: Any, target_entropy: Any) -> None:
         raise ValueError(f"target_entropy={target_entropy!r}: expected 'auto' or a finite number.")
 
 
+def check_own_critics(config: ReciprocityConfig, n_agents: int) -> None:
+    """The control has no peers, so that what concerns peers and adjacent states has no meaning in it.
+
+    :raises ValueError: for one agent, or an option of PR that they can't follow
+    """
+    if n_agents == 1:
+        raise ValueError("own_critics=True with n_agents=1: a group of N gets N - 1 further critics each. Give N > 1.")
+    plain_options = {"adjacency": "same", "peers": "complete", "sync_interval": 1, "in_actor": False}
+    plain_options |= {"trust": "uniform", "consensus": 0}
+    for name, plain in plain_options.items():
+        value = getattr(config, name)
+        if value != plain:
+            raise ValueError(f"own_critics=True with {name}={value!r}: an agent's own critics need {name}={plain!r}.")
+    if config.estimator == "one_voice":
+        raise ValueError(
+            'own_critics=True with estimator="one_voice": an agent\'s own critics are all asked at once, and their '
+            'mean costs nothing more. Use estimator="full".'
+        )
+
+
+def check_one_voice(config: ReciprocityConfig) -> None:
+    """:raises ValueError: where the minimum over critics can't be taken inside one agent"""
+    if config.estimator == "one_voice" and config.min_over == "mixture":
+        raise ValueError(
+            'estimator="one_voice" with min_over="mixture": the minimum over critics is taken inside the agent that '
+            'values a row. Use min_over="peer".'
+        )
+
+
 def _number(value: Any) -> float | None:
     try:
         return float(value) if math.isfinite(float(value)) else None

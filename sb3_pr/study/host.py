@@ -14,7 +14,7 @@ from marl_pr_common.runs.provenance import as_plain
 from marl_pr_common.runs.table import CHECKPOINTS, set_aside
 from marl_pr_common.study.hosts import Arm, CellRun, Plan
 from sb3_pr.algorithms.spec import MODULES
-from sb3_pr.study.config import TrainConfig
+from sb3_pr.study.config import TrainConfig, check_one_voice, check_own_critics
 from sb3_pr.study.teams import fitted
 
 _ALONE = {"pr": {"kappa": 0.0}}
@@ -61,6 +61,10 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
     config = from_mapping(TrainConfig, {**settings, **fixed}, where="settings")
     _check_task(task)
     config = fitted(config)
+    if config.reciprocal and config.own_critics:
+        check_own_critics(config.pr, config.n_agents)
+    if config.team_size > 1:
+        check_one_voice(config.pr)
     total = config.timesteps_per_agent * config.team_size
     return Plan(as_plain(config), config.team_size, config.timesteps_per_agent, total, config.evaluation_protocol)
 

@@ -84,6 +84,7 @@ def test_overlay_leaves_its_arguments_alone():
         ({"arms": {"td3": {"label": 5}}}, "own.yaml: arms: td3: label=5 is a int, expected text"),
         ({"arms": {"td3": {"reference": "ddpg"}}}, "reference='ddpg' is not an arm of this study: td3"),
         ({"seeds": 0}, "seeds=0: expected a number >= 1"),
+        ({"seeds": "ten"}, "seeds='ten': expected a number >= 1, or a list"),
         ({"seeds": [1, 1]}, r"seeds=\[1, 1\]: expected at least one, each once"),
         ({"tasks": {}}, "tasks is empty"),
         ({"tasks": {"Pendulum-v7": {}}}, "arm td3 on Pendulum-v7.*cannot be made"),
@@ -91,6 +92,14 @@ def test_overlay_leaves_its_arguments_alone():
         ({"settings": {"taau": 1}}, "arm td3 on Pendulum-v1: settings: unknown key 'taau'.*'tau'"),
         ({"settings": {"seed": 1}}, "seed=1: the study's tasks and seeds say that"),
         ({"settings": {"pr": {"kappa": 2}}}, r"kappa=2.0: expected a number in \[0, 1\]"),
+        (
+            {"arms": {"td3_own_critics": {"settings": {"pr": {"trust": "td"}}}}},
+            "arm td3_own_critics on Pendulum-v1: own_critics=True with trust='td'",
+        ),
+        (
+            {"arms": {"td3_pr_one_voice": {"settings": {"pr": {"min_over": "mixture"}}}}},
+            'arm td3_pr_one_voice on Pendulum-v1: estimator="one_voice" with min_over="mixture"',
+        ),
         ({"scales": {"big": {"arms": ["td4"]}}}, r"scales: big: arms=\['td4'\]: expected some of td3"),
         ({"scales": {"big": {"arms": ["td3_pr"]}}}, "td3_pr is compared with td3, which is left out"),
         ({"scales": {"big": {"seeds": 0}}}, "seeds=0"),
