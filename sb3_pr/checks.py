@@ -17,10 +17,13 @@ from marl_pr_common.config import from_mapping
 from marl_pr_common.config.mapping import suggest
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig, adjacency
 from marl_pr_common.reciprocity.weights import check_gain
+from sb3_pr.algorithms.spec import MODULES, model_class
 from sb3_pr.networks.observations import VectorPart
 from sb3_pr.replay.buffers import AgentMajor
 
 PR_OPTIONS = tuple(field.name for field in dataclasses.fields(ReciprocityConfig))
+GROUP_OPTIONS = ("n_agents", "shared_replay", "observation_masks", "leader", "fast", "guards", "own_critics")
+"""What the constructor takes beside PR's options and upstream's parameters."""
 
 
 class UnknownOption(TypeError, ValueError):
@@ -49,7 +52,7 @@ def pr_options(kwargs: dict[str, Any], upstream: type[Any]) -> dict[str, Any]:
     known = [name for name in inspect.signature(upstream.__init__).parameters if name not in ("self", "policy", "env")]
     for name in kwargs:
         if name not in known and name not in PR_OPTIONS:
-            hint = suggest(name, [*known, *PR_OPTIONS])
+            hint = suggest(name, [*known, *PR_OPTIONS, *GROUP_OPTIONS])
             raise UnknownOption(
                 f"unknown option {name}={kwargs[name]!r}.{hint} Options of PR: {', '.join(PR_OPTIONS)}; "
                 f"every other keyword must be one of {upstream.__name__}'s: {', '.join(known)}."
@@ -63,8 +66,7 @@ def load_options(kwargs: dict[str, Any], upstream: type[Any]) -> None:
     :raises UnknownOption: for a keyword that resembles an option but is none
     """
     loading = inspect.signature(upstream.load).parameters
-    own = ("n_agents", "shared_replay", "observation_masks", "leader", "fast", "guards", "own_critics", "trust")
-    known = [*inspect.signature(upstream.__init__).parameters, *loading, *PR_OPTIONS, *own]
+    known = [*inspect.signature(upstream.__init__).parameters, *loading, *PR_OPTIONS, *GROUP_OPTIONS]
     for name in kwargs:
         close = difflib.get_close_matches(name, known, n=1)
         if name not in known and close:
@@ -234,8 +236,16 @@ def masks(value: Any, n_agents: int, space: spaces.Space[Any]) -> np.ndarray | N
 def policy_class(model: Any, policy: type[Any]) -> None:
     """:raises ValueError: if the policy cannot stack agents, or is one of another algorithm."""
     mlp = model.policy_aliases["MlpPolicy"]
-    if not issubclass(policy, mlp):
+    if issubclass(policy, mlp):
+        return
+    ours = [model_class(f"{name}_pr") for name in MODULES]
+    others = [cls.__name__ for cls in ours if issubclass(policy, cls.policy_aliases["MlpPolicy"])]
+    if others:
         raise ValueError(
-            f"policy={policy.__name__} with n_agents={model.n_agents}: several agents need a policy that stacks their "
-            f"networks. Derive your class from {mlp.__module__}.MlpPolicy, CnnPolicy or MultiInputPolicy."
+            f"policy={policy.__module__}.{policy.__name__} is that of {' and '.join(others)}, and the model a "
+            f"{type(model).__name__}. A file is loaded by the class that saved it: {others[-1]}.load(...)."
         )
+    raise ValueError(
+        f"policy={policy.__name__} with n_agents={model.n_agents}: several agents need a policy that stacks their "
+        f"networks. Derive your class from {mlp.__module__}.MlpPolicy, CnnPolicy or MultiInputPolicy."
+    )

@@ -18,6 +18,7 @@ BAD = [
     ({"adjacency": "nearest"}, "adjacency='nearest' is not one of same, noise, resample, drop, neighbours"),
     ({"kapa": 0.5}, "unknown option kapa=0.5. Did you mean 'kappa'"),
     ({"learning_rates": 0.5}, "Did you mean 'learning_rate'"),
+    ({"own_critic": True}, "Did you mean 'own_critics'"),
     ({"n_agents": 0}, "n_agents=0: expected an integer >= 1"),
     ({"n_agents": 2.5}, "n_agents=2.5"),
     ({"leader": 3}, "leader=3: expected an agent from 0 to 2"),

@@ -14,7 +14,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
-from sb3_pr import DDPGPR, TD3PR
+from sb3_pr import DDPGPR, SACPR, TD3PR
 from tests import warm
 from tests.sb3.tools import ALGORITHMS, SMALL, assert_same_bits, tensors, trained
 
@@ -100,6 +100,12 @@ def test_options_may_be_changed_when_loading(tmp_path):
         TD3PR.load(tmp_path / "model", policy_kwargs={"net_arch": [7]})
     with pytest.raises(ValueError, match="sync_interval=9, but the model was saved with 1"):
         TD3PR.load(tmp_path / "model", sync_interval=9)
+
+
+def test_a_file_of_another_algorithm_is_named(tmp_path):
+    SACPR("MlpPolicy", "Pendulum-v1", n_agents=2, policy_kwargs=dict(SMALL)).save(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"is that of SACPR, and the model a TD3PR.*SACPR\.load"):
+        TD3PR.load(tmp_path / "model")
 
 
 def test_loading_with_another_kappa_keeps_what_reciprocity_knows(tmp_path):
