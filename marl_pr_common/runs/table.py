@@ -229,6 +229,8 @@ def _read_table(path: Path) -> pa.Table:
     try:
         table = pq.ParquetFile(path).read(use_threads=False)  # many files are read at the same time
     except (pa.ArrowInvalid, OSError) as error:
+        if path.suffix != ".parquet":  # a file of the user's, which nothing says to remove
+            raise ValueError(f"{path} holds no results. Give a run directory, or its {RESULTS}.") from error
         raise ValueError(
             f"{path} is not a readable Parquet file ({error}): it is damaged or was written only in part. "
             "Remove it, or run that cell again."

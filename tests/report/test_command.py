@@ -29,6 +29,16 @@ def test_command_reads_runs_and_what_lies_beside_them(tmp_path, capsys):
     assert "does not exist" in capsys.readouterr().err
 
 
+def test_what_holds_no_results_is_told_what_would_be_read(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "mine.py").write_text("x = 1")
+    for name, said in (("empty", "evaluations.npz"), ("mine.py", "holds no results. Give a run directory")):
+        assert main(["report", str(tmp_path / name), "--out", str(tmp_path / "out")]) == 2
+        message = " ".join(capsys.readouterr().err.split())
+        assert said in message
+        assert "Remove it" not in message
+
+
 def test_results_alone_say_that_nothing_else_is_known(tmp_path):
     write_results(tmp_path / "alone.parquet", study(2, {"td3": 10.0}, ["Pendulum-v1"]))
     assert main(["report", str(tmp_path / "alone.parquet"), "--out", str(tmp_path / "out")]) == 0

@@ -95,15 +95,21 @@ def read_all(paths: Sequence[Path], notes: list[str] | None = None, given: Given
     for path in map(Path, paths):
         if not path.exists():
             raise FileNotFoundError(
-                f"{path} does not exist. Give a run directory, a comparison directory or a {RESULTS}."
+                f"{path} does not exist. Give a run directory, a comparison directory, a {RESULTS}, or a folder with "
+                "logs of Stable-Baselines3 or EPyMARL."
             )
         if _foreign(path):
             foreign.append((path, True))
             continue
         below = list(_below(path)) if results_file(path) is None else []
         foreign += [(found, False) for found in below]
-        if not below or any(path.rglob(RESULTS)):
+        if path.is_file() or any(path.rglob(RESULTS)):
             own.append(path)
+        elif not below:
+            raise FileNotFoundError(
+                f"{path} has no results in it or below it: neither {RESULTS} nor Stable-Baselines3's evaluations.npz, "
+                "progress.csv or *monitor.csv, nor runs of EPyMARL's sacred."
+            )
     tables, sources = _read_own(own, notes, given)
     for path, named in dict.fromkeys(foreign):
         said = of(path, given)
