@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -68,9 +67,8 @@ def load_options(kwargs: dict[str, Any], upstream: type[Any]) -> None:
     loading = inspect.signature(upstream.load).parameters
     known = [*inspect.signature(upstream.__init__).parameters, *loading, *PR_OPTIONS, *GROUP_OPTIONS]
     for name in kwargs:
-        close = difflib.get_close_matches(name, known, n=1)
-        if name not in known and close:
-            raise UnknownOption(f"unknown option {name}={kwargs[name]!r}. Did you mean {close[0]!r}?")
+        if name not in known and (hint := suggest(name, known)):
+            raise UnknownOption(f"unknown option {name}={kwargs[name]!r}.{hint}")
 
 
 def with_matrix(options: dict[str, Any]) -> dict[str, Any]:
@@ -238,7 +236,7 @@ def policy_class(model: Any, policy: type[Any]) -> None:
     mlp = model.policy_aliases["MlpPolicy"]
     if issubclass(policy, mlp):
         return
-    ours = [model_class(f"{name}_pr") for name in MODULES]
+    ours = (model_class(f"{name}_pr") for name in MODULES)
     others = [cls.__name__ for cls in ours if issubclass(policy, cls.policy_aliases["MlpPolicy"])]
     if others:
         raise ValueError(
