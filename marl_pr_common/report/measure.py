@@ -89,11 +89,6 @@ class Measured:
     remarks: tuple[str, ...]
     """What :func:`comparable` says about runs: left out, cut, seeds that are missing."""
 
-    @property
-    def fewest_seeds(self) -> int:
-        """Smallest number of seeds of any arm on any task."""
-        return min(len(arm.data.seeds) for task in self.tasks.values() for arm in task.arms.values())
-
 
 def measure(results: pd.DataFrame, context: ReportContext) -> Measured:
     """Compute everything that a report shows.
