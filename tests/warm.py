@@ -127,6 +127,7 @@ def become(command: list[str], folder: str, variables: dict[str, str], stdout: s
     if "HALT_BEFORE" in variables:
         runpy.run_path(str(ROOT / "tests" / "halting" / "sitecustomize.py"))
     kind = command[0] if command[0] in ("-m", "-c") else ""
+    sys.orig_argv[1:] = command
     sys.argv = command[1:] if kind else command
     sys.path[0] = "" if kind == "-c" else folder if kind else str(Path(command[0]).parent)
     path = [item for item in variables.get("PYTHONPATH", "").split(os.pathsep) if item]

@@ -130,7 +130,8 @@ def test_refusals():
         make("CooperativeNavigation-3-maptf", engine="jaxmarl")
 
 
-@pytest.mark.parametrize("when", ["after", pytest.param("asked for", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("when", ["after", "asked for"])
+@pytest.mark.slow
 def test_float64_stays_with_the_particles(when):
     code = (
         "import sys, warnings\nwarnings.simplefilter('error', UserWarning)\nfrom marl_pr_common.envs import make\n"

@@ -32,7 +32,7 @@ def episode(env, choose, seed=None):
     return total, steps, ended, cut, infos
 
 
-@pytest.mark.parametrize("name", [*PAPER, *OTHERS])
+@pytest.mark.parametrize("name", [PAPER[1], pytest.param(PAPER[0], marks=pytest.mark.slow), *OTHERS])
 @pytest.mark.filterwarnings("error::UserWarning")
 def test_pettingzoo_takes_it(name):
     parallel_api_test(make(f"smax:{name}"), 120)

@@ -107,8 +107,10 @@ def test_a_row_of_the_vector_is_the_single_environment():
 
 
 def test_compiles_once_whatever_the_number_of_environments_and_steps():
-    for _ in range(2):
+    compiled = (simulator("3m")._compiled_step, simulator("3m")._compiled_reset)
+    sizes = []
+    for _ in range(3):
         env = make("smax:3m")
         episode(env, attack(env), 0)
-    assert simulator("3m")._compiled_step._cache_size() == 1
-    assert simulator("3m")._compiled_reset._cache_size() == 1
+        sizes.append([function._cache_size() for function in compiled])
+    assert sizes[0] == sizes[1] == sizes[2]

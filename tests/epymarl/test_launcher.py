@@ -130,7 +130,7 @@ def test_kappa_is_what_makes_the_difference(play: Play) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("method", ["spawn", pytest.param("forkserver", marks=SLOW)])
+@pytest.mark.parametrize("method", [pytest.param("spawn", marks=SLOW), pytest.param("forkserver", marks=SLOW)])
 def test_workers_may_start_in_any_way(play: Play, method: str) -> None:
     if multiprocessing.get_start_method() != "fork":
         pytest.skip("workers are not forked here to begin with")

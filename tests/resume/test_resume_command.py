@@ -66,7 +66,7 @@ def results(out):
 
 @pytest.mark.parametrize(
     "config",
-    [pytest.param(run, marks=[pytest.mark.slow] if i not in (0, 2) else []) for i, run in enumerate(RUNS)],
+    [pytest.param(run, marks=[pytest.mark.slow] if i != 0 else []) for i, run in enumerate(RUNS)],
     indirect=True,
 )
 def test_killed_and_resumed_is_the_same_run(config, tmp_path):

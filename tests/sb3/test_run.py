@@ -75,7 +75,9 @@ def test_options(options):
     moved(TD3PR("MlpPolicy", "Pendulum-v1", n_agents=3, policy_kwargs=dict(SMALL), seed=0, **options))
 
 
-@pytest.mark.parametrize(("algorithm", "adjacency"), [(TD3PR, "resample"), (DDPGPR, "same")])
+@pytest.mark.parametrize(
+    ("algorithm", "adjacency"), [(TD3PR, "resample"), pytest.param(DDPGPR, "same", marks=pytest.mark.slow)]
+)
 def test_dict_observations(algorithm, adjacency):
     env = make_vec_env(lambda: SimpleMultiObsEnv(discrete_actions=False, random_start=True), n_envs=2)
     small = {"net_arch": [16], "features_extractor_kwargs": {"cnn_output_dim": 16}}

@@ -191,6 +191,7 @@ def test_the_study_says_how_it_was_run(finished):
     assert "marl_pr_common.cli study" in content["times"][0]["command"]
 
 
+@pytest.mark.slow  # tests/study/test_shared_cells.py has it for tables
 def test_networks_that_share_a_process_learn_as_in_one_of_their_own(tmp_path):
     out, alone = tmp_path / "out", tmp_path / "alone"
     assert not run_study(study(NETWORKS, seeds=1), out, jobs=1, console=console()).failed

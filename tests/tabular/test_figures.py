@@ -37,6 +37,7 @@ def test_theory_figures(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (tmp_path / "convergence.png").exists() == (number == 3)
 
 
+@pytest.mark.slow  # studies of tables stand in tests/study, too
 def test_figure_4_is_a_study_of_built_in_and_own_environments(tmp_path: Path) -> None:
     options = ["4", "--out", str(tmp_path), "--seeds", "2", "--steps", "80", "--envs", "Landmarks-2", "Cliff-2"]
     assert main(["figure", *options, "--name", "mine"]) == 0
