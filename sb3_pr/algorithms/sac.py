@@ -107,6 +107,10 @@ class PerAgentActor(AgentsNetwork, PerAgent, Actor):
         for agent in self.agents:
             agent.reset_noise(max(1, batch_size // self.n_agents))  # type: ignore[operator]
 
+    def get_std(self) -> th.Tensor:
+        """Every agent's standard deviation of the noise, (n_agents, latent_dim, action_dim); upstream logs the mean."""
+        return th.stack([agent.get_std() for agent in self.agents])  # type: ignore[operator]
+
 
 surgery.STACKED[Actor] = StackedActor
 surgery.SIDE_BY_SIDE[Actor] = PerAgentActor

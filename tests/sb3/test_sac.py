@@ -220,3 +220,5 @@ def test_each_agent_draws_gsde_noise_of_its_own():
     for i in range(N):
         alone = model.agent(i).predict(obs[i], deterministic=True)[0]
         np.testing.assert_allclose(model.predict(obs, deterministic=True)[0][i], alone, atol=1e-6)
+    assert th.equal(model.actor.get_std()[1], model.agent(1).actor.get_std())
+    prepare(model).dump_logs()  # upstream's, with the mean of these
