@@ -241,7 +241,8 @@ def policy_class(model: Any, policy: type[Any]) -> None:
     if others:
         raise ValueError(
             f"policy={policy.__module__}.{policy.__name__} is that of {' and '.join(others)}, and the model a "
-            f"{type(model).__name__}. A file is loaded by the class that saved it: {others[-1]}.load(...)."
+            f"{type(model).__name__}. A file is loaded by the class that saved it: {others[-1]}.load(...); a policy of "
+            f"your own derives from {mlp.__module__}.MlpPolicy, CnnPolicy or MultiInputPolicy."
         )
     raise ValueError(
         f"policy={policy.__name__} with n_agents={model.n_agents}: several agents need a policy that stacks their "

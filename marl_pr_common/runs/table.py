@@ -22,8 +22,7 @@ from marl_pr_common.runs.files import replacing
 RESULTS = "results.parquet"
 CHECKPOINTS = "checkpoints"
 """Directory of a run's checkpoints, in the run directory."""
-INCOMPLETE = ".incomplete-"
-"""In the name of a directory, before a number: what an interrupted run left, kept but no result."""
+INCOMPLETE = ".incomplete-"  # in a directory's name, before a number: what an interrupted run left, no result
 TEAM = -1
 """Value of column ``agent`` in rows that are about the whole team, for instance a loss averaged over agents."""
 
@@ -49,8 +48,7 @@ SCHEMA = pa.schema(
     metadata={b"schema": SCHEMA_NAME, b"version": SCHEMA_VERSION},
 )
 COLUMNS = tuple(SCHEMA.names)
-_ADDED = {b"1": ("evaluation",), SCHEMA_VERSION: ()}
-"""Versions that can be read -> columns that they lack; these are filled with ""."""
+_ADDED = {b"1": ("evaluation",), SCHEMA_VERSION: ()}  # versions that can be read -> columns that they lack: "" then
 
 
 @dataclass(frozen=True)
