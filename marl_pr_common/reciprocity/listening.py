@@ -30,7 +30,7 @@ class Listening:
     """How much each peer counts in each row: a name of :data:`marl_pr_common.reciprocity.weights.RULES`."""
     errors: Matrix | None = None
     """D_ij: running mean squared TD error of peer j's values on agent i's own data, (n_agents, n_agents), NaN where
-    nothing is known; None before any was observed."""
+    nothing is known, infinite where j's last values were not finite; None before any was observed."""
     _news = False
 
     def __init__(self, config: ReciprocityConfig, n_agents: int, rng: np.random.Generator):
@@ -84,7 +84,8 @@ class Listening:
         """Take in how well the peers predict: D <- d D + (1 - d) errors with d = 0.99^updates; the first as they are.
 
         :param errors: (n_agents, n_agents), [i, j] = mean over some of agent i's own transitions of
-            (Z_j(s, a) - y_i)^2; entries that are not finite say nothing
+            (Z_j(s, a) - y_i)^2; NaN where nobody was asked, which says nothing; infinite where the answer was not
+            finite: so is D then, until an answer is
         :param updates: gradient steps since the last call
         :raises ValueError: for another shape, or errors < 0
         """
@@ -96,8 +97,8 @@ class Listening:
         if self.errors is None:
             self.errors = np.full_like(new, np.nan)
         kept = DECAY**updates
-        mean = np.where(np.isnan(self.errors), new, kept * self.errors + (1 - kept) * new)
-        self.errors = np.where(np.isfinite(new), mean, self.errors)
+        mean = np.where(np.isfinite(self.errors), kept * self.errors + (1 - kept) * new, new)
+        self.errors = np.where(np.isnan(new), self.errors, mean)
         self._news = True
 
     def pop_trust(self) -> Matrix | None:
