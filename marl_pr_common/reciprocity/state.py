@@ -223,10 +223,9 @@ class Reciprocity(Draws, Listening, Measured):
         """Everything that changes while training, for a checkpoint; the options are not in it."""
         return {
             **self._draws_state(),
+            **self._listening_state(),
             "moments": self._moments and self._moments.state(),
             "joint_moments": self._joint_moments and self._joint_moments.state(),
-            "peer_weights": self.peer_weights,
-            "errors": self.errors,
             "statistics": self._statistics.state_dict(),
         }
 
@@ -241,7 +240,7 @@ class Reciprocity(Draws, Listening, Measured):
         for name in ("moments", "joint_moments"):
             saved = state.get(name)
             setattr(self, f"_{name}", RunningMoments.restored(*saved) if saved is not None else None)
-        self.peer_weights, self.errors = state["peer_weights"], state.get("errors")
+        self._restore_listening(state)
         self._statistics.load_state_dict(state["statistics"])
 
     def __setstate__(self, state: dict[str, Any]) -> None:

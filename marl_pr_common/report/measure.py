@@ -13,6 +13,7 @@ from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.figures import ArmLabel, Curve, TimedCurve, with_interval
 from marl_pr_common.report.numbers import plural
 from marl_pr_common.report.scoring import STEPS, Scored, differences, estimates, improvement, scores_of
+from marl_pr_common.report.trust import last_weights
 from marl_pr_common.results.comparable import comparable
 from marl_pr_common.results.stats import (
     MIN_SEEDS_FOR_INTERVAL,
@@ -86,6 +87,8 @@ class Measured:
     """Protocols of evaluation, in words, as far as they are known."""
     across: Mapping[str, Interval]
     """Arm -> probability of improvement as a mean over all tasks; empty unless there are two tasks or more"""
+    trust: Mapping[str, Mapping[str, Floats]]
+    """Task -> arm with trust -> its last weights, mean over seeds, (n_agents, n_agents)"""
     remarks: tuple[str, ...]
     """What :func:`comparable` says about runs: left out, cut, seeds that are missing."""
 
@@ -112,7 +115,8 @@ def measure(results: pd.DataFrame, context: ReportContext) -> Measured:
     }
     across = _across(tasks, reference, rng)
     engines, protocols = (tuple(filter(None, dict.fromkeys(rows[name]))) for name in ("engine", "evaluation"))
-    return Measured(tasks, labels, reference, engines, protocols, across, checked.notes)
+    trust = last_weights(checked.results)
+    return Measured(tasks, labels, reference, engines, protocols, across, trust, checked.notes)
 
 
 def label_arms(results: pd.DataFrame, names: Mapping[str, str], metric: str = "eval/return") -> dict[str, str]:

@@ -160,9 +160,9 @@ def test_the_running_mean():
     reciprocity.observe_errors(second, updates=10)
     for i in range(N):
         for j in range(N):
-            kept = DECAY**10
-            expected = first[i, j] if np.isnan(second[i, j]) else kept * first[i, j] + (1 - kept) * second[i, j]
-            assert reciprocity.errors[i, j] == pytest.approx(expected, rel=1e-14)
+            kept, old, new = DECAY**10, (1 - DECAY) * first[i, j], second[i, j]
+            mean = (kept * old + (1 - kept) * new) / (1 - DECAY**11)
+            assert reciprocity.errors[i, j] == pytest.approx(first[i, j] if np.isnan(new) else mean, rel=1e-12)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
