@@ -85,8 +85,8 @@ class Listening:
         return TRUST[self.config.trust](self.peer_weights, known, self.config.trust_power)
 
     def observe_errors(self, errors: np.ndarray | th.Tensor, updates: int = 1) -> None:
-        """Take in how well the peers predict: D <- d D + (1 - d) errors with d = 0.99^updates, from D = 0 and divided by
-        the weight that came in so far: networks that have learnt nothing yet are forgotten as soon as all others.
+        """Take in how well the peers predict: D <- d D + (1 - d) errors with d = 0.99^updates, from 0, over the weight
+        that came in so far. So the first errors, of networks that have learnt nothing, weigh no more than others.
 
         :param errors: (n_agents, n_agents), [i, j] = mean over some of agent i's own transitions of
             (Z_j(s, a) - y_i)^2; NaN where nobody was asked, which says nothing; infinite where the answer was not

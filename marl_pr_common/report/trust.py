@@ -9,26 +9,28 @@ import pandas as pd
 
 from marl_pr_common.config.arrays import Floats
 
-PAIRS = r"^train/(?:pr_trust_(?P<agent>\d+)_(?P<of_team>\d+)|trust_(?P<of_agent>\d+))$"
+PAIRS = r"^train/(?:pr_trust_(?P<team_of>\d+)_(?P<of_team>\d+)|trust_(?P<of_agent>\d+))$"
 """A weight in the rows of a team names both agents (EPyMARL); in the rows of an agent, the peer (Stable-Baselines3)."""
 
 
 def last_weights(results: pd.DataFrame) -> Mapping[str, Mapping[str, Floats]]:
-    """Task -> arm -> the last weights W_ij of its runs, mean over seeds, (n_agents, n_agents); arms without any are left
-    out, NaN is a pair that no run has.
+    """Task -> arm -> the last weights W_ij of its runs, mean over seeds, (n_agents, n_agents); NaN for a pair without.
+
+    Arms without any are left out.
 
     :param results: table in the schema of ``runs``
     """
     metrics = results["metric"].drop_duplicates()
-    pairs = metrics.to_frame().join(metrics.str.extract(PAIRS)).dropna(subset=["of_team", "of_agent"], how="all")
-    rows = results.merge(pairs, on="metric", suffixes=("", "_named"))
+    named = metrics.str.extract(PAIRS).astype(float).dropna(how="all")
+    rows = results.merge(named.join(metrics), on="metric")
     if rows.empty:
         return {}
-    rows["i"] = rows["agent_named"].fillna(rows["agent"]).astype(int)
+    rows["i"] = rows["team_of"].fillna(rows["agent"]).astype(int)
     rows["j"] = rows["of_team"].fillna(rows["of_agent"]).astype(int)
-    ends = rows.sort_values("env_steps_per_agent").groupby(["task", "arm", "i", "j", "seed"], sort=False)["value"].last()
+    pair = ["task", "arm", "i", "j"]
+    ends = rows.sort_values("env_steps_per_agent").groupby([*pair, "seed"])["value"].last()
     found: dict[str, dict[str, Floats]] = {}
-    for (task, arm), weights in ends.groupby(["task", "arm", "i", "j"]).mean().groupby(["task", "arm"]):
+    for (task, arm), weights in ends.groupby(pair).mean().groupby(["task", "arm"]):
         n = 1 + max(int(weights.index.get_level_values(name).max()) for name in ("i", "j"))
         matrix = np.full((n, n), np.nan)
         for (_, _, i, j), weight in weights.items():
