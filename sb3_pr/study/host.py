@@ -80,7 +80,8 @@ def _with_the_steps_of_all(config: TrainConfig) -> TrainConfig:
     """
     if config.reciprocal:
         raise ValueError(
-            f"settings: {STEPS_OF_ALL} with algo={config.algo}: it is for one agent, algo={config.algo[:-3]}."
+            f"settings: {STEPS_OF_ALL} with algo={config.algo}: it is for one agent, "
+            f"algo={config.algo.removesuffix('_pr')}."
         )
     counts = ("timesteps_per_agent", "eval_every", "checkpoint_every")
     return replace(config, **{name: config.n_agents * getattr(config, name) for name in counts})

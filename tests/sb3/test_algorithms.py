@@ -44,6 +44,7 @@ def test_one_agent_with_the_steps_of_all_takes_as_many_as_a_team(name):
     assert alone.settings["learning_starts"] == team.settings["learning_starts"]  # upstream's, of one agent
     with pytest.raises(ValueError, match=f"steps_of_all with algo={name}_pr: it is for one agent, algo={name}"):
         plan("Pendulum-v1", 0, {"algo": f"{name}_pr", "steps_of_all": True})
+    pytest.importorskip("mpe2", reason="needs the extra mpe: pip install 'marl-pr[mpe]'")
     with pytest.raises(ValueError, match="upstream's algorithm is one agent, and a team is several"):
         plan("CooperativeNavigation-3", 0, ARMS[f"{name}_all_steps"].settings)
 
