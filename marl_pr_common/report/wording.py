@@ -17,7 +17,10 @@ HOW_DECIDED = (
     "shifts that it does not reject. Where several differences stand together p is adjusted by Holm's procedure, and "
     "each interval has the level at which it was tested, so it is wider than a 95 % one."
 )
-CENSORED = " In steps to the threshold a seed that never reaches it counts with its whole budget."
+CENSORED = (
+    " In steps to the threshold a seed that never reaches it counts with its whole budget; arms whose steps per agent "
+    "differ are not compared in it."
+)
 
 
 def every_arm(measured: Measured) -> list[ArmResult]:
