@@ -154,13 +154,7 @@ def made(env: Any) -> Any:
     """
     if isinstance(env, str):
         return Monitor(gym.make(env))
-    found = with_agents_as_columns(env() if is_factory(env) else env)
-    if not isinstance(found, (gym.Env, VecEnv)):
-        raise TypeError(
-            f"env={env!r} is no environment: expected a gymnasium env or id, a VecEnv, a PettingZoo ParallelEnv, or a "
-            "function that makes one of them."
-        )
-    return found
+    return with_agents_as_columns(env() if is_factory(env) else env)
 
 
 def of_its_own(model: Any, venv: VecEnv) -> VecEnv:

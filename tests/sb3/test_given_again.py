@@ -46,8 +46,11 @@ def test_a_callback_takes_an_id():
 
 @pytest.mark.parametrize("env", [None, 3])
 def test_what_is_no_environment_is_named(env):
+    model = made()
     with pytest.raises(TypeError, match=f"env={env} is no environment: expected a gymnasium env or id"):
-        evaluate_agents(made(), env, 1)
+        evaluate_agents(model, env, 1)
+    with pytest.raises(TypeError, match=f"env={env} is no environment"):
+        model.set_env(env)
 
 
 @pytest.mark.parametrize(("theirs", "ours"), [(3, 2), (1, 2), (3, 1)])
