@@ -93,7 +93,7 @@ class _OnPolicy(ReciprocalLearner):
         kappa = config.kappa * listens
         theirs = mixed - (1 - kappa) * own  # kappa times the sum over peers and adjacent states of V_j
         theirs = th.where(listens > 0, theirs, th.zeros_like(theirs))
-        returns = self.nstep_returns(kappa * total * rewards, mask, theirs, self.args.q_nstep)  # type: ignore[attr-defined]
+        returns = self.nstep_returns(kappa * total * rewards, mask, theirs, self.args.q_nstep)
         agent = th.arange(len(total), device=own.device)
         gained = (returns - theirs[:, :-1]) / units.std(returns, agent)
         result: th.Tensor = (1 - kappa) * advantages + gained * mask

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch as th
 
@@ -181,3 +183,25 @@ def test_a_peer_that_breaks_is_not_heard(checkout: Any, name: str) -> None:
         assert weights[i, 1] == 0
         assert weights[i].sum() == pytest.approx(1)
     assert th.isfinite(th.as_tensor(errors[1, 1]))
+
+
+def test_advantages_follow_trust(checkout: Any) -> None:
+    """Z = A: A*_i = (1 - kappa) A_i + kappa sum_j W_ij A_i(V_j), the agent itself among them."""
+    made, sample = learner(checkout, "mappo_ns", pr_z="A")
+    rewards = sample["reward"][:, :-1].expand(-1, -1, N).double()
+    mask = sample["filled"][:, :-1].double().repeat(1, 1, N)
+
+    def advantages(errors: np.ndarray, kappa: float) -> th.Tensor:
+        one = copy.deepcopy(made)
+        one.reciprocity.config = replace(one.reciprocity.config, kappa=kappa)
+        one.reciprocity.errors = errors
+        found: th.Tensor = one.train_critic_sequential(one.critic, one.target_critic, sample, rewards, mask)[0]
+        return found
+
+    errors = np.exp(np.random.default_rng(0).normal(size=(N, N)))
+    listening_to = [advantages(np.where(np.arange(N) == j, 0.0, np.ones((N, N))), 1.0) for j in range(N)]
+    own, found = advantages(errors, 0.0), advantages(errors, 0.6)
+    for i in range(N):
+        weights = brute_force.trusted(made.reciprocity.peer_weights, errors, i, 2.0)
+        heard = sum(weight * said[..., i] for weight, said in zip(weights, listening_to, strict=True))
+        assert (found[..., i] - 0.4 * own[..., i] - 0.6 * heard).abs().max() <= 1e-10

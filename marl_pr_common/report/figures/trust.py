@@ -35,8 +35,8 @@ def _draw(axes: Axes, weights: Floats) -> None:
             colour = "white" if weight > 0.55 else "#222222"
             axes.text(j + 0.5, i + 0.5, f"{weight:.2f}", ha="center", va="center", fontsize=8, color=colour)
     axes.set(xlim=(0, n), ylim=(n, 0), aspect="equal", anchor="W", xlabel="listens to agent", ylabel="Agent")
-    axes.set_xticks(np.arange(n) + 0.5, range(n))
-    axes.set_yticks(np.arange(n) + 0.5, range(n))
+    axes.set_xticks(np.arange(n) + 0.5, [str(j) for j in range(n)])
+    axes.set_yticks(np.arange(n) + 0.5, [str(i) for i in range(n)])
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
