@@ -24,7 +24,7 @@ class Consensus:
 
     def __init__(self, model: Any = None) -> None:
         if model is not None and _wanted(model):
-            begin_alike(model.policy, model.n_agents)
+            begin_alike(model.policy, model.n_columns, model.n_agents)
         self._hung_on: list[Any] = []
         self._handles: list[Any] = []
         self._model: Any = None
@@ -84,13 +84,14 @@ def draw_together(network: nn.Module, weights: np.ndarray, rho: float) -> None:
                     tensor.detach().copy_(part)
 
 
-def begin_alike(policy: Any, n_agents: int) -> None:
-    """Give every agent the first one's weights."""
+def begin_alike(policy: Any, n_agents: int, team_size: int) -> None:
+    """Give every agent the weights of the first of its team."""
     for name in policy.networks:
         network = getattr(policy, name)
-        state = agent_state_dict(network, 0)
-        for agent in range(1, n_agents):
-            load_agent(network, agent, state)
+        for first in range(0, n_agents, team_size):
+            state = agent_state_dict(network, first)
+            for agent in range(first + 1, first + team_size):
+                load_agent(network, agent, state)
 
 
 def _parameters(network: nn.Module, n_agents: int) -> Iterator[list[nn.Parameter]]:

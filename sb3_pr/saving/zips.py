@@ -18,17 +18,27 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from marl_pr_common.checkpoint.payload import from_plain, to_plain
 from marl_pr_common.config import from_mapping
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
+from marl_pr_common.reciprocity.teams import Teams
 from sb3_pr import checks
 from sb3_pr.fast import store_float32
 from sb3_pr.networks.joining import group_of
 from sb3_pr.replay.buffers import as_agent_major
 from sb3_pr.saving.pickles import UntrustedFileError, handed, read_pickle, read_zip
+from sb3_pr.streams import Streams
+
+
+def _like(state: Mapping[str, Any], config: ReciprocityConfig) -> Reciprocity:
+    """Reciprocity of as many agents and teams as are in a saved state."""
+    if "teams" not in state:
+        return Reciprocity(config, len(state["peer_weights"]))
+    return Teams(config, len(state["teams"][0]["peer_weights"]), [None] * len(state["teams"]))
 
 
 class Persistence(OffPolicyAlgorithm):
     """Mixin of ``MultiAgent``: what differs from SB3 when files are written and read."""
 
-    n_agents: int
+    n_columns: int
+    streams: Streams | None
     pr: ReciprocityConfig
     reciprocity: Reciprocity
     shared_replay: bool
@@ -97,7 +107,7 @@ class Persistence(OffPolicyAlgorithm):
         if isinstance(vars(self).get("reciprocity"), Mapping):
             state = from_plain(self.reciprocity)
             try:
-                self.reciprocity = Reciprocity(self.pr, len(state["peer_weights"]))
+                self.reciprocity = _like(state, self.pr)
                 self.reciprocity.load_state_dict(state)
             except (KeyError, TypeError, AttributeError) as error:
                 raise ValueError(f"the saved state of reciprocity is damaged: {error!r}") from error
@@ -120,18 +130,18 @@ class Persistence(OffPolicyAlgorithm):
             if isinstance(error, UntrustedFileError):
                 raise
             raise ValueError(f"{path} was not loaded: {error}") from error
-        if self.n_agents > 1:
+        if self.n_columns > 1:
             self._take_columns()
 
     def _take_columns(self) -> None:
         """Let every agent draw from its own column of the replay buffer."""
         assert self.replay_buffer is not None
-        self.replay_buffer = as_agent_major(self.replay_buffer, self.shared_replay)
+        self.replay_buffer = as_agent_major(self.replay_buffer, self.shared_replay, self.streams)
         if self.fast:
             store_float32(self.replay_buffer)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "peer_critics", "watch", "averaging", "_resumed"]
+        return [*super()._excluded_save_params(), "peer_critics", "watch", "averaging", "streams", "_resumed"]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         state_dicts, variables = super()._get_torch_save_params()
