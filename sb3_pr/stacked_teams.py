@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from stable_baselines3.common.noise import ActionNoise, VectorizedActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, is_vecenv_wrapped
 
-from sb3_pr import checks
+from marl_pr_common.reciprocity.guards import NonFiniteError
+from sb3_pr import checks, ending, finite
 from sb3_pr.algorithms.spec import Spec
 from sb3_pr.envs.columns import is_team
 from sb3_pr.networks.extraction import lone_agent
@@ -132,6 +134,8 @@ class StackedTeams(OffPolicyAlgorithm):
     seeds: Sequence[int] | None = None
     """Each team's; None with one team, whose is ``seed``."""
     streams: Streams | None = None
+    ended: Mapping[int, str] = MappingProxyType({})
+    """Teams that were not finite any more, and why; the others went on."""
 
     @property
     def n_columns(self) -> int:
@@ -146,6 +150,7 @@ class StackedTeams(OffPolicyAlgorithm):
         if self.n_teams > 1:
             self.seeds = tuple(self.seeds or consecutive(self.seed, self.n_teams))
             self.seed = self.seeds[0] if self.seed is None else self.seed
+            self.ended = {int(team): why for team, why in self.ended.items()}  # JSON's keys are text
             self.streams = Streams(self.seeds, self.n_agents, self.device, self.action_space)
 
     def set_random_seed(self, seed: int | None = None) -> None:
@@ -158,6 +163,15 @@ class StackedTeams(OffPolicyAlgorithm):
         self.streams.seed(self.seeds)
         if self.env is not None:
             self.env.unwrapped._seeds = [team + agent for team in self.seeds for agent in range(self.n_agents)]
+
+    def _look_at(self, action: Any, observations: Any, rewards: Any, dones: Any, infos: Any) -> None:
+        """Look at what the environments returned; of several teams only that one ends which it concerns."""
+        while True:
+            ending.clean(self, action, observations, rewards, infos)
+            try:
+                return finite.transition(self, action, observations, rewards, dones, infos)
+            except NonFiniteError as error:
+                ending.end(self, [error.agent], error)
 
     def set_env(self, env: Any, force_reset: bool = True) -> None:
         """SB3's.

@@ -23,7 +23,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from marl_pr_common.config import from_mapping
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
 from marl_pr_common.reciprocity.teams import Teams
-from sb3_pr import checks, finite, returns, stacked_teams
+from sb3_pr import checks, ending, finite, returns, stacked_teams
 from sb3_pr import own_critics as ensemble
 from sb3_pr.algorithms.signature import NamedParameters
 from sb3_pr.algorithms.spec import Spec
@@ -80,9 +80,10 @@ class MultiAgent(NamedParameters, AnswersAsTeam, StackedTeams, Persistence):
         self.shared_replay = shared_replay
         self.observation_masks = observation_masks
         self.n_agents = n_agents or 1
-        self.seeds = stacked_teams.seeds_of(n_teams, seeds, kwargs.get("seed"))
-        if self.seeds is not None:
-            self.n_teams, kwargs["seed"] = len(self.seeds), self.seeds[0]
+        of_teams = stacked_teams.seeds_of(n_teams, seeds, kwargs.get("seed"))
+        if of_teams is not None:
+            self.n_teams, kwargs["seed"] = len(of_teams), of_teams[0]
+            self.seeds = of_teams if self.n_teams > 1 else None
         stacked_teams.defaults_for(kwargs, self.upstream, self.n_teams)
         self.fast = fast
         self.guards = guards
@@ -190,7 +191,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, StackedTeams, Persistence):
     ) -> None:
         """SB3's, after a look at what the environment returned: a NaN in the buffer would poison all later updates."""
         if self.guards:
-            finite.transition(self, buffer_action, new_obs, reward, dones, infos)
+            self._look_at(buffer_action, new_obs, reward, dones, infos)
             self.watch.alarm.see(reward)
         if self.n_columns > 1:
             returns.see_step(self, reward, dones, infos)
@@ -216,7 +217,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, StackedTeams, Persistence):
         return result
 
     def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
-        infos = returns.only_present(infos)
+        infos = ending.forgotten(self, returns.only_present(infos))
         super()._update_info_buffer(infos, dones)
         if self.n_columns > 1:
             returns.see_infos(self, infos)

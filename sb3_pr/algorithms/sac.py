@@ -68,7 +68,7 @@ class Temperatures(th.Tensor):
 
 
 class _Gaussian(SquashedDiagGaussianDistribution):
-    """SB3's, without torch's check of its arguments (one agent's NaN would stop all), and with each team's own draws."""
+    """SB3's, without torch's check of its arguments (one NaN would stop all agents), with each team's own draws."""
 
     def proba_distribution(self, mean_actions: th.Tensor, log_std: th.Tensor) -> _Gaussian:
         self.distribution = Normal(mean_actions, th.ones_like(mean_actions) * log_std.exp(), validate_args=False)

@@ -21,7 +21,10 @@ def lone_team(model: Any, number: int, replay: bool = True) -> Any:
     """Team ``number`` as a model of the same class: networks, targets, optimisers, reciprocity, episodes.
 
     :param replay: whether it gets a copy of its transitions; without, its replay buffer is empty
+    :raises ValueError: if it has ended
     """
+    if number in model.ended:
+        raise ValueError(f"team {number} has ended, and its networks are wiped: {model.ended[number]}")
     first, n = number * model.n_agents, model.n_agents
     columns = range(first, first + n)
     options = {name: getattr(model, name) for name in SAME}

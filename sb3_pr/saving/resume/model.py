@@ -174,6 +174,7 @@ def _group_state(model: Any) -> dict[str, Any]:
         "kappa": model.kappa,
         "reciprocity": None if reciprocity is None else reciprocity.state_dict(),
         "watch": model.watch.state_dict(),
+        "ended": dict(model.ended),
         "streams": None if model.streams is None else model.streams.state_dict(),
     }
 
@@ -192,3 +193,4 @@ def _restore_group(model: Any, state: dict[str, Any]) -> None:
     model.watch.load_state_dict(state["watch"])
     if model.streams is not None:
         model.streams.load_state_dict(state["streams"])
+        model.ended = state["ended"]
