@@ -23,20 +23,21 @@ _OF_SPACES = ("observations", "next_observations", "actions", "rewards")
 def end(model: Any, agents: Any, error: NonFiniteError) -> None:
     """End the teams of these agents, of all teams' numbered through.
 
-    :raises NonFiniteError: the error, if there is one team only, or none is left
+    :raises NonFiniteError: ``error``, if there is one team only, or none is left
     """
     if getattr(model, "n_teams", 1) == 1:
         raise error
     teams = {int(agent) // model.n_agents for agent in agents} - set(model.ended)
     if not teams or len(model.ended) + len(teams) == model.n_teams:
         raise error
+    why = str(error).partition(". ")[0]
     for team in sorted(teams):
-        model.ended = {**model.ended, team: str(error)}
+        model.ended = {**model.ended, team: why}
         columns = range(team * model.n_agents, (team + 1) * model.n_agents)
         LOGGER.warning(
-            "team %d (seed %d, agents %d to %d of all) ends alone at step %d: %s The other teams go on as they would "
+            "team %d (seed %d, agents %d to %d of all) ends alone at step %d: %s. The other teams go on as they would "
             "without it. Its networks are wiped: its last checkpoint, or evaluation, is what there is of it.",
-            *(team, model.seeds[team], columns[0], columns[-1], model.num_timesteps, error),
+            *(team, model.seeds[team], columns[0], columns[-1], model.num_timesteps, why),
         )
         for column in columns:
             _wipe(model, column)

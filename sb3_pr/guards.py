@@ -45,6 +45,7 @@ class Watch:
         self._values: list[th.Tensor] = []
         self._watched: list[Any] = [None]
         self._model: Any = None
+        self._somebody_ended = False
         self._handles: list[Any] = []
 
     def attach(self, model: Any) -> None:
@@ -86,9 +87,10 @@ class Watch:
         """
         if not self.enabled:
             return
+        ended, self._somebody_ended = self._somebody_ended, False  # its last loss is in the mean
         for name in ("critic_loss", "actor_loss", *(one.loss for one in spec_of(model).learnt)):
             loss = model.logger.name_to_value.get(f"train/{name}", 0.0)
-            if not np.isfinite(loss) and not self.broken:
+            if not np.isfinite(loss) and not self.broken and not ended:
                 worst = self._worst(model, name)
                 error = NonFiniteError.of(
                     worst,
@@ -136,6 +138,7 @@ class Watch:
                         "checkpoint with a smaller learning_rate, or look for extreme rewards.",
                     )
                     end(model, [agent], error)
+                    self._somebody_ended = True
                     continue
                 _agents_part(name, parameter.grad, agent, self.n_agents).zero_()
         for agent in sorted(broken - self.broken):

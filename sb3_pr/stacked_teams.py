@@ -11,10 +11,10 @@ import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from stable_baselines3.common.noise import ActionNoise, VectorizedActionNoise
+from stable_baselines3.common.noise import VectorizedActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, is_vecenv_wrapped
 
@@ -64,7 +64,7 @@ def consecutive(seed: Any, n_teams: int) -> tuple[int, ...]:
 
 
 def _is_seed(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and 0 <= value <= LARGEST
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(0 <= value <= LARGEST)
 
 
 def defaults_for(kwargs: dict[str, Any], upstream: type[Any], n_teams: int) -> None:
@@ -127,7 +127,7 @@ def one_team(model: Any, what: str) -> None:
 class StackedTeams(OffPolicyAlgorithm):
     """Mixin of ``MultiAgent``: what several teams draw for themselves, and how one is taken out."""
 
-    spec: Spec
+    spec: ClassVar[Spec]
     n_agents: int
     """Of one team."""
     n_teams: int = 1  # models saved before there were teams have no value of their own
@@ -183,7 +183,7 @@ class StackedTeams(OffPolicyAlgorithm):
             check_env(self.env, self.n_teams)
 
     def _sample_action(
-        self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
+        self, learning_starts: int, action_noise: Any = None, n_envs: int = 1
     ) -> tuple[np.ndarray, np.ndarray]:
         if self.streams is None:
             return super()._sample_action(learning_starts, action_noise, n_envs)
@@ -191,7 +191,7 @@ class StackedTeams(OffPolicyAlgorithm):
         space = self.action_space
         try:
             if self.num_timesteps < learning_starts:
-                self.action_space = self.streams.warm_up_space(space)  # type: ignore[assignment]
+                self.action_space = self.streams.warm_up_space(space)
             with self.streams.active():
                 return super()._sample_action(learning_starts, noise, n_envs)
         finally:

@@ -118,7 +118,7 @@ class Streams:
         """The action space, for one sample of each agent, drawn from its team's."""
         draws = (space.sample() for space in self.spaces for _ in range(self.team_size))
         result = copy.copy(action_space)
-        result.sample = lambda: next(draws)  # type: ignore[method-assign]
+        vars(result)["sample"] = functools.partial(next, draws)
         return result
 
     def noise(self, noise: VectorizedActionNoise) -> np.ndarray:

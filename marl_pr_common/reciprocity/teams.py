@@ -150,7 +150,7 @@ class Teams(Reciprocity):
         return sum(team.masked_peer_values for team in self.teams)
 
     @property
-    def masks(self) -> np.ndarray | None:  # type: ignore[override]
+    def masks(self) -> np.ndarray | None:
         """What each agent of a team sees, (team_size, dim)."""
         return self.teams[0].masks
 
@@ -207,7 +207,7 @@ def _all_at_once(asked: dict[int, ask.Asked], n_groups: int, evaluate: ask.Evalu
     one_for_all = all(peer.stride(1) == 0 for _, peer in requests)  # then a column says it all, and it is looked for
     columns = th.cat([(peer[:, :1] if one_for_all else peer) + n * size for n, (_, peer) in enumerate(requests)])
     peers = columns.expand(-1, some_peer.shape[1]) if one_for_all else columns
-    return list(evaluate(states, peers).split(size, 1))
+    return list(th.split(evaluate(states, peers), size, 1))
 
 
 def _known(errors: Matrix | None) -> Any:

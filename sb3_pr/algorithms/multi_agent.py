@@ -35,12 +35,11 @@ from sb3_pr.guards import Watch
 from sb3_pr.logs import record_episodes, record_reciprocity
 from sb3_pr.saving.resume.model import continue_learning
 from sb3_pr.saving.zips import Persistence
-from sb3_pr.stacked_teams import StackedTeams
 from sb3_pr.target import ActorObjective, ReciprocalTarget, snapshot_of
 from sb3_pr.voting import AnswersAsTeam
 
 
-class MultiAgent(NamedParameters, AnswersAsTeam, StackedTeams, Persistence):
+class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
     """Mixin in front of one of SB3's algorithms; see :class:`sb3_pr.TD3PR` for the parameters."""
 
     spec: ClassVar[Spec]

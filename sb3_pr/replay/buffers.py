@@ -124,7 +124,7 @@ class AgentMajor(ReplayBuffer):
 
     def __reduce__(self) -> Any:
         """Pickle as (upstream class, state): the combined class is made anew when loading."""
-        state = self.__getstate__() if hasattr(self.upstream_class(), "__getstate__") else self.__dict__
+        state: Any = self.__getstate__() if hasattr(self.upstream_class(), "__getstate__") else self.__dict__
         return _empty, (self.upstream_class(),), {name: value for name, value in state.items() if name != "streams"}
 
 

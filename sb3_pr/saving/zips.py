@@ -13,8 +13,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-
 from marl_pr_common.checkpoint.payload import from_plain, to_plain
 from marl_pr_common.config import from_mapping
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
@@ -24,7 +22,7 @@ from sb3_pr.fast import store_float32
 from sb3_pr.networks.joining import group_of
 from sb3_pr.replay.buffers import as_agent_major
 from sb3_pr.saving.pickles import UntrustedFileError, handed, read_pickle, read_zip
-from sb3_pr.streams import Streams
+from sb3_pr.stacked_teams import StackedTeams
 
 
 def _like(state: Mapping[str, Any], config: ReciprocityConfig) -> Reciprocity:
@@ -34,11 +32,9 @@ def _like(state: Mapping[str, Any], config: ReciprocityConfig) -> Reciprocity:
     return Teams(config, len(state["teams"][0]["peer_weights"]), [None] * len(state["teams"]))
 
 
-class Persistence(OffPolicyAlgorithm):
+class Persistence(StackedTeams):
     """Mixin of ``MultiAgent``: what differs from SB3 when files are written and read."""
 
-    n_columns: int
-    streams: Streams | None
     pr: ReciprocityConfig
     reciprocity: Reciprocity
     shared_replay: bool
