@@ -1,5 +1,7 @@
 """A team of a stack is the team that it is alone with its seed, and teams know nothing of each other."""
 
+from pathlib import Path
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckA
 from sb3_pr import DDPGPR, SACPR, TD3PR, AgentEvalCallback, evaluate_agents
 from tests.sb3.tools import ALGORITHMS, assert_same_bits, tensors
 
+DOCS = Path(__file__).parents[2] / "docs" / "sb3.md"
 STEPS, WARM_UP = 30, 12  # of each agent
 
 
@@ -170,3 +173,13 @@ def test_evaluations_and_logs_are_team_by_team():
     model.logger.record, kept = lambda key, value, **_: kept.update({key: value}), {}
     model.dump_logs()
     assert (kept["rollout/team_1/ep_rew_mean"], kept["rollout/team_1/agent_0/ep_rew_mean"]) == (4.0, 3.0)
+
+
+def test_the_example_in_the_docs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    section = DOCS.read_text().split("### Ten seeds of TD3 at once")[1]
+    example = section.split("```python")[1].split("```")[0].replace("20_000", "2").replace("episodes=10", "episodes=1")
+    found = {}
+    exec(example, found)
+    assert len(found["returns"]) == 10
+    assert type(TD3.load("td3-seed-3")) is TD3
