@@ -140,9 +140,8 @@ def main() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core: JAX would take more
     models = arms(args)
     seconds = measure(models, args.rounds)
-    print(
-        f"{args.algorithm.upper()} on {args.env}, {args.n_teams} x {args.n_agents} agents, nets {args.net}, {args.rounds} rounds\n"
-    )
+    agents = f"{args.n_teams} x {args.n_agents} agents" if args.n_teams > 1 else f"{args.n_agents} agents"
+    print(f"{args.algorithm.upper()} on {args.env}, {agents}, nets {args.net}, {args.rounds} rounds\n")
     print("| arm | ms per step of all agents | times faster than n x upstream | time over kappa=0 |")
     print("| --- | --- | --- | --- |")
     for name, values in seconds.items():
