@@ -123,10 +123,12 @@ class AnswersAsTeam:
 
         By default the one with the best mean return over its last episodes (``stats_window_size``).
         """
+        one_team(self, "leader")
         return best_leader(self)
 
     @leader.setter
     def leader(self, agent: int | None) -> None:
+        one_team(self, "leader")
         checks.leader(agent, self.n_agents)
         self._leader = agent
         tell_policy(self)

@@ -90,6 +90,8 @@ def test_what_needs_one_team_says_whose():
     model = stack(steps=0)
     with pytest.raises(ValueError, match=r"agent\(1\).*n_teams=2: whose\? Use model.team\(t\).agent\(1\)"):
         model.agent(1)
+    with pytest.raises(ValueError, match=r"leader of a model with n_teams=2"):
+        _ = model.leader
     with pytest.raises(ValueError, match=r"index=2: expected a team from 0 to 1"):
         model.team(2)
     with pytest.raises(ValueError, match=r"predict\(\) of 1 observation.*model.team\(t\).predict"):
