@@ -151,9 +151,10 @@ def settings(model: Any) -> None:
     if model.n_columns == 1:
         return
     frequency = model.train_freq  # an int, a (number, unit) tuple, or after a load SB3's TrainFreq
+    several = f", n_teams={model.n_teams}" if model.n_teams > 1 else ""
     if isinstance(frequency, tuple) and frequency[1] in ("episode", TrainFrequencyUnit.EPISODE):
         raise ValueError(
-            f"train_freq={frequency!r} with {model.n_columns} agents: the agents' episodes end at different steps, "
+            f"train_freq={frequency!r} with n_agents={model.n_agents}{several}: the agents' episodes end at different steps, "
             'and SB3 trains episode by episode with one env only. Use train_freq=(k, "step").'
         )
     one_voice(model.pr)

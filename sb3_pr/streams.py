@@ -15,6 +15,7 @@ import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import numpy as np
@@ -31,7 +32,7 @@ _GLOBAL = {
 }
 """NumPy's functions that draw from the global generator. A generator's state is exchanged by exchanging them: reading
 and writing the state itself takes a hundred times longer."""
-_current: list[Streams] = []
+_current: ContextVar[Streams | None] = ContextVar("streams", default=None)
 MadeT = TypeVar("MadeT")
 
 
@@ -80,11 +81,11 @@ class Streams:
     @contextmanager
     def active(self) -> Iterator[None]:
         """Within it networks are made, rows drawn and actions explored with the teams' generators."""
-        _current.append(self)
+        token = _current.set(self)
         try:
             yield
         finally:
-            _current.pop()
+            _current.reset(token)
 
     @contextmanager
     def numpy_of(self, team: int) -> Iterator[None]:
@@ -151,7 +152,7 @@ class Streams:
 
 def current() -> Streams | None:
     """Those that are active; None with one team, which draws from the global generators as upstream does."""
-    return _current[-1] if _current else None
+    return _current.get()
 
 
 def made(make: Callable[[], MadeT], n_agents: int) -> list[MadeT]:

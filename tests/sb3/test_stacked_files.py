@@ -115,10 +115,11 @@ def test_what_needs_one_team_says_whose():
 
 
 class Breaks(PendulumEnv):
-    """Returns a NaN in its 20th step, and ever after."""
+    """Returns a reward that it should not in its 20th step, and ever after."""
 
     made = 0
     which = None
+    reward = np.nan
 
     def __init__(self):
         super().__init__()
@@ -129,27 +130,29 @@ class Breaks(PendulumEnv):
         observation, reward, *rest = super().step(action)
         self.steps += 1
         if self.number == Breaks.which and self.steps >= 20:
-            reward = np.nan
+            reward = Breaks.reward
         return observation, reward, *rest
 
 
-def broken(which, cls=TD3PR, n_teams=2, steps=STEPS):
-    Breaks.made, Breaks.which = 0, which
+def broken(which, cls=TD3PR, n_teams=2, steps=STEPS, reward=np.nan):
+    Breaks.made, Breaks.which, Breaks.reward = 0, which, reward
     n = 2 * n_teams
     given = {**options(cls), "learning_starts": 12 * n, "buffer_size": 40 * n, "seed": 7, "trust": "td"}
     model = cls("MlpPolicy", Breaks, n_agents=2, n_teams=n_teams, **given)
     return model.learn(steps * n)
 
 
-@pytest.mark.parametrize("cls", [TD3PR, SACPR])
-def test_a_team_whose_environment_breaks_ends_alone(cls, caplog, tmp_path):
+@pytest.mark.parametrize(
+    ("cls", "reward", "what"), [(TD3PR, np.nan, "reward"), (SACPR, np.nan, "reward"), (TD3PR, 1e30, "critic_loss")]
+)
+def test_a_team_whose_environment_breaks_ends_alone(cls, reward, what, caplog, tmp_path):
     with caplog.at_level(logging.WARNING, "marl_pr"):
-        model = broken(3, cls)
+        model = broken(3, cls, reward=reward)
     assert model.ended.keys() == {1}
     assert "team 1 (seed 8, agents 2 to 3 of all) ends alone" in caplog.text
-    assert "non-finite reward of agent 3" in caplog.text
+    assert f"non-finite {what} of agent 3" in caplog.text
     assert_same_bits(model.team(0), broken(None, cls).team(0))
-    with pytest.raises(ValueError, match="team 1 has ended.*reward of agent 3"):
+    with pytest.raises(ValueError, match=f"team 1 has ended.*{what} of agent 3"):
         model.team(1)
     model.save(tmp_path / "model")
     loaded = cls.load(tmp_path / "model", env=pendulums(4))
