@@ -154,8 +154,8 @@ def settings(model: Any) -> None:
     several = f", n_teams={model.n_teams}" if model.n_teams > 1 else ""
     if isinstance(frequency, tuple) and frequency[1] in ("episode", TrainFrequencyUnit.EPISODE):
         raise ValueError(
-            f"train_freq={frequency!r} with n_agents={model.n_agents}{several}: the agents' episodes end at different steps, "
-            'and SB3 trains episode by episode with one env only. Use train_freq=(k, "step").'
+            f"train_freq={frequency!r} with n_agents={model.n_agents}{several}: the agents' episodes end at different "
+            'steps, and SB3 trains episode by episode with one env only. Use train_freq=(k, "step").'
         )
     one_voice(model.pr)
     if model.n_agents > 1 and model.pr.adjacency != "same" and not VectorPart(model.observation_space).keys:
