@@ -1,6 +1,8 @@
 """How fast n stacked agents train, as ratios to upstream SB3 measured in the same run.
 
     OMP_NUM_THREADS=1 python benchmarks/sb3_speed.py [--n-agents 3] [--env Hopper-v5] [--net 256 256] [--rounds 7]
+    OMP_NUM_THREADS=1 python benchmarks/sb3_speed.py --n-agents 3 --n-teams 10     # stacked teams
+    OMP_NUM_THREADS=1 python benchmarks/sb3_speed.py --n-agents 1 --n-teams 10     # ten seeds of upstream's at once
 
 Every arm trains a little, in turn, round after round (A B C A B C ...), so that what else the machine does meets all of
 them; a ratio is the median over rounds of the quotient within a round. One core. Whole ``learn()`` calls: environment
@@ -41,7 +43,16 @@ def arms(args: argparse.Namespace) -> dict[str, list[Any]]:
         }
 
     def group(**pr: Any) -> list[Any]:
-        return [ours(**options(), n_agents=args.n_agents, **pr)]
+        return [ours(**options(), n_agents=args.n_agents, n_teams=args.n_teams, **pr)]
+
+    if args.n_teams > 1:
+        n = args.n_agents * args.n_teams
+        one_by_one = [ours(**options(), n_agents=args.n_agents, trust="td") for _ in range(args.n_teams)]
+        return {
+            "upstream": [upstream(**options()) for _ in range(n)],
+            "kappa=0": group(kappa=0.0),
+            **({"trust": group(trust="td"), "trust, team by team": one_by_one} if args.n_agents > 1 else {}),
+        }
 
     noise = {"adjacency": "noise", "n_adjacent": 3}
     found = {
@@ -68,13 +79,13 @@ def measure(models: dict[str, list[Any]], rounds: int) -> dict[str, list[float]]
     """Seconds per step of all agents, (rounds,) for each arm."""
     for group in models.values():
         for model in group:
-            model.learn(WARM_UP * getattr(model, "n_agents", 1))
+            model.learn(WARM_UP * getattr(model, "n_columns", 1))
     seconds: dict[str, list[float]] = {name: [] for name in models}
     for _ in range(rounds):
         for name, group in models.items():
             start = time.perf_counter()
             for model in group:
-                model.learn(STEPS * getattr(model, "n_agents", 1), reset_num_timesteps=False)
+                model.learn(STEPS * getattr(model, "n_columns", 1), reset_num_timesteps=False)
             seconds[name].append((time.perf_counter() - start) / STEPS)
     return seconds
 
@@ -118,6 +129,7 @@ def main() -> None:
     parser.add_argument("--algorithm", choices=["td3", "ddpg"], default="td3")
     parser.add_argument("--env", default="Hopper-v5")
     parser.add_argument("--n-agents", type=int, default=3)
+    parser.add_argument("--n-teams", type=int, default=1, help="stacked teams of --n-agents")
     parser.add_argument("--net", type=int, nargs="+", default=[256, 256])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--device", default="cpu")
@@ -128,7 +140,8 @@ def main() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core: JAX would take more
     models = arms(args)
     seconds = measure(models, args.rounds)
-    print(f"{args.algorithm.upper()} on {args.env}, {args.n_agents} agents, nets {args.net}, {args.rounds} rounds\n")
+    agents = f"{args.n_teams} x {args.n_agents} agents" if args.n_teams > 1 else f"{args.n_agents} agents"
+    print(f"{args.algorithm.upper()} on {args.env}, {agents}, nets {args.net}, {args.rounds} rounds\n")
     print("| arm | ms per step of all agents | times faster than n x upstream | time over kappa=0 |")
     print("| --- | --- | --- | --- |")
     for name, values in seconds.items():
@@ -136,7 +149,7 @@ def main() -> None:
         zero = seconds["kappa=0, fast" if "fast" in name else "kappa=0"]
         over = "" if name in ("upstream", "sbx") else f"{ratio(values, zero)[0]:.2f}"
         print(f"| {name} | {statistics.median(values) * 1e3:.1f} | {faster:.2f} ({low:.2f} to {high:.2f}) | {over} |")
-    if args.device != "cpu":
+    if args.device != "cpu" or args.n_teams > 1:
         return
     default, fast = gigaflops(False), gigaflops(True)
     print(f"\nMatrix products: {default:.0f} GFLOP/s by default, {fast:.0f} with fast=True", end="")

@@ -19,14 +19,16 @@ from stable_baselines3.common.vec_env import (
 from sb3_pr.envs.columns import is_team
 from sb3_pr.envs.parallel import TeamMonitor
 from sb3_pr.evaluation import evaluate_agents, made, of_its_own
+from sb3_pr.logs import name_of
 
 
 class AgentEvalCallback(EvalCallback):
     """SB3's ``EvalCallback``, which evaluates the leader, and every agent under ``eval/agent_i/``.
 
     In a PettingZoo environment all agents act together, and the mean over agents stands where the leader's would.
-    ``agent_returns`` holds the evaluations so far: a list of (n_agents, n_eval_episodes) arrays. For the other
-    parameters see SB3.
+    ``agent_returns`` holds the evaluations so far: a list of (n_agents, n_eval_episodes) arrays. Of a model of several
+    teams it evaluates every agent (``eval/team_t/agent_i/``) and nobody leads: (n_teams, n_agents, n_eval_episodes).
+    For the other parameters see SB3.
 
     :param eval_env: one env, or any number other than ``n_agents``; or a PettingZoo ParallelEnv, a VecEnv of one (of
         the model's own a copy is used); or a function that makes one
@@ -42,7 +44,12 @@ class AgentEvalCallback(EvalCallback):
         self._found: list[list[float]] = []
 
     def _init_callback(self) -> None:
-        n_agents = getattr(self.model, "n_agents", 1)
+        n_agents = getattr(self.model, "n_columns", 1)
+        if self._several and (self.best_model_save_path or self.log_path or self.callback_on_new_best or self.callback):
+            raise ValueError(
+                "AgentEvalCallback of a model of several teams records every team's returns and chooses no best one. "
+                "Leave out best_model_save_path, log_path, callback_on_new_best and callback_after_eval."
+            )
         if self._team:
             self.eval_env = of_its_own(self.model, self.eval_env)
         elif self.eval_env.num_envs == n_agents > 1:
@@ -61,9 +68,17 @@ class AgentEvalCallback(EvalCallback):
             sync_envs_normalization(self.training_env, self.eval_env)
         assert isinstance(self.model, OffPolicyAlgorithm)
         returns = evaluate_agents(self.model, self.eval_env, self.n_eval_episodes, self.deterministic, vote=False)
+        if self._several:
+            self.agent_returns.append(np.array([list(team) for team in returns]))
+            self._record([agent for team in returns for agent in team])
+            return True
         self.agent_returns.append(np.stack(returns))
         self._record(returns)
         return super()._on_step()
+
+    @property
+    def _several(self) -> bool:
+        return getattr(self.model, "n_teams", 1) > 1
 
     def _evaluate_team(self) -> bool:
         """SB3's evaluation, in which each column plays its own episodes."""
@@ -84,8 +99,10 @@ class AgentEvalCallback(EvalCallback):
                 self._record(self._found)
 
     def _record(self, returns: list[Any]) -> None:
+        size = getattr(self.model, "n_agents", 1)
+        n_teams = getattr(self.model, "n_teams", 1)
         for agent, rewards in enumerate(returns):
-            self.logger.record(f"eval/agent_{agent}/mean_reward", float(np.mean(rewards)))
+            self.logger.record(f"eval/{name_of(agent, size, n_teams)}/mean_reward", float(np.mean(rewards)))
         self.logger.record("eval/mean_reward_of_agents", float(np.mean([np.mean(rewards) for rewards in returns])))
 
 

@@ -16,12 +16,16 @@ from marl_pr_common.config import from_mapping
 from marl_pr_common.config.mapping import suggest
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig, adjacency
 from marl_pr_common.reciprocity.weights import check_gain
+from sb3_pr import own_critics
 from sb3_pr.algorithms.spec import MODULES, model_class
 from sb3_pr.networks.observations import VectorPart
 from sb3_pr.replay.buffers import AgentMajor
 
 PR_OPTIONS = tuple(field.name for field in dataclasses.fields(ReciprocityConfig))
-GROUP_OPTIONS = ("n_agents", "shared_replay", "observation_masks", "leader", "fast", "guards", "own_critics")
+GROUP_OPTIONS = (
+    *("n_agents", "n_teams", "seeds", "leader"),
+    *("shared_replay", "observation_masks", "fast", "guards", "own_critics"),
+)
 """What the constructor takes beside PR's options and upstream's parameters."""
 OTHER_NUMBER = "For another number of agents: from_agents([model.agent(i) for i in ...], env)."
 
@@ -87,12 +91,14 @@ class UnfitColumns(AssertionError, ValueError):
     ``set_env`` raises."""
 
 
-def columns(n_agents: int, n_envs: int) -> None:
+def columns(model: Any, n_envs: int) -> None:
     """:raises UnfitColumns: unless every agent has its column. One agent may be trained on any number, as in SB3."""
-    if n_agents not in (1, n_envs):
+    if model.n_columns not in (1, n_envs):
+        teams = f", n_teams={model.n_teams}" if model.n_teams > 1 else ""
         raise UnfitColumns(
-            f"the model has n_agents={n_agents}, but the environment has {n_envs} column(s): column i is agent i. "
-            f"Pass a VecEnv with {n_agents} environments. {OTHER_NUMBER}"
+            f"the model has n_agents={model.n_agents}{teams}, but the environment has {n_envs} column(s): column i is "
+            f"agent i{', team after team' if teams else ''}. Pass a VecEnv with {model.n_columns} environments. "
+            f"{OTHER_NUMBER}"
         )
 
 
@@ -105,7 +111,7 @@ def replay_buffer(loaded: Any, before: Any, model: Any) -> None:
     if found != model.n_envs:
         raise ValueError(
             f"the replay buffer is of {found} environment(s) and the model has {model.n_envs}: a column of the buffer "
-            f"is an environment{' and an agent' if model.n_agents > 1 else ''}. Load it into a model with {found}."
+            f"is an environment{' and an agent' if model.n_columns > 1 else ''}. Load it into a model with {found}."
         )
     for name in ("observation_space", "action_space"):
         theirs, ours = getattr(loaded, name), getattr(model, name)
@@ -136,17 +142,18 @@ def settings(model: Any) -> None:
     """
     leader(model._leader, model.n_agents)
     if model.own_critics:
-        own_critics(model.pr, model.n_agents)
-    if model.n_agents == 1:
+        own_critics.check(model.pr, model.n_agents)
+    if model.n_columns == 1:
         return
     frequency = model.train_freq  # an int, a (number, unit) tuple, or after a load SB3's TrainFreq
+    several = f", n_teams={model.n_teams}" if model.n_teams > 1 else ""
     if isinstance(frequency, tuple) and frequency[1] in ("episode", TrainFrequencyUnit.EPISODE):
         raise ValueError(
-            f"train_freq={frequency!r} with n_agents={model.n_agents}: the agents' episodes end at different steps, "
-            'and SB3 trains episode by episode with one env only. Use train_freq=(k, "step").'
+            f"train_freq={frequency!r} with n_agents={model.n_agents}{several}: the agents' episodes end at different "
+            'steps, and SB3 trains episode by episode with one env only. Use train_freq=(k, "step").'
         )
     one_voice(model.pr)
-    if model.pr.adjacency != "same" and not VectorPart(model.observation_space).keys:
+    if model.n_agents > 1 and model.pr.adjacency != "same" and not VectorPart(model.observation_space).keys:
         raise ValueError(
             f"adjacency={model.pr.adjacency!r} changes single coordinates, but the observation space "
             f'{model.observation_space} has no real-valued vector. Use adjacency="same".'
@@ -162,26 +169,6 @@ def one_voice(config: ReciprocityConfig) -> None:
         )
 
 
-def own_critics(config: ReciprocityConfig, n_agents: int) -> None:
-    """The control has no peers, so that what concerns peers and adjacent states has no meaning in it.
-
-    :raises ValueError: for one agent, or an option of PR that they can't follow
-    """
-    if n_agents == 1:
-        raise ValueError("own_critics=True with n_agents=1: a group of N gets N - 1 further critics each. Give N > 1.")
-    plain_options = {"adjacency": "same", "peers": "complete", "sync_interval": 1, "in_actor": False}
-    plain_options |= {"trust": "uniform", "consensus": 0}
-    for name, plain in plain_options.items():
-        value = getattr(config, name)
-        if value != plain:
-            raise ValueError(f"own_critics=True with {name}={value!r}: an agent's own critics need {name}={plain!r}.")
-    if config.estimator == "one_voice":
-        raise ValueError(
-            'own_critics=True with estimator="one_voice": an agent\'s own critics are all asked at once, and their '
-            'mean costs nothing more. Use estimator="full".'
-        )
-
-
 def snapshot_change(before: ReciprocityConfig, after: ReciprocityConfig) -> None:
     """:raises ValueError: if loading would add or drop the peers' snapshot, which is part of the saved file."""
     if (before.sync_interval == 1) != (after.sync_interval == 1):
@@ -191,12 +178,12 @@ def snapshot_change(before: ReciprocityConfig, after: ReciprocityConfig) -> None
         )
 
 
-def leader(agent: int | None, n_agents: int, name: str = "leader") -> None:
-    """:raises ValueError: unless ``agent`` is None or one of the agents."""
+def leader(agent: int | None, n_agents: int, name: str = "leader", what: str = "an agent") -> None:
+    """:raises ValueError: unless ``agent`` is None or one of the agents, or of what else there is ``n_agents``"""
     if agent is None and name == "leader":
         return
     if not isinstance(agent, (int, np.integer)) or isinstance(agent, bool) or not 0 <= agent < n_agents:
-        raise ValueError(f"{name}={agent!r}: expected an agent from 0 to {n_agents - 1}.")
+        raise ValueError(f"{name}={agent!r}: expected {what} from 0 to {n_agents - 1}.")
 
 
 def masks(value: Any, n_agents: int, space: spaces.Space[Any]) -> np.ndarray | None:

@@ -26,7 +26,7 @@ class Consensus:
 
     def __init__(self, model: Any = None, new: bool = False) -> None:
         if model is not None and _wanted(model):
-            begin_alike(model.policy, model.n_agents)
+            begin_alike(model.policy, model.n_columns, model.n_agents)
         self.new = new
         self._hung_on: list[Any] = []
         self._handles: list[Any] = []
@@ -49,7 +49,7 @@ class Consensus:
 
     def warn_if_unlike(self, model: Any) -> None:
         """Say so if agents that were given their weights begin to be averaged, and do not begin alike."""
-        if self.new and _wanted(model) and not alike(model.policy, model.n_agents):
+        if self.new and _wanted(model) and not alike(model.policy, model.n_columns, model.n_agents):
             warnings.warn(
                 f"consensus={model.pr.consensus}: these agents have different weights, and begin with them. Parameters "
                 "learnt apart have no common meaning, and averaging them may undo what was learnt. Agents of a new "
@@ -97,22 +97,25 @@ def draw_together(network: nn.Module, weights: np.ndarray, rho: float) -> None:
                     tensor.detach().copy_(part)
 
 
-def alike(policy: Any, n_agents: int) -> bool:
-    """Whether every agent has the first one's weights."""
+def alike(policy: Any, n_agents: int, team_size: int) -> bool:
+    """Whether every agent has the weights of the first of its team."""
     for network in (getattr(policy, name) for name in policy.networks):
-        first, *others = (agent_state_dict(network, agent) for agent in range(n_agents))
-        if any(not th.equal(first[name], other[name]) for other in others for name in first):
-            return False
+        states = [agent_state_dict(network, agent) for agent in range(n_agents)]
+        for agent, state in enumerate(states):
+            first = states[agent - agent % team_size]
+            if any(not th.equal(first[name], state[name]) for name in first):
+                return False
     return True
 
 
-def begin_alike(policy: Any, n_agents: int) -> None:
-    """Give every agent the first one's weights."""
+def begin_alike(policy: Any, n_agents: int, team_size: int) -> None:
+    """Give every agent the weights of the first of its team."""
     for name in policy.networks:
         network = getattr(policy, name)
-        state = agent_state_dict(network, 0)
-        for agent in range(1, n_agents):
-            load_agent(network, agent, state)
+        for first in range(0, n_agents, team_size):
+            state = agent_state_dict(network, first)
+            for agent in range(first + 1, first + team_size):
+                load_agent(network, agent, state)
 
 
 def _parameters(network: nn.Module, n_agents: int) -> Iterator[list[nn.Parameter]]:

@@ -75,9 +75,12 @@ def evaluate_agents(
         one
     :param seed: resets ``env`` before each agent's episodes
     :param vote: whether the vote is played, too: as many episodes as for one more agent
-    :return: one array (n_eval_episodes,) per agent, and ``members``, ``best_member``, ``leader``, ``vote``
+    :return: one array (n_eval_episodes,) per agent, and ``members``, ``best_member``, ``leader``, ``vote``; of a model
+        of several teams a list of these, team by team, NaN for one that has ended
     :raises ValueError: if the environment has another number of agents, or is the model's own and cannot be copied
     """
+    if getattr(model, "n_teams", 1) > 1:
+        return _evaluate_teams(model, env, n_eval_episodes, deterministic, seed, vote)  # type: ignore[return-value]
     given, env = env, made(env)
     try:
         if is_team(env):
@@ -86,6 +89,16 @@ def evaluate_agents(
     finally:
         if isinstance(given, str) or is_factory(given):
             env.close()
+
+
+def _evaluate_teams(model: Any, env: Any, n_eval_episodes: int, *options: Any) -> list[AgentReturns]:
+    nothing = np.full(n_eval_episodes, np.nan)
+    return [
+        AgentReturns([nothing] * model.n_agents, nothing, nothing)
+        if team in model.ended
+        else evaluate_agents(model.team(team, replay=False), env, n_eval_episodes, *options)
+        for team in range(model.n_teams)
+    ]
 
 
 def _evaluate_each(

@@ -20,6 +20,7 @@ from torch import nn
 
 from marl_pr_common.reciprocity.guards import NonFiniteError, ValueAlarm, all_finite, bad_agents
 from sb3_pr.algorithms.spec import spec_of
+from sb3_pr.ending import end
 from sb3_pr.policies import TRAINED
 
 LOGGER = logging.getLogger("marl_pr")
@@ -44,6 +45,7 @@ class Watch:
         self._values: list[th.Tensor] = []
         self._watched: list[Any] = [None]
         self._model: Any = None
+        self._somebody_ended = False
         self._handles: list[Any] = []
 
     def attach(self, model: Any) -> None:
@@ -85,13 +87,17 @@ class Watch:
         """
         if not self.enabled:
             return
+        ended, self._somebody_ended = self._somebody_ended, False  # its last loss is in the mean
         for name in ("critic_loss", "actor_loss", *(one.loss for one in spec_of(model).learnt)):
             loss = model.logger.name_to_value.get(f"train/{name}", 0.0)
-            if not np.isfinite(loss) and not self.broken:
-                raise NonFiniteError(
-                    f"non-finite {name} of agent {self._worst(model, name)} at update {model._n_updates}: {loss}. Its "
-                    "values are too large for float32. Resume from the last checkpoint with a smaller learning_rate."
+            if not np.isfinite(loss) and not self.broken and not ended:
+                worst = self._worst(model, name)
+                error = NonFiniteError.of(
+                    worst,
+                    f"non-finite {name} of agent {worst} at update {model._n_updates}: {loss}. Its values are too "
+                    "large for float32. Resume from the last checkpoint with a smaller learning_rate.",
                 )
+                end(model, [worst], error)
         if self._values:
             own_values = th.stack(self._values).mean(0, keepdim=True).double().cpu().numpy()
             self._values = []
@@ -120,15 +126,20 @@ class Watch:
         gradients = [parameter.grad for _, parameter in parameters if parameter.grad is not None]
         if all_finite(gradients):
             return
-        broken = set(broken_agents(model)) if self.n_agents > 1 else set()
+        several = getattr(model, "n_teams", 1) > 1
+        broken = set(broken_agents(model)) if self.n_agents > 1 and not several else set()
         for name, parameter in parameters:
             for agent in _bad(name, parameter.grad, self.n_agents):
-                if agent not in broken or len(broken) == self.n_agents:
-                    raise NonFiniteError(
+                if agent not in broken or len(broken) == self.n_agents or several:
+                    error = NonFiniteError.of(
+                        agent,
                         f"non-finite gradient of agent {agent}, tensor {name}, at update {model._n_updates}. The "
                         "optimiser's step was not made, so every parameter is as it was before. Resume from the last "
-                        "checkpoint with a smaller learning_rate, or look for extreme rewards."
+                        "checkpoint with a smaller learning_rate, or look for extreme rewards.",
                     )
+                    end(model, [agent], error)
+                    self._somebody_ended = True
+                    continue
                 _agents_part(name, parameter.grad, agent, self.n_agents).zero_()
         for agent in sorted(broken - self.broken):
             part = next(name for name, tensor in network_tensors(model) if agent in _bad(name, tensor, self.n_agents))
@@ -142,11 +153,12 @@ class Watch:
     def _worst(self, model: Any, loss: str) -> int:
         """The agent with the largest gradient."""
         name = loss.removesuffix("_loss")
-        parameters = list(getattr(model.policy, name).parameters()) if name in TRAINED else []
-        parameters = [p for p in parameters if p.grad is not None]
-        if self.n_agents == 1 or not parameters:
+        parameters = [tensor for one, tensor, _ in spec_of(model).learnt_by(model) if one.loss == loss]
+        parameters = list(getattr(model.policy, name).parameters()) if name in TRAINED else parameters
+        gradients = [p.grad.detach() for p in parameters if p.grad is not None]
+        if self.n_agents == 1 or not gradients:
             return 0
-        sizes = [p.grad.detach().abs().reshape(self.n_agents, -1).amax(1) for p in parameters if p.ndim > 1]
+        sizes = [gradient.abs().reshape(self.n_agents, -1).amax(1) for gradient in gradients if gradient.ndim > 1]
         return int(th.stack(sizes).amax(0).argmax())
 
 
@@ -162,14 +174,14 @@ def network_tensors(model: Any) -> Iterator[tuple[str, th.Tensor]]:
 
 def broken_agents(model: Any) -> list[int]:
     """Agents with a network that is not finite."""
-    n_agents = getattr(model, "n_agents", 1)
+    n_agents = getattr(model, "n_columns", 1)
     found = {agent for name, tensor in network_tensors(model) for agent in _bad(name, tensor, n_agents)}
     return sorted(found)
 
 
 def broken_parts(model: Any) -> list[str]:
     """What is not finite in a model, "tensor actor.mu.0.weight of agent 1": networks, optimisers, VecNormalize."""
-    n_agents = getattr(model, "n_agents", 1)
+    n_agents = getattr(model, "n_columns", 1)
     named = list(network_tensors(model))
     optimizers = {name: getattr(model.policy, name).optimizer for name in TRAINED}
     optimizers |= {one.tensor: optimizer for one, _, optimizer in spec_of(model).learnt_by(model)}

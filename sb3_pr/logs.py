@@ -24,12 +24,24 @@ def best_agent(episodes: Episodes) -> int:
     return int(np.argmax(returns)) if returns else 0
 
 
-def record_episodes(logger: Logger, episodes: Episodes) -> None:
-    """``rollout/agent_i/ep_rew_mean`` and ``ep_len_mean``, where an episode has ended."""
-    for agent, played in enumerate(episodes):
-        if played:
-            logger.record(f"rollout/agent_{agent}/ep_rew_mean", safe_mean([episode["r"] for episode in played]))
-            logger.record(f"rollout/agent_{agent}/ep_len_mean", safe_mean([episode["l"] for episode in played]))
+def name_of(agent: int, team_size: int, n_teams: int) -> str:
+    """Of an agent in the logs: ``agent_2``; in one of several teams ``team_0/agent_2``."""
+    return f"agent_{agent}" if n_teams == 1 else f"team_{agent // team_size}/agent_{agent % team_size}"
+
+
+def record_episodes(logger: Logger, episodes: Episodes, n_teams: int = 1) -> None:
+    """``rollout/agent_i/ep_rew_mean`` and ``ep_len_mean``, where an episode has ended; with several teams
+    ``rollout/team_t/ep_rew_mean`` of all agents of a team, too."""
+    size = len(episodes) // n_teams
+    means = {key: [safe_mean([one[key] for one in played]) for played in episodes] for key in ("r", "l")}
+    for key, name in (("r", "ep_rew_mean"), ("l", "ep_len_mean")):
+        for agent, mean in enumerate(means[key]):
+            if episodes[agent]:
+                logger.record(f"rollout/{name_of(agent, size, n_teams)}/{name}", mean)
+        for team in range(n_teams if n_teams > 1 else 0):
+            its = slice(team * size, (team + 1) * size)
+            if any(episodes[its]):
+                logger.record(f"rollout/team_{team}/{name}", float(np.nanmean(means[key][its])))
 
 
 def record_reciprocity(logger: Logger, reciprocity: Reciprocity) -> np.ndarray | None:
@@ -38,10 +50,11 @@ def record_reciprocity(logger: Logger, reciprocity: Reciprocity) -> np.ndarray |
     :return: the own values, (n_agents,), if there are new ones
     """
     statistics = reciprocity.pop_statistics()
+    size, n_teams = reciprocity.team_size, reciprocity.n_agents // reciprocity.team_size
     for name, values in statistics.items():
         for agent, value in enumerate(values):
             if np.isfinite(value):
-                logger.record(f"train/agent_{agent}/{name}", float(value))
+                logger.record(f"train/{name_of(agent, size, n_teams)}/{name}", float(value))
         if np.isfinite(values).any():
             logger.record(f"train/{name}", float(np.nanmean(values)))
     if statistics and reciprocity.active:
@@ -57,9 +70,12 @@ def record_trust(logger: Logger, reciprocity: Reciprocity) -> None:
     if weights is None:
         return
     others = weights.sum(1) - weights.diagonal()
+    size, n_teams = reciprocity.team_size, reciprocity.n_agents // reciprocity.team_size
     logger.record("train/trust", float(others.mean()))
     for agent, row in enumerate(weights):
-        logger.record(f"train/agent_{agent}/trust", float(others[agent]))
-        if len(weights) <= PAIRS_UP_TO:
-            for peer, weight in enumerate(row):
-                logger.record(f"train/agent_{agent}/trust_{peer}", float(weight))
+        name = f"train/{name_of(agent, size, n_teams)}/trust"
+        logger.record(name, float(others[agent]))
+        if size <= PAIRS_UP_TO:
+            first = agent // size * size
+            for peer, weight in enumerate(row[first : first + size]):
+                logger.record(f"{name}_{peer}", float(weight))

@@ -20,6 +20,7 @@ from sb3_pr.networks.observations import rows
 from sb3_pr.networks.optimizers import ELEMENTWISE, AgentOptimizers, fused_adam
 from sb3_pr.networks.stacking import agent_parameters, stack
 from sb3_pr.networks.surgery import serving
+from sb3_pr.streams import made
 
 TRAINED = ("actor", "critic")
 """A policy's networks with an optimiser."""
@@ -103,7 +104,7 @@ class StackedPolicy(BasePolicy):
                 del self.__dict__[name]
 
     def _make(self, make: Callable[..., NetworkT], features_extractor: BaseFeaturesExtractor | None = None) -> NetworkT:
-        return self._masked(stack([make(features_extractor) for _ in range(self.n_agents)]))
+        return self._masked(stack(made(lambda: make(features_extractor), self.n_agents)))
 
     def _agent_optimizers(self, kind: type[th.optim.Optimizer], parameters: Any, **options: Any) -> AgentOptimizers:
         wholes = list(parameters)

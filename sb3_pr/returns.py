@@ -20,9 +20,9 @@ def begin(model: Any, new_episodes: bool, forget: bool) -> None:
     :param forget: whether the statistics begin anew
     """
     if forget or not model._agent_episodes:
-        model._agent_episodes = [deque(maxlen=model._stats_window_size) for _ in range(model.n_agents)]
-    if new_episodes or len(model._running_episodes) != model.n_agents:
-        model._running_episodes = [{"r": 0.0, "l": 0} for _ in range(model.n_agents)]
+        model._agent_episodes = [deque(maxlen=model._stats_window_size) for _ in range(model.n_columns)]
+    if new_episodes or len(model._running_episodes) != model.n_columns:
+        model._running_episodes = [{"r": 0.0, "l": 0} for _ in range(model.n_columns)]
     model._count_returns = not _monitored(model.env)
     tell_policy(model)
 
@@ -57,7 +57,7 @@ def see_step(model: Any, rewards: np.ndarray, dones: np.ndarray, infos: list[dic
 
 def tell_policy(model: Any) -> None:
     """Whoever asks the policy itself, or saves it, gets the leader's answer too."""
-    if model.n_agents > 1 and model.policy is not None:
+    if model.n_columns > 1 and model.policy is not None:
         model.policy.leader = leader(model)
 
 

@@ -14,7 +14,9 @@ from marl_pr_common.config.mapping import suggest
 from sb3_pr import checks
 from sb3_pr.envs.columns import is_factory, is_team, make_columns
 from sb3_pr.networks.observations import rows
+from sb3_pr.returns import leader as best_leader
 from sb3_pr.returns import tell_policy
+from sb3_pr.stacked_teams import one_team
 
 TEAMS = ("leader", "vote")
 """Who answers ``predict`` for observations that do not come one per agent."""
@@ -81,6 +83,7 @@ def check(model: Any, observation: Any, team: Any) -> None:
         raise ValueError(f"team={team!r}: expected one of {', '.join(TEAMS)}.{hint}")
     if team == "leader" or model.n_agents == 1:
         return
+    one_team(model, 'predict(..., team="vote")')
     if not can_vote(model):
         raise ValueError(
             f'team="vote": the {model.n_agents} agents share one world, each with a role of its own, and none can do '
@@ -105,9 +108,13 @@ class AnswersAsTeam:
 
     env: Any
     n_agents: int
+    n_columns: int
+    n_teams: int
     n_envs: int
     verbose: int
     _wrap_env: Any
+    _leader: int | None
+    _check_rows: Any
     shares_world: bool = False
     """Whether the environment that it was last made or loaded with was one world for all: a saved model has none."""
 
@@ -124,9 +131,25 @@ class AnswersAsTeam:
         if isinstance(env, str) or is_factory(env):
             env = maybe_make_env(make_columns(env, self.n_envs), self.verbose)
         columns = self._wrap_env(env, self.verbose)
-        checks.columns(self.n_agents, columns.num_envs)
+        checks.columns(self, columns.num_envs)
         super().set_env(columns, force_reset)  # type: ignore[misc]
         self.shares_world = is_team(columns)
+
+    @property
+    def leader(self) -> int:
+        """The agent that answers ``predict`` for observations that do not come one per agent.
+
+        By default the one with the best mean return over its last episodes (``stats_window_size``).
+        """
+        one_team(self, "leader")
+        return best_leader(self)
+
+    @leader.setter
+    def leader(self, agent: int | None) -> None:
+        one_team(self, "leader")
+        checks.leader(agent, self.n_agents)
+        self._leader = agent
+        tell_policy(self)
 
     def predict(self, observation: Any, *args: Any, team: str = "leader", **kwargs: Any) -> Any:
         """SB3's ``predict``. ``n_agents`` rows are one row per agent; any other number is answered by ``team``.
@@ -135,6 +158,7 @@ class AnswersAsTeam:
             without exploring, that all agents' target critics value most in the mean
         :raises ValueError: for a vote among agents that share one world, or over one row per agent
         """
+        self._check_rows(observation)
         check(self, observation, team)
         tell_policy(self)
         with council(self) if team == "vote" else nullcontext():

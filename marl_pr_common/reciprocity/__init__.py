@@ -8,7 +8,9 @@ listening   to whom each agent listens: graph, trust, rule
 weights     how much each peer counts in each row
 ask         which peer is asked about which adjacent state: full, one_state, sampled, one_voice, joint
 mixture     eq. 4 and eq. 12
+judging     how well peers predict: what trust goes by
 state       what is kept while an algorithm trains: generator, moments, graph, statistics
+teams       many groups at once, each as it is alone
 moments     running mean and standard deviation of states
 statistics  how the peers' values stand to the own ones, for the logs
 stand_in    to stand in for a host's network

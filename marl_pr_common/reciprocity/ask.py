@@ -5,13 +5,15 @@ one_state   every peer about one adjacent state, drawn with its weight
 sampled     one peer, drawn with its weight, about one adjacent state
 one_voice   the agent about s itself, or one peer about one adjacent state, drawn with their weights in eq. 12
 
-Each is a function from a :class:`Question` and the framework's critics to :class:`Answers`.
+Each goes from a :class:`Question` to :class:`Answers`, and yields what the framework's critics are asked on the way, so
+that several groups can be asked at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch as th
@@ -23,6 +25,12 @@ Evaluate = Callable[[th.Tensor, th.Tensor], th.Tensor]
 """(states (n_agents, batch, dim), peer (n_agents, batch)) -> values (n_critics, n_agents, batch): agent i's row b,
 valued by the critics of agent ``peer[i, b]``, with agent i's own actions. An answer that is not finite is left out;
 :data:`~marl_pr_common.reciprocity.statistics.NO_VALUE` says that there is none."""
+
+Asked = tuple[th.Tensor, th.Tensor]
+"""Arguments of :data:`Evaluate`."""
+ResultT = TypeVar("ResultT")
+Asking = Generator[Asked, th.Tensor, ResultT]
+"""Yields what is asked, is sent the values, and returns what it was all for."""
 
 JointEvaluate = Callable[[th.Tensor], th.Tensor]
 """(states (n_adjacent, batch, dim)) -> values (n_critics, n_agents, n_adjacent, batch): every agent's value of every
@@ -86,30 +94,41 @@ class Answers:
     spoken: th.Tensor | None = None
 
 
-def full(question: Question, evaluate: Evaluate) -> Answers:
+def answered(asking: Asking[ResultT], evaluate: Evaluate) -> ResultT:
+    """The result of a generator whose every question ``evaluate`` answers."""
+    try:
+        asked = next(asking)
+        while True:
+            asked = asking.send(evaluate(*asked))
+    except StopIteration as end:
+        result: ResultT = end.value
+        return result
+
+
+def full(question: Question) -> Asking[Answers]:
     """Every peer about every adjacent state."""
     adjacent = question.adjacent
-    return _everyone(question, evaluate, adjacent.weights.transpose(0, 1), lambda a: adjacent.states[a])
+    return _everyone(question, adjacent.weights.transpose(0, 1), lambda a: adjacent.states[a])
 
 
-def one_state(question: Question, evaluate: Evaluate) -> Answers:
+def one_state(question: Question) -> Asking[Answers]:
     """Every peer about one adjacent state, drawn for each peer anew: it stands for all of S#."""
     if question.n_states == 1:
-        return full(question, evaluate)
-    return _everyone(question, evaluate, _drawn_weight(question), lambda _: question.drawn())
+        return full(question)
+    return _everyone(question, _drawn_weight(question), lambda _: question.drawn())
 
 
-def sampled(question: Question, evaluate: Evaluate) -> Answers:
+def sampled(question: Question) -> Asking[Answers]:
     """One random peer and one random adjacent state per row: unbiased for the double sum, one value each."""
     weights = question.peer_weights()
     n, batch = question.adjacent.weights.shape[1:]
     peer = draw_peers(weights, batch, question.generator())
-    values = evaluate(question.view(question.drawn(), peer), peer)
+    values = yield question.view(question.drawn(), peer), peer
     scale = question.normalisation.total(weights, question.n_states).to(values.dtype)
     return Answers(values[:, :, None, None], values.new_ones(n, 1, batch), peer[:, None, None], scale)
 
 
-def one_voice(question: Question, evaluate: Evaluate) -> Answers:
+def one_voice(question: Question) -> Asking[Answers]:
     """One critic per row: the agent's own about s, or one random peer's about one random adjacent state."""
     n, batch = question.adjacent.weights.shape[1:]
     voice = draw(question.voices(), batch, question.generator())
@@ -118,7 +137,7 @@ def one_voice(question: Question, evaluate: Evaluate) -> Answers:
     states = question.drawn()
     if not (question.holds_itself and question.n_states == 1):
         states = th.where(spoken[..., None], states, question.states)
-    values = evaluate(question.view(states, peer), peer)
+    values = yield question.view(states, peer), peer
     return Answers(values[:, :, None, None], values.new_ones(n, 1, batch), peer[:, None, None], spoken=spoken)
 
 
@@ -200,9 +219,7 @@ def _drawn_weight(question: Question) -> th.Tensor:
     return th.full_like(one, question.normalisation.together(question.n_states))
 
 
-def _everyone(
-    question: Question, evaluate: Evaluate, state_weights: th.Tensor, choose: Callable[[int], th.Tensor]
-) -> Answers:
+def _everyone(question: Question, state_weights: th.Tensor, choose: Callable[[int], th.Tensor]) -> Asking[Answers]:
     """Every peer, about the states (n_agents, batch, dim) that ``choose`` gives for each column of the weights."""
     n, n_states, batch = state_weights.shape
     agent = th.arange(n, device=state_weights.device)
@@ -214,9 +231,9 @@ def _everyone(
         part = asked[start : start + at_once]
         views = [question.view(choose(a), peer) for peer, a in part]
         if len(part) == 1:
-            answers.append(evaluate(views[0], part[0][0]))
+            answers.append((yield views[0], part[0][0]))
             continue
-        found = evaluate(th.cat(views, 1), th.cat([peer for peer, _ in part], 1))
+        found = yield th.cat(views, 1), th.cat([peer for peer, _ in part], 1)
         answers.extend(th.split(found, batch, dim=-1))
     values = answers[0].new_zeros(len(answers[0]), n, n, n_states, batch)
     for found, (peer, a) in zip(answers, asked, strict=True):

@@ -16,6 +16,16 @@ SLACK = 2.0
 class NonFiniteError(ValueError):
     """Something that training depends on is NaN or infinite; the message names the agent, the tensor and the step."""
 
+    agent: int = 0
+    """Whose it is."""
+
+    @classmethod
+    def of(cls, agent: int, message: str) -> NonFiniteError:
+        """The error of one agent."""
+        error = cls(message)
+        error.agent = agent
+        return error
+
 
 def require_finite(values: Any, what: str, where: str, agent: int | None = None, stored_as: Any = np.float32) -> None:
     """Raise if an array, or any array of a dictionary, holds NaN or infinity: as it is, or in the type it is kept in.
@@ -45,10 +55,11 @@ def require_finite(values: Any, what: str, where: str, agent: int | None = None,
     place = f", coordinate {position if len(position) > 1 else position[0]}" if position else ""
     too_large = np.isfinite(np.float64(value)) if value is not None else False
     kind = f", which is too large for {_narrowest(given, np.dtype(stored_as)).dtype}" if too_large else ""
-    raise NonFiniteError(
+    raise NonFiniteError.of(
+        agent or 0,
         f"non-finite {what} of agent {agent or 0}{place} {where}: {value}{kind}. The transition was not stored, and "
         "no network was updated with it. Check the environment (VecCheckNan finds the step that causes it); what was "
-        "saved before is unchanged."
+        "saved before is unchanged.",
     )
 
 

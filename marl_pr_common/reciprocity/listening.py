@@ -39,7 +39,7 @@ class Listening:
 
     def __init__(self, config: ReciprocityConfig, n_agents: int, rng: np.random.Generator):
         self.config = config
-        self.n_agents = n_agents
+        self.n_agents = self.team_size = n_agents
         self.rng = rng
         self.rule = rule_of(config)
         self.peer_weights = peer_matrix(config, n_agents, rng)

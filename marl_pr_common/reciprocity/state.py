@@ -20,6 +20,7 @@ from marl_pr_common.reciprocity import ask
 from marl_pr_common.reciprocity.adjacency import STRATEGIES
 from marl_pr_common.reciprocity.config import ReciprocityConfig
 from marl_pr_common.reciprocity.draws import Draws
+from marl_pr_common.reciprocity.judging import Judging
 from marl_pr_common.reciprocity.listening import Listening
 from marl_pr_common.reciprocity.mixture import (
     one_voice_value,
@@ -33,7 +34,7 @@ from marl_pr_common.reciprocity.statistics import Measured, PeerStatistics
 from marl_pr_common.reciprocity.weights import NORMALISATIONS
 
 
-class Reciprocity(Draws, Listening, Measured):
+class Reciprocity(Draws, Judging, Measured):
     """Adjacency, peers and the mixture of eq. 12 for one group of agents.
 
     :param config: the options
@@ -69,8 +70,13 @@ class Reciprocity(Draws, Listening, Measured):
             into this many rows are laid one after the other along the batch axis and asked in one call of ``evaluate``
         :return: (n_critics, n_agents, batch), or (1, n_agents, batch) with ``min_over="peer"``
         """
-        question = self._question(own, states.detach(), pass_size=pass_size)
-        return self._mix(own, question, ask.ESTIMATORS[self.config.estimator](question, evaluate), record)
+        states = states.detach()
+        return self._ask(lambda one, its: one._valuing(own[:, its], states[its], record, pass_size), evaluate)
+
+    def _valuing(self, own: th.Tensor, states: th.Tensor, record: bool, pass_size: int = 1) -> ask.Asking[th.Tensor]:
+        question = self._question(own, states, pass_size=pass_size)
+        answers = yield from ask.ESTIMATORS[self.config.estimator](question)
+        return self._mix(own, question, answers, record)
 
     def one_voice(
         self, states: th.Tensor, evaluate: ask.Evaluate, own: Callable[[], th.Tensor], record: bool = True
@@ -84,7 +90,11 @@ class Reciprocity(Draws, Listening, Measured):
         """
         if self.rule != "uniform":  # reads the own values
             return self.value(own(), states, evaluate, record)
-        answers = ask.one_voice(self._question(None, states.detach()), evaluate)
+        states = states.detach()
+        return self._ask(lambda one, its: one._speaking(states[its], lambda: own()[:, its], record), evaluate)
+
+    def _speaking(self, states: th.Tensor, own: Callable[[], th.Tensor], record: bool) -> ask.Asking[th.Tensor]:
+        answers = yield from ask.one_voice(self._question(None, states))
         assert answers.spoken is not None
         values = self._minimum(answers.values)[:, :, 0, 0]
         finite = bool(th.isfinite(values.sum()))
@@ -94,26 +104,9 @@ class Reciprocity(Draws, Listening, Measured):
             values = one_voice_value(self._minimum(own()), values, answers.spoken)
         return values
 
-    def squared_errors(self, own: th.Tensor, states: th.Tensor, target: th.Tensor, evaluate: ask.Evaluate) -> th.Tensor:
-        """How far every peer's values of the agents' own transitions are from the agents' own targets.
-
-        :param own: Z_i(s, a), (n_critics, n_agents, batch), as the target critic values the actions that were taken
-        :param states: s, (n_agents, batch, dim)
-        :param target: y, (n_agents, batch)
-        :param evaluate: the same of any peer
-        :return: for :meth:`observe_errors`, (n_agents, n_agents): the mean over the batch, and over critics unless the
-            minimum is taken in each agent; inf where a value is not finite, NaN where y is not, or nobody was asked
-        """
-        agent = th.arange(self.n_agents, device=own.device)
-        found = own.new_full((self.n_agents, self.n_agents), th.nan)
-        if self.masks is not None and not self.active:  # consensus alone: no target has shown the states
-            self._moments = RunningMoments.updated(self._moments, states)
-        for shift in self.shifts_to_judge:
-            peer = ((agent + shift) % self.n_agents)[:, None].expand_as(target)
-            values = own if shift == 0 else evaluate(self._view(states, states, peer), peer)
-            found[agent, peer[:, 0]] = (self._minimum(values) - target).square().mean((0, 2)).nan_to_num(th.inf, th.inf)
-        found[~th.isfinite(target.mean(1))] = th.nan  # of no rows, too
-        return found
+    def _ask(self, begin: Begin, evaluate: ask.Evaluate) -> th.Tensor:
+        """What the agents ask, answered: (n_critics, n_agents, batch)."""
+        return ask.answered(begin(self, slice(None)), evaluate)
 
     def joint_value(
         self,
@@ -247,3 +240,8 @@ class Reciprocity(Draws, Listening, Measured):
         """Models saved by version 0.1.0 hold the object itself; some, a list for :class:`PeerStatistics`."""
         known = isinstance(state.get("_statistics"), PeerStatistics)
         self.__dict__.update(state if known else {**state, "_statistics": PeerStatistics()})
+        self.team_size = self.n_agents
+
+
+Begin = Callable[[Reciprocity, slice], ask.Asking[th.Tensor]]
+"""What a group, whose agents these are of all, begins to ask."""

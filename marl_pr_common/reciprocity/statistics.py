@@ -22,6 +22,9 @@ of the mixture like a non-finite one, and is nobody's fault."""
 class PeerStatistics:
     """Counts and means over batches; peers with a non-finite value are named when it is first seen."""
 
+    whose = ""
+    """Of several teams, which; for messages: " of team 3"."""
+
     def __init__(self) -> None:
         self.broken: set[int] = set()
         """Agents whose values were not finite when they were last asked."""
@@ -104,9 +107,9 @@ class PeerStatistics:
         found = set(peers.expand(bad.shape[1:])[bad.any(0)].tolist())
         for agent in sorted(found - self.broken):
             LOGGER.warning(
-                "non-finite peer value of agent %d at update %d: it is masked in the targets of its peers, which go "
+                "non-finite peer value of agent %d%s at update %d: it is masked in the targets of its peers, which go "
                 "on. Look for the cause in that agent's critic; a checkpoint from before is unharmed.",
-                agent,
+                *(agent, self.whose),
                 self._batches + 1,
             )
         self.broken = found

@@ -8,6 +8,7 @@ everything else -- rollouts, train(), polyak updates, save, load, callbacks -- i
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any, ClassVar
 
@@ -21,7 +22,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from marl_pr_common.config import from_mapping
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
-from sb3_pr import checks, finite, returns
+from marl_pr_common.reciprocity.teams import Teams
+from sb3_pr import checks, ending, finite, returns, stacked_teams
 from sb3_pr import own_critics as ensemble
 from sb3_pr.algorithms.signature import NamedParameters
 from sb3_pr.algorithms.spec import Spec
@@ -31,7 +33,6 @@ from sb3_pr.evaluation import refuse_training_env
 from sb3_pr.fast import fast_matmul
 from sb3_pr.guards import Watch
 from sb3_pr.logs import record_episodes, record_reciprocity
-from sb3_pr.networks.extraction import lone_agent
 from sb3_pr.saving.resume.model import continue_learning
 from sb3_pr.saving.zips import Persistence
 from sb3_pr.target import ActorObjective, ReciprocalTarget, snapshot_of
@@ -62,6 +63,8 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         env: Any,
         *args: Any,
         n_agents: int | None = None,
+        n_teams: int | None = None,
+        seeds: Sequence[int] | None = None,
         shared_replay: bool = False,
         observation_masks: Any = None,
         leader: int | None = None,
@@ -76,6 +79,11 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         self.shared_replay = shared_replay
         self.observation_masks = observation_masks
         self.n_agents = n_agents or 1
+        of_teams = stacked_teams.seeds_of(n_teams, seeds, kwargs.get("seed"))
+        if of_teams is not None:
+            self.n_teams, kwargs["seed"] = len(of_teams), of_teams[0]
+            self.seeds = of_teams if self.n_teams > 1 else None
+        stacked_teams.defaults_for(kwargs, self.upstream, self.n_teams)
         self.fast = fast
         self.guards = guards
         self.own_critics = own_critics
@@ -83,10 +91,10 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         self._agent_episodes: list[deque[dict[str, float]]] = []
         setup = kwargs.pop("_init_setup_model", True)
         kwargs["policy_kwargs"] = dict(kwargs.get("policy_kwargs") or {})  # DDPG writes into it: not into the user's
-        columns = make_columns(env, n_agents)
+        columns = make_columns(env, n_agents, self.n_teams)
         super().__init__(policy, columns, **kwargs, _init_setup_model=False)  # type: ignore[call-arg]
         if self.env is not None:
-            self.n_agents = self.env.num_envs
+            self.n_agents = self.env.num_envs // self.n_teams
         if setup:
             self._setup_model()
 
@@ -103,28 +111,31 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         overrides = {name: self.__dict__.pop(name) for name in checks.PR_OPTIONS if name in self.__dict__}
         self._leader = self.__dict__.pop("leader", self._leader)
         previous, self.pr = self.pr, checks.replace(self.pr, overrides)
-        checks.columns(self.n_agents, self.n_envs)
+        checks.columns(self, self.n_envs)
         checks.settings(self)
+        stacked_teams.check(self)
         checks.snapshot_change(previous, self.pr)
         given, self.policy_kwargs = self.policy_kwargs, self._policy_kwargs()
-        super()._setup_model()
+        self._begin_streams()
+        with self._own_streams():
+            super()._setup_model()
         self.policy_kwargs = given
-        if self.n_agents > 1:
+        if self.n_columns > 1:
             self._take_columns()
             self.own_action_spaces = own_action_spaces(self.env) or self.own_action_spaces
         returns.tell_policy(self)
-        self.watch = Watch(self.n_agents, self.guards)
+        self.watch = Watch(self.n_columns, self.guards)
         self.averaging = Consensus(self, new=not previous.consensus)
 
     def _policy_kwargs(self) -> dict[str, Any]:
         """The user's, with ``n_agents`` and masks for the policy to know; a lone agent needs none."""
         self.observation_masks = checks.masks(self.observation_masks, self.n_agents, self.observation_space)
         options = self.network_kwargs
-        if self.n_agents > 1:
+        if self.n_columns > 1:
             checks.policy_class(self, self.policy_class)
-            options["n_agents"] = self.n_agents
+            options["n_agents"] = self.n_columns
         if self.observation_masks is not None:
-            options["observation_masks"] = self.observation_masks
+            options["observation_masks"] = np.tile(self.observation_masks, (self.n_teams, 1))
         return options
 
     @property
@@ -135,7 +146,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
 
     def _create_aliases(self) -> None:
         super()._create_aliases()  # type: ignore[misc]
-        if self.n_agents == 1:
+        if self.n_columns == 1:
             return  # no peers: SB3's own networks, and nothing of ours runs
         self._setup_reciprocity()
         self.peer_critics = snapshot_of(self.critic_target) if self.pr.sync_interval > 1 else None
@@ -147,8 +158,12 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
     def _setup_reciprocity(self) -> None:
         """PR's own state: new, or what ``load`` brought with the options of now."""
         loaded: Reciprocity | None = getattr(self, "reciprocity", None)
-        if loaded is None or loaded.n_agents != self.n_agents:
-            self.reciprocity = Reciprocity(self.pr, self.n_agents, self.seed, self.observation_masks)
+        if loaded is None or (loaded.n_agents, loaded.team_size) != (self.n_columns, self.n_agents):
+            self.reciprocity = (
+                Reciprocity(self.pr, self.n_agents, self.seed, self.observation_masks)
+                if self.seeds is None
+                else Teams(self.pr, self.n_agents, self.seeds, self.observation_masks)
+            )
         else:
             loaded.configure(self.pr)
             loaded.masks = self.observation_masks
@@ -159,25 +174,25 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         self.watch.attach(self)
         self.averaging.attach(self)
         target = self.critic_target
-        counting = target.counting(self._n_updates) if self.n_agents > 1 else nullcontext()
-        with fast_matmul(self.fast and self.n_agents > 1), counting:
+        counting = target.counting(self._n_updates) if self.n_columns > 1 else nullcontext()
+        with fast_matmul(self.fast and self.n_columns > 1), counting, self._own_streams():
             super().train(gradient_steps, batch_size)
-        values = record_reciprocity(self.logger, self.reciprocity) if self.n_agents > 1 else None
+        values = record_reciprocity(self.logger, self.reciprocity) if self.n_columns > 1 else None
         self.watch.after_updates(self, values)
 
     def collect_rollouts(self, *args: Any, **kwargs: Any) -> RolloutReturn:
         """SB3's; with ``gradient_steps=-1`` every *agent* then gets as many updates as it took steps."""
         rollout = super().collect_rollouts(*args, **kwargs)
-        return rollout._replace(episode_timesteps=rollout.episode_timesteps // self.n_agents)
+        return rollout._replace(episode_timesteps=rollout.episode_timesteps // self.n_columns)
 
     def _store_transition(
         self, replay_buffer: ReplayBuffer, buffer_action: Any, new_obs: Any, reward: Any, dones: Any, infos: Any
     ) -> None:
         """SB3's, after a look at what the environment returned: a NaN in the buffer would poison all later updates."""
         if self.guards:
-            finite.transition(self, buffer_action, new_obs, reward, dones, infos)
+            self._look_at(buffer_action, new_obs, reward, dones, infos)
             self.watch.alarm.see(reward)
-        if self.n_agents > 1:
+        if self.n_columns > 1:
             returns.see_step(self, reward, dones, infos)
         super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
 
@@ -191,6 +206,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
     ) -> Any:
         new_episodes = reset_num_timesteps or self._last_obs is None
         result = super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
+        self._check_noise()
         returns.begin(self, new_episodes, reset_num_timesteps)
         refuse_training_env(self, result[1])
         self.watch.attach(self)
@@ -200,16 +216,17 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         return result
 
     def _update_info_buffer(self, infos: list[dict[str, Any]], dones: np.ndarray | None = None) -> None:
-        infos = returns.only_present(infos)
+        infos = ending.forgotten(self, returns.only_present(infos))
         super()._update_info_buffer(infos, dones)
-        if self.n_agents > 1:
+        if self.n_columns > 1:
             returns.see_infos(self, infos)
 
     def dump_logs(self) -> None:
         """SB3's logs (means over agents), and the same for each agent."""
-        self.logger.record("time/timesteps_per_agent", self.num_timesteps // self.n_agents, exclude="tensorboard")
-        if self.n_agents > 1:
-            record_episodes(self.logger, self._agent_episodes)
+        self.logger.record("time/timesteps_per_agent", self.num_timesteps // self.n_columns, exclude="tensorboard")
+        if self.n_columns > 1:
+            record_episodes(self.logger, self._agent_episodes, self.n_teams)
+        if self.n_agents > 1 and self.n_teams == 1:
             self.logger.record("rollout/leader", self.leader)
         super().dump_logs()
 
@@ -221,29 +238,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
     @kappa.setter
     def kappa(self, kappa: float) -> None:
         changed = checks.replace(self.pr, {"kappa": kappa})
-        if self.n_agents > 1:
+        if self.n_columns > 1:
             checks.gain(changed, self.gamma, self.reciprocity)
             self.reciprocity.configure(changed)
         self.pr = changed
-
-    @property
-    def leader(self) -> int:
-        """The agent that answers ``predict`` for observations that do not come one per agent.
-
-        By default the one with the best mean return over its last episodes (``stats_window_size``).
-        """
-        return returns.leader(self)
-
-    @leader.setter
-    def leader(self, agent: int | None) -> None:
-        checks.leader(agent, self.n_agents)
-        self._leader = agent
-        returns.tell_policy(self)
-
-    def agent(self, index: int) -> OffPolicyAlgorithm:
-        """Agent ``index`` as a plain upstream model with its weights and optimiser state: to deploy, save, share.
-
-        :raises ValueError: if there is no such agent
-        """
-        checks.leader(index, self.n_agents, name="index")
-        return lone_agent(self, index)

@@ -23,9 +23,11 @@ from torch.distributions import Normal
 from sb3_pr.algorithms.multi_agent import MultiAgent
 from sb3_pr.algorithms.spec import Learnt, Spec
 from sb3_pr.envs.parallel import TeamVecEnv
+from sb3_pr.logs import name_of
 from sb3_pr.networks import surgery
 from sb3_pr.networks.layers import AgentsNetwork, PerAgent, scaled
 from sb3_pr.policies import StackedPolicy
+from sb3_pr.streams import current
 from sb3_pr.study.config import check_entropy
 
 SPEC = Spec(
@@ -66,11 +68,19 @@ class Temperatures(th.Tensor):
 
 
 class _Gaussian(SquashedDiagGaussianDistribution):
-    """SB3's, without torch's check of its arguments: one agent's NaN would stop all agents."""
+    """SB3's, without torch's check of its arguments (one NaN would stop all agents), with each team's own draws."""
 
     def proba_distribution(self, mean_actions: th.Tensor, log_std: th.Tensor) -> _Gaussian:
         self.distribution = Normal(mean_actions, th.ones_like(mean_actions) * log_std.exp(), validate_args=False)
         return self
+
+    def sample(self) -> th.Tensor:
+        """(n_agents * batch, action_dim)"""
+        streams, normal = current(), self.distribution
+        if streams is None or len(normal.loc) % streams.n_agents:
+            return super().sample()
+        self.gaussian_actions = normal.loc + streams.normal_(th.empty_like(normal.loc)) * normal.scale
+        return th.tanh(self.gaussian_actions)
 
 
 class StackedActor(AgentsNetwork, Actor):
@@ -178,18 +188,18 @@ class SACPR(MultiAgent, SAC):
         if automatic and self.env is None:  # where SB3 looks for the actions
             self.target_entropy = -float(np.prod(self.action_space.shape or ()))
         super()._setup_model()
-        if self.n_agents == 1:
+        if self.n_columns == 1:
             return
         if automatic:
             self.own_target_entropy = own_target_entropy(self.env)
         if self.ent_coef_optimizer is not None:
-            self.log_ent_coef = self.log_ent_coef.detach().repeat(self.n_agents, 1).requires_grad_(True)
+            self.log_ent_coef = self.log_ent_coef.detach().repeat(self.n_columns, 1).requires_grad_(True)
             self.ent_coef_optimizer = th.optim.Adam([self.log_ent_coef], lr=self.lr_schedule(1))
 
     def train(self, gradient_steps: int, batch_size: int = 64) -> None:
         """SB3's update, of all agents at once; ``batch_size`` is per agent."""
         leaf = self.log_ent_coef
-        if self.n_agents == 1 or self.ent_coef_optimizer is None:
+        if self.n_columns == 1 or self.ent_coef_optimizer is None:
             super().train(gradient_steps, batch_size)
             return
         self.log_ent_coef = leaf.as_subclass(Temperatures)
@@ -201,7 +211,7 @@ class SACPR(MultiAgent, SAC):
         finally:
             self.log_ent_coef = leaf
         for agent, alpha in enumerate(leaf.detach().exp().flatten().tolist()):
-            self.logger.record(f"train/agent_{agent}/ent_coef", alpha)
+            self.logger.record(f"train/{name_of(agent, self.n_agents, self.n_teams)}/ent_coef", alpha)
 
     def set_parameters(self, load_path_or_dict: Any, exact_match: bool = True, device: Any = "auto") -> None:
         """SB3's.

@@ -42,6 +42,10 @@ class TD3PR(MultiAgent, TD3):
     :param env: gymnasium id or function (copied ``n_agents`` times), VecEnv (column i is agent i), PettingZoo
         ParallelEnv, or a single env
     :param n_agents: number of agents; None takes the environment's columns, one for an id
+    :param n_teams: teams of ``n_agents`` each, which share the process and nothing else: team t is what it would be
+        alone with its seed. Column t * n_agents + i is its agent i; ``team(t)`` takes it out. ``buffer_size`` and
+        ``learning_starts`` that are not given are SB3's for every team
+    :param seeds: each team's seed; without, ``seed``, ``seed + 1``, ... (fresh ones for None)
     :param shared_replay: every agent learns from all agents' data: the control that shares data without PR
     :param observation_masks: (n_agents, obs_dim) booleans, the coordinates that each agent sees (Definition 1)
     :param leader: the agent that answers ``predict`` for other than ``n_agents`` rows; None: the best recent return

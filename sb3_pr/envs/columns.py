@@ -19,31 +19,39 @@ from sb3_pr.envs.parallel import TeamVecEnv
 from sb3_pr.envs.parallel import parallel_to_vec_env as parallel_to_vec_env
 
 
-def make_columns(env: Any, n_agents: Any) -> Any:
+def make_columns(env: Any, n_agents: Any, n_teams: int = 1) -> Any:
     """The environment as SB3 takes it, with one column per agent.
 
     :param env: a gymnasium id or a function that makes an env (``n_agents`` copies are made), a VecEnv, a gymnasium
         env (one agent), a PettingZoo ParallelEnv (its agents are the columns), or None
-    :param n_agents: None takes what the environment has, one for an id
+    :param n_agents: of a team; None takes what the environment has, one for an id
+    :param n_teams: teams of so many agents
     :raises ValueError: if the number of columns disagrees with ``n_agents``
     """
     if n_agents is not None and (type(n_agents) is bool or not isinstance(n_agents, (int, np.integer)) or n_agents < 1):
         raise ValueError(f"n_agents={n_agents!r}: expected an integer >= 1.")
     if env is None:
         return None
-    if isinstance(env, str) and (n_agents or 1) == 1:
+    wanted = int(n_agents or 1) * n_teams
+    if isinstance(env, str) and wanted == 1:
         return env  # SB3 makes it
     if is_factory(env):
         first = with_agents_as_columns(env())
         if not isinstance(first, VecEnv):  # column 0: some simulators start once per process
             made = itertools.chain([lambda: first], itertools.repeat(env))
-            return make_vec_env(lambda: next(made)(), n_envs=int(n_agents or 1))
+            return make_vec_env(lambda: next(made)(), n_envs=wanted)
         env = first
     if isinstance(env, str):
-        return make_vec_env(env, n_envs=int(n_agents or 1))
+        return make_vec_env(env, n_envs=wanted)
     env = with_agents_as_columns(env)
     columns = env.num_envs if isinstance(env, VecEnv) else 1
-    if n_agents is not None and columns != n_agents:
+    if n_teams > 1 and not is_team(env) and (columns % n_teams or (n_agents and columns != wanted)):
+        raise ValueError(
+            f"n_teams={n_teams}{f', n_agents={n_agents}' if n_agents else ''}, but the environment has {columns} "
+            f"column(s): team after team, every agent has one. Pass a VecEnv with {wanted} environments"
+            f"{'' if n_agents else ' or a multiple of that'}, an id, or a function that makes one."
+        )
+    if n_teams == 1 and n_agents is not None and columns != n_agents:
         raise ValueError(
             f"n_agents={n_agents}, but the environment has {columns} column(s): column i of the VecEnv is agent i. "
             f"Leave n_agents out, or pass a VecEnv with {n_agents} environments, an id, or a function that makes one."

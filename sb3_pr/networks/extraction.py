@@ -38,11 +38,13 @@ def lone_agent(model: Any, index: int) -> OffPolicyAlgorithm:
     It refers to nothing of this package (unless the policy is a class derived from ours), so plain SB3 loads what it
     saves. Its replay buffer is the empty one that SB3 chooses by itself. Coordinates that the agent's observation
     mask hides have weight 0 in its first layers, which is what the mask does. Global generators are left alone.
+
+    :param index: agents of several teams are numbered through
     """
     names = [name for name in inspect.signature(model.upstream.__init__).parameters if hasattr(model, name)]
     options: dict[str, Any] = {name: getattr(model, name) for name in names if name not in ("policy", "env", "seed")}
     for name in PER_AGENT:
-        options[name] = options[name] // model.n_agents
+        options[name] = options[name] // model.n_columns
     options["replay_buffer_class"] = None
     options["replay_buffer_kwargs"] = {k: v for k, v in model.replay_buffer_kwargs.items() if k in BUFFER_OPTIONS}
     if isinstance(model.observation_space, spaces.Dict):
@@ -60,8 +62,8 @@ def lone_agent(model: Any, index: int) -> OffPolicyAlgorithm:
     _copy_networks(model, lone.policy, index)
     _adopt_networks(model.spec, lone)
     _copy_learnt(model, lone, index)
-    lone.seed = model.seed
-    lone.num_timesteps = model.num_timesteps // model.n_agents
+    lone.seed = model.seed if model.seeds is None else model.seeds[index // model.n_agents]
+    lone.num_timesteps = model.num_timesteps // model.n_columns
     lone._n_updates = model._n_updates
     lone._stats_window_size = model._stats_window_size
     if model._agent_episodes:
@@ -98,7 +100,7 @@ def _copy_networks(model: Any, lone: Any, index: int) -> None:
         network: Any = lone_module(getattr(model.policy, name), index, done)
         network.action_space = lone.action_space
         if model.observation_masks is not None:
-            _hide(network, th.as_tensor(~model.observation_masks[index], device=model.device))
+            _hide(network, th.as_tensor(~model.observation_masks[index % model.n_agents], device=model.device))
         setattr(lone, name, network)
     for name in TRAINED:
         stacked, network = getattr(model.policy, name), getattr(lone, name)
@@ -125,7 +127,7 @@ def _adopt_networks(spec: Spec, lone: Any) -> None:
 @th.no_grad()
 def _copy_learnt(model: Any, lone: Any, index: int) -> None:
     for one, whole, optimizer in model.spec.learnt_by(model):
-        part = own_part(model.n_agents, index)
+        part = own_part(model.n_columns, index)
         getattr(lone, one.tensor).data = part(whole.detach()).clone()
         state = agent_optimizer_state(optimizer, [(whole, part)], index)
         getattr(lone, one.optimizer).load_state_dict(state)

@@ -26,6 +26,8 @@ _ENVIRONMENTS = ("policy", "env", "seed", "device", "_init_setup_model", "tensor
 
 def group_of(cls: Any, agents: Any, env: Any, n_agents: int | None, options: dict[str, Any]) -> Any:
     """A model of one of our classes, ``cls``, whose agents go on where upstream models are; see ``from_agents``."""
+    for name in ("n_teams", "seeds"):
+        _require(options.get(name) is None, f"{name}={options.get(name)!r}, but it makes one team of agents")
     models = _checked(cls, agents, n_agents)
     first, n = models[0], len(models)
     columns = make_columns(env, n)
@@ -58,8 +60,8 @@ def _checked(cls: Any, agents: Any, n_agents: int | None) -> list[OffPolicyAlgor
     models = list(agents) if isinstance(agents, Sequence) else [agents]
     _require(bool(models), "no agents: expected upstream models, or one and n_agents")
     for index, model in enumerate(models):
-        lone = type(model) is cls.upstream or (type(model) is cls and model.n_agents == 1)
-        hint = ": it is a group, pass [model.agent(i) for i in ...]" if getattr(model, "n_agents", 1) > 1 else ""
+        lone = type(model) is cls.upstream or (type(model) is cls and model.n_columns == 1)
+        hint = ": it is a group, pass [model.agent(i) for i in ...]" if getattr(model, "n_columns", 1) > 1 else ""
         _require(lone, f"agents[{index}] is a {type(model).__name__}, expected a {cls.upstream.__name__}{hint}")
     if n_agents is not None and len(models) == 1:
         _require(type(n_agents) is int and n_agents > 0, f"n_agents={n_agents!r}, expected an integer >= 1")

@@ -9,6 +9,7 @@ of one column, so n-step returns, ``Dict`` observations, HER and the memory-opti
 from __future__ import annotations
 
 import functools
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from sb3_pr.replay import views
 from sb3_pr.returns import nothing_to_learn
+from sb3_pr.streams import Drawn, Streams
 
 
 class AgentMajor(ReplayBuffer):
@@ -27,6 +29,8 @@ class AgentMajor(ReplayBuffer):
     """Every agent draws from all columns instead of its own: the control of METHOD, sharing data without PR."""
     present: np.ndarray | None = None
     """(buffer_size, n_envs) booleans: rows that are a transition of the agent's. None while all are."""
+    streams: Streams | None = None
+    """Whose generators rows are drawn with, team by team. None with one team: the global one."""
 
     def add(self, obs: Any, next_obs: Any, action: Any, reward: Any, done: Any, infos: list[dict[str, Any]]) -> None:
         """SB3's or the user's, which also remembers who was not there.
@@ -49,22 +53,38 @@ class AgentMajor(ReplayBuffer):
         :return: SB3's sample tuple with n_envs * batch_size rows
         """
         agents = range(self.n_envs)
+        whose = [self._whose(agent) for agent in agents]
         if self.present is not None:
             parts = [self.column(agent) for agent in agents]
         else:
-            parts = [views.view(self, self.upstream_class(), None if self.shared_replay else i) for i in agents]
+            parts = [views.view(self, self.upstream_class(), some) for some in whose]
         before = [dict(vars(part)) for part in parts]
-        if self.present is None:
-            draws = [part.sample(batch_size, env, **options) for part in parts]
-        else:
-            whose = [list(agents) if self.shared_replay else [agent] for agent in agents]
-            draws = [self._draw(parts, some, batch_size, env) for some in whose]
+        draws = []
+        for agent, part in enumerate(parts):
+            with self._generator_of(agent):
+                if self.present is None:
+                    draws.append(part.sample(batch_size, env, **options))
+                else:
+                    draws.append(self._draw(parts, list(agents)[whose[agent]], batch_size, env))
         views.keep(self, parts, before, batch_size)
-        return views.concatenated(draws)
+        samples = views.concatenated(draws)
+        if self.streams is not None and hasattr(samples, "_replace"):
+            return samples._replace(actions=samples.actions.as_subclass(Drawn))
+        return samples
+
+    def _whose(self, agent: int) -> slice:
+        """The columns that an agent draws from: its own, or its team's."""
+        if not self.shared_replay:
+            return slice(agent, agent + 1)
+        size = self.n_envs if self.streams is None else self.streams.team_size
+        return slice(agent // size * size, (agent // size + 1) * size)
+
+    def _generator_of(self, agent: int) -> AbstractContextManager[None]:
+        return nullcontext() if self.streams is None else self.streams.numpy_of(agent // self.streams.team_size)
 
     def column(self, agent: int) -> ReplayBuffer:
         """Agent's column as an upstream buffer with one env; it shares memory with this one."""
-        return views.view(self, self.upstream_class(), agent)
+        return views.view(self, self.upstream_class(), slice(agent, agent + 1))
 
     def _draw(self, parts: list[ReplayBuffer], agents: list[int], batch_size: int, env: VecNormalize | None) -> Any:
         """Rows of some agents, each as likely as the others, of those in which they were there."""
@@ -104,8 +124,8 @@ class AgentMajor(ReplayBuffer):
 
     def __reduce__(self) -> Any:
         """Pickle as (upstream class, state): the combined class is made anew when loading."""
-        state = self.__getstate__() if hasattr(self.upstream_class(), "__getstate__") else self.__dict__
-        return _empty, (self.upstream_class(),), state
+        state: Any = self.__getstate__() if hasattr(self.upstream_class(), "__getstate__") else self.__dict__
+        return _empty, (self.upstream_class(),), {name: value for name, value in state.items() if name != "streams"}
 
 
 @functools.cache
@@ -116,7 +136,7 @@ def agent_major(buffer_class: type[ReplayBuffer]) -> type[AgentMajor]:
     return type(f"Agent{buffer_class.__name__}", (AgentMajor, buffer_class), {"__doc__": AgentMajor.__doc__})
 
 
-def as_agent_major(buffer: ReplayBuffer, shared_replay: bool) -> AgentMajor:
+def as_agent_major(buffer: ReplayBuffer, shared_replay: bool, streams: Streams | None = None) -> AgentMajor:
     """Turn an upstream buffer, fresh or loaded, into an agent-major one, in place: its arrays are the same.
 
     :raises ValueError: if the buffer keeps something that cannot be told apart by agents
@@ -125,6 +145,8 @@ def as_agent_major(buffer: ReplayBuffer, shared_replay: bool) -> AgentMajor:
     buffer.__class__ = agent_major(type(buffer))
     assert isinstance(buffer, AgentMajor)
     buffer.shared_replay = shared_replay
+    if streams is not None:
+        buffer.streams = streams
     return buffer
 
 

@@ -7,26 +7,49 @@ that one sample of the group leaves what one sample of several envs leaves in St
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from typing import Any
 
 import numpy as np
 import torch as th
 from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.vec_env import VecEnv
+
+_OF_THE_WHOLE = ("sample", "streams")
 
 
-def view(buffer: ReplayBuffer, kind: type[ReplayBuffer], agent: int | None) -> ReplayBuffer:
-    """The agent's column as a buffer of class ``kind`` with one env, in the same memory; None for all columns.
+def view(buffer: ReplayBuffer, kind: type[ReplayBuffer], columns: slice) -> ReplayBuffer:
+    """Some agents' columns as a buffer of class ``kind``, in the same memory.
 
     A ``sample`` that was set on the buffer itself is the whole's; the view has its class's.
     """
     result: ReplayBuffer = object.__new__(kind)
-    own = {name: value for name, value in vars(buffer).items() if name != "sample"}
+    own = {name: value for name, value in vars(buffer).items() if name not in _OF_THE_WHOLE}
     result.__dict__.update(own)
-    if agent is not None:
-        result.__dict__.update({name: _of_column(buffer, value, agent) for name, value in own.items()})
-        result.n_envs = 1
+    n_envs = len(range(buffer.n_envs)[columns])
+    if n_envs < buffer.n_envs:
+        result.__dict__.update({name: _of_columns(buffer, value, columns) for name, value in own.items()})
+        result.n_envs = n_envs
     return result
+
+
+def copied(buffer: ReplayBuffer, kind: type[ReplayBuffer], columns: slice) -> ReplayBuffer:
+    """The same in memory of its own. Rows that are not filled stay untouched, and take none."""
+    result = view(buffer, kind, columns)
+    rows = buffer.buffer_size if buffer.full else min(buffer.pos + 1, buffer.buffer_size)
+    result.__dict__.update({name: _copied(value, rows, buffer) for name, value in vars(result).items()})
+    return result
+
+
+def _copied(value: Any, rows: int, buffer: ReplayBuffer) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(item, rows, buffer) for key, item in value.items()}
+    if isinstance(value, np.ndarray) and value.shape[:1] == (buffer.buffer_size,):
+        result = np.zeros(value.shape, value.dtype)
+        result[:rows] = value[:rows]
+        return result
+    return value if isinstance(value, VecEnv) else copy.deepcopy(value)
 
 
 def keep(buffer: ReplayBuffer, drawn: list[ReplayBuffer], before: list[dict[str, Any]], batch_size: int) -> None:
@@ -66,16 +89,15 @@ def require_columns(buffer: ReplayBuffer) -> None:
             )
 
 
-def _of_column(buffer: ReplayBuffer, value: Any, agent: int) -> Any:
+def _of_columns(buffer: ReplayBuffer, value: Any, columns: slice) -> Any:
     if isinstance(value, dict):
-        parts = {key: _of_column(buffer, item, agent) for key, item in value.items()}
+        parts = {key: _of_columns(buffer, item, columns) for key, item in value.items()}
         same = all(parts[key] is item for key, item in value.items())
         return value if same else parts
     axis = _axis_of_agents(buffer, value)
     if axis is None:
         return value
-    part = slice(agent, agent + 1)
-    return value[part] if axis == 0 else value[:, part]
+    return value[columns] if axis == 0 else value[:, columns]
 
 
 def _axis_of_agents(buffer: ReplayBuffer, value: Any) -> int | None:
@@ -92,8 +114,9 @@ def _joined(buffer: ReplayBuffer, name: str, values: list[Any], batch_size: int)
     """One attribute of the whole from what every column has."""
     axis, first = _axis_of_agents(buffer, vars(buffer).get(name)), values[0]
     if axis is not None and all(isinstance(value, type(first)) for value in values):
-        if first.shape[axis] != 1:
-            return values[-1]  # shared_replay: each draw was from the whole
+        values = values[first.shape[axis] - 1 :: first.shape[axis]]  # shared_replay: each draw was from all of a team
+        if len(values) == 1:
+            return values[0]
         return np.concatenate(values, axis) if isinstance(first, np.ndarray) else th.cat(values, axis)
     if all(_is_of_rows(value, batch_size) for value in values):
         if buffer.size() > 1 and all(_is_zero_index(value) for value in values):

@@ -65,10 +65,10 @@ def require_same_agents(model: Any, given: Mapping[str, Any]) -> None:
     own, others = model.policy.state_dict(), given.get("policy")
     if not isinstance(others, Mapping):
         return
-    found = _number_of_agents(own, others, model.n_agents)
-    if found != model.n_agents:
+    found = _number_of_agents(own, others, model.n_columns)
+    if found != model.n_columns:
         raise OtherAgents(
-            f"the parameters are of {found} agent(s), and the model has n_agents={model.n_agents}. Make the model with "
+            f"the parameters are of {found} agent(s), and the model has {model.n_columns}. Make the model with "
             f"n_agents={found}. {checks.OTHER_NUMBER}"
         )
     critics = [_number_of_critics(one) for one in (own, others)]

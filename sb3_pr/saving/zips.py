@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.save_util import load_from_zip_file
 
 from marl_pr_common.checkpoint.payload import from_plain, to_plain
 from marl_pr_common.config import from_mapping
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
+from marl_pr_common.reciprocity.teams import Teams
 from sb3_pr import checks
 from sb3_pr.consensus import Consensus
 from sb3_pr.envs.columns import is_factory
@@ -27,12 +27,19 @@ from sb3_pr.networks.joining import group_of
 from sb3_pr.replay.buffers import as_agent_major
 from sb3_pr.saving.loading import gather, require_same_agents
 from sb3_pr.saving.pickles import UntrustedFileError, handed, read_pickle, read_zip
+from sb3_pr.stacked_teams import StackedTeams
 
 
-class Persistence(OffPolicyAlgorithm):
+def _like(state: Mapping[str, Any], config: ReciprocityConfig) -> Reciprocity:
+    """Reciprocity of as many agents and teams as are in a saved state."""
+    if "teams" not in state:
+        return Reciprocity(config, len(state["peer_weights"]))
+    return Teams(config, len(state["teams"][0]["peer_weights"]), [None] * len(state["teams"]))
+
+
+class Persistence(StackedTeams):
     """Mixin of ``MultiAgent``: what differs from SB3 when files are written and read."""
 
-    n_agents: int
     pr: ReciprocityConfig
     reciprocity: Reciprocity
     shared_replay: bool
@@ -83,7 +90,7 @@ class Persistence(OffPolicyAlgorithm):
         """
         kwargs |= dict(zip(("device", "custom_objects", "print_system_info", "force_reset"), args, strict=False))
         trust = gather(kwargs, trust, pr_trust, cls.upstream)  # type: ignore[attr-defined]
-        n_agents = kwargs.pop("n_agents", None)
+        numbers = {name: kwargs.pop(name) for name in ("n_agents", "n_teams") if name in kwargs}
         source, made_later = path, isinstance(env, str) or is_factory(env)
         if not trust:
             replaced = kwargs.get("custom_objects") or {}
@@ -93,11 +100,12 @@ class Persistence(OffPolicyAlgorithm):
             model: Any = super().load(source, None if made_later else env, **kwargs)
         except pickle.UnpicklingError as error:  # torch's reader of weights, which knows tensors only
             raise UntrustedFileError(f"{path} was not loaded: its weights are not plain tensors: {error}") from error
-        if n_agents not in (None, model.n_agents):
-            raise ValueError(
-                f"n_agents={n_agents}, but {path} holds {model.n_agents} agent(s), and load keeps their number. "
-                f"{checks.OTHER_NUMBER}"
-            )
+        for name, number in numbers.items():
+            if number not in (None, getattr(model, name)):
+                what = f"{getattr(model, name)} {'agent' if name == 'n_agents' else 'team'}(s)"
+                raise ValueError(
+                    f"{name}={number}, but {path} holds {what}, and load keeps their number. {checks.OTHER_NUMBER}"
+                )
         if made_later:
             model.set_env(env, kwargs.get("force_reset", True))
         model.averaging.warn_if_unlike(model)
@@ -134,7 +142,7 @@ class Persistence(OffPolicyAlgorithm):
         if isinstance(vars(self).get("reciprocity"), Mapping):
             state = from_plain(self.reciprocity)
             try:
-                self.reciprocity = Reciprocity(self.pr, len(state["peer_weights"]))
+                self.reciprocity = _like(state, self.pr)
                 self.reciprocity.load_state_dict(state)
             except (KeyError, TypeError, AttributeError) as error:
                 raise ValueError(f"the saved state of reciprocity is damaged: {error!r}") from error
@@ -157,18 +165,18 @@ class Persistence(OffPolicyAlgorithm):
             if isinstance(error, UntrustedFileError):
                 raise
             raise ValueError(f"{path} was not loaded: {error}") from error
-        if self.n_agents > 1:
+        if self.n_columns > 1:
             self._take_columns()
 
     def _take_columns(self) -> None:
         """Let every agent draw from its own column of the replay buffer."""
         assert self.replay_buffer is not None
-        self.replay_buffer = as_agent_major(self.replay_buffer, self.shared_replay)
+        self.replay_buffer = as_agent_major(self.replay_buffer, self.shared_replay, self.streams)
         if self.fast:
             store_float32(self.replay_buffer)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "peer_critics", "watch", "averaging", "_resumed"]
+        return [*super()._excluded_save_params(), "peer_critics", "watch", "averaging", "streams", "_resumed"]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         state_dicts, variables = super()._get_torch_save_params()

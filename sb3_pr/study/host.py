@@ -126,10 +126,10 @@ def _check_options(config: TrainConfig) -> None:
     """What the model would refuse, before the first cell is run."""
     if not config.reciprocal:
         return
-    from sb3_pr import checks  # slow to import
+    from sb3_pr import checks, own_critics  # slow to import
 
     if config.own_critics:
-        checks.own_critics(config.pr, config.team_size)
+        own_critics.check(config.pr, config.team_size)
     if config.team_size > 1:
         checks.one_voice(config.pr)
 

@@ -27,20 +27,24 @@ def make(cls=TD3PR, **options):
     with th.no_grad():  # peers that disagree
         for parameter in model.policy.critic_target.parameters():
             parameter.add_(0.3 * th.randn(parameter.shape, generator=generator))
-    obs = th.randn(N * BATCH, 11, dtype=th.float64, generator=generator)
-    actions = th.rand(N * BATCH, 3, dtype=th.float64, generator=generator) * 2 - 1
+    rows = model.n_columns * BATCH
+    obs = th.randn(rows, 11, dtype=th.float64, generator=generator)
+    actions = th.rand(rows, 3, dtype=th.float64, generator=generator) * 2 - 1
     return double(model), obs, actions
 
 
-def expected(model, obs, actions, critic=None):
-    """The oracle: upstream critics one at a time, on adjacency spaces drawn from a copy of PR's state."""
+def expected(model, obs, actions, critic=None, reciprocity=None, first=0):
+    """The oracle: upstream critics one at a time, on adjacency spaces drawn from a copy of PR's state.
+
+    :param reciprocity: of one of several teams, whose agents are those from ``first`` on
+    """
     config = model.pr
-    reciprocity = twin(model.reciprocity)
+    reciprocity = twin(reciprocity or model.reciprocity)
     reciprocity.redraw_peers()
     graph = (reciprocity.peer_weights > 0) if config.peers != "matrix" else np.asarray(config.peer_matrix)
     states = obs.view(N, BATCH, -1)
     found = reciprocity._adjacent(states).states  # (n_adjacent, N, BATCH, dim)
-    networks = lone_critics(model)
+    networks = lone_critics(model)[first : first + N]
 
     def value(j, state, action):
         with th.no_grad():
@@ -94,6 +98,22 @@ def test_minimum_over_the_mixture_mixes_each_critic(kind, critic):
     assert len(model.critic_target(obs, actions)) == 2
     model, obs, actions = make(adjacency=kind, min_over="mixture")
     check(model, obs, actions, critic=critic)
+
+
+@pytest.mark.parametrize("graph", [{"peers": "random", "n_peers": 2}, {"peers": GRAPH}], ids=["random", "matrix"])
+@pytest.mark.parametrize("kind", adjacency.STRATEGIES)
+def test_every_strategy_in_two_teams(kind, graph):
+    """The graph of all is block-diagonal, and each team draws from its own generators."""
+    model, obs, actions = make(adjacency=kind, n_adjacent=2, rho=2, n_teams=2, **graph)
+    parts = zip(model.reciprocity.teams, obs.chunk(2), actions.chunk(2), strict=True)
+    oracle = [expected(model, *rows, reciprocity=its, first=t * N) for t, (its, *rows) in enumerate(parts)]
+    with th.no_grad():
+        value = th.cat(model.critic_target(obs, actions), dim=1).min(dim=1).values
+    np.testing.assert_allclose(value.view(2, N, BATCH), oracle, rtol=1e-12, atol=1e-12)
+    blocks = model.reciprocity.peer_weights.reshape(2, N, 2, N)
+    assert blocks[0, :, 0].any()
+    assert not blocks[0, :, 1].any()
+    assert not blocks[1, :, 0].any()
 
 
 def test_literal_sum():

@@ -6,6 +6,7 @@ import re
 import pytest
 from stable_baselines3 import DDPG, SAC, TD3
 from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import ContinuousCritic
 
@@ -15,6 +16,9 @@ RELIED_ON = [
     (TD3.train, "F.mse_loss(current_q, target_q_values)"),
     (TD3.train, "self.critic.q1_forward(replay_data.observations, self.actor(replay_data.observations)).mean()"),
     (TD3.train, "polyak_update(self.critic.parameters(), self.critic_target.parameters(), self.tau)"),
+    (TD3.train, "noise = replay_data.actions.clone().data.normal_(0, self.target_policy_noise)"),
+    (OffPolicyAlgorithm._sample_action, "np.array([self.action_space.sample() for _ in range(n_envs)])"),
+    (NormalActionNoise.__call__, "np.random.normal(self._mu, self._sigma)"),
     (TD3._setup_model, "self._create_aliases()"),
     (SAC.train, "th.cat(self.critic_target(replay_data.next_observations, next_actions), dim=1)"),
     (SAC.train, "th.exp(self.log_ent_coef.detach())"),

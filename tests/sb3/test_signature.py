@@ -11,7 +11,7 @@ from marl_pr_common import ReciprocityConfig
 from sb3_pr import DDPGPR, SACPR, TD3PR
 
 PAIRS = [(TD3PR, TD3), (DDPGPR, DDPG), (SACPR, SAC)]
-OWN = ["n_agents", "shared_replay", "observation_masks", "leader", "fast", "guards", "own_critics"]
+OWN = ["n_agents", "n_teams", "seeds", "shared_replay", "observation_masks", "leader", "fast", "guards", "own_critics"]
 
 
 @pytest.mark.parametrize("cls, upstream", PAIRS)

@@ -81,7 +81,7 @@ def lone_critics(model):
     from sb3_pr.networks.extraction import lone_policy
 
     dtype = next(model.policy.parameters()).dtype
-    return [copy.deepcopy(lone_policy(model, i).critic_target).to(dtype) for i in range(model.n_agents)]
+    return [copy.deepcopy(lone_policy(model, i).critic_target).to(dtype) for i in range(model.n_columns)]
 
 
 def trained(cls=TD3PR, steps=150, env="Pendulum-v1", **options):

@@ -28,12 +28,15 @@ from sb3_pr.saving.resume.vec_env import restore_vec_env, vec_env_state
 COUNTERS = ("num_timesteps", "_total_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining")
 ROLLOUT = ("_last_obs", "_last_original_obs", "_last_episode_starts")
 BUFFERS = ("ep_info_buffer", "ep_success_buffer")
-STRUCTURE = ("class", "n_agents", "n_envs", "observation_space", "action_space", "buffer_size", "optimize_memory_usage")
+STRUCTURE = (
+    *("class", "n_agents", "n_teams", "n_envs", "observation_space", "action_space"),
+    *("buffer_size", "optimize_memory_usage"),
+)
 """Settings that a checkpoint cannot do without; the others may differ, with a warning."""
 _SETTINGS = (
     *("n_agents", "n_envs", "observation_space", "action_space", "buffer_size", "optimize_memory_usage"),
     *("learning_rate", "learning_starts", "batch_size", "tau", "gamma", "gradient_steps", "n_steps", "shared_replay"),
-    *("fast", "train_freq", "policy_kwargs", "observation_masks"),
+    *("n_teams", "seeds", "fast", "train_freq", "policy_kwargs", "observation_masks"),
 )
 """Those of every algorithm."""
 
@@ -171,6 +174,8 @@ def _group_state(model: Any) -> dict[str, Any]:
         "kappa": model.kappa,
         "reciprocity": None if reciprocity is None else reciprocity.state_dict(),
         "watch": model.watch.state_dict(),
+        "ended": dict(model.ended),
+        "streams": None if model.streams is None else model.streams.state_dict(),
     }
 
 
@@ -181,8 +186,11 @@ def _restore_group(model: Any, state: dict[str, Any]) -> None:
     tell_policy(model)
     if state["kappa"] != model.kappa:  # annealed
         model.pr = checks.replace(model.pr, {"kappa": state["kappa"]})
-        if model.n_agents > 1:
+        if model.n_columns > 1:
             model.reciprocity.configure(model.pr)
     if state["reciprocity"] is not None:
         model.reciprocity.load_state_dict(state["reciprocity"])
     model.watch.load_state_dict(state["watch"])
+    if model.streams is not None:
+        model.streams.load_state_dict(state["streams"])
+        model.ended = state["ended"]
