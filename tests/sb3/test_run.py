@@ -81,7 +81,7 @@ def test_options(options):
 def test_dict_observations(algorithm, adjacency):
     env = make_vec_env(lambda: SimpleMultiObsEnv(discrete_actions=False, random_start=True), n_envs=2)
     small = {"net_arch": [16], "features_extractor_kwargs": {"cnn_output_dim": 16}}
-    model = algorithm("MultiInputPolicy", env, adjacency=adjacency, policy_kwargs=small, buffer_size=500, seed=0)
+    model = algorithm("MultiInputPolicy", env, adjacency=adjacency, policy_kwargs=small, buffer_size=500, batch_size=16, train_freq=4, seed=0)
     moved(model, 160)
 
 

@@ -47,7 +47,7 @@ def test_light_cells_share_a_process_and_each_has_its_own_log_and_command(finish
         assert json.loads((path / "run" / "run.json").read_text())["command"].endswith(f"study.cell {path}")
 
 
-def test_arms_of_sac(tmp_path):
+def test_arms_of_sac(tmp_path, in_process):
     settings = {**NETWORKS["settings"], "timesteps_per_agent": 70, "eval_every": 70}
     arms = {"sac": {}, "sac_pr": {}, "sac_own_critics": {}}
     out = tmp_path / "out"
@@ -68,7 +68,7 @@ def test_a_second_run_runs_nothing(finished):
     assert stamps(out) == before
 
 
-def test_arms_may_be_added_and_tasks_left_out_and_only_what_is_missing_runs(finished, tmp_path):
+def test_arms_may_be_added_and_tasks_left_out_and_only_what_is_missing_runs(finished, tmp_path, in_process):
     _, old, _ = finished
     out = tmp_path / "out"
     shutil.copytree(old, out)
@@ -101,7 +101,7 @@ def test_done_cells_of_other_settings_are_refused_and_nothing_changes(finished):
         ("import os; os.write(2, b'out of memory'); os._exit(9)", "out of memory (exit code 9)"),
     ],
 )
-def test_a_failing_cell_stops_no_other_and_its_log_is_named(tmp_path, monkeypatch, fault, said_last):
+def test_a_failing_cell_stops_no_other_and_its_log_is_named(tmp_path, monkeypatch, request, fault, said_last):
     """One that ends the process which it shares with others, too."""
     out, name = tmp_path / "out", "iql-Landmarks-2-seed0"
     program = f"""
@@ -126,6 +126,7 @@ sys.exit(cell.main(["--serve"]))
     assert f"{name} ({said_last})" in text
     assert f"cells/{name}/log.txt" in text
     monkeypatch.undo()
+    request.getfixturevalue("in_process")
     assert not run_study(small, out, console=console()).failed
 
 
