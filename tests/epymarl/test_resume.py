@@ -3,7 +3,6 @@ counters and logs."""
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import shutil
 import signal
@@ -20,13 +19,11 @@ from tests import warm
 from tests.epymarl import runs
 from tests.epymarl.test_identical import same
 from tests.events import SAVE, halting, send, wait_for
+from tests.needs import NEEDS_JAX
 
 LBF = "lbforaging:Foraging-5x5-2p-1f-v3"
 SPREAD = "epymarl_pr:spread-3-v0"
 FULL = ["pr_full_checkpoint=True", "save_model=True", "save_model_interval=150", "pr_adjacency=resample"]
-NEEDS_JAX = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("jax", "jaxmarl")), reason="jax or JaxMARL is not installed"
-)
 CASES = [
     pytest.param("qmix_ns_pr", LBF, ["use_rnn=True", "pr_sync_interval=3"], id="qmix"),
     pytest.param("mappo_ns_pr", LBF, ["batch_size_run=2", "buffer_size=4", "standardise_returns=True"], id="mappo",
