@@ -54,9 +54,19 @@ def make_results() -> Callable[..., pd.DataFrame]:
 
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cells of studies run here, seconds sooner: for tests of what they leave, not of processes and their ends."""
+    """Studies without processes and pictures, seconds sooner: for tests of what becomes of their cells.
+
+    Cells run here, and other files stand where a report's pictures would.
+    """
+    from marl_pr_common.runs.files import write_text
     from marl_pr_common.study import cell, schedulers
     from marl_pr_common.study.processes import Ended
+
+    def save_figure(figure: object, stem: Path, dpi: int) -> tuple[Path, Path]:
+        png, svg = (stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg"))
+        write_text(png, "a picture")
+        write_text(svg, "<svg/>")
+        return png, svg
 
     def run_cells(
         engine: str, directories: Iterable[str], jobs: int, folder: Path, shared: Collection[str] = ()
@@ -66,6 +76,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
             yield Ended(directory, "done", 1.0)
 
     monkeypatch.setattr(schedulers, "run_cells", run_cells)
+    monkeypatch.setattr("marl_pr_common.report.build.save_figure", save_figure)
 
 
 @pytest.fixture

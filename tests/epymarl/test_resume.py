@@ -81,7 +81,7 @@ def test_killed_and_resumed_is_uninterrupted(
     checkout: Checkout, tmp_path: Path, algorithm: str, key: str, settings: list[str]
 ) -> None:
     root = runs.clone(checkout, tmp_path / "epymarl")
-    command = runs.command(root, algorithm, key, *FULL, "t_max=400", "save_model_interval=100", *settings)
+    command = runs.command(root, algorithm, key, *FULL, *settings)
     runs.run(command, tmp_path / "whole")
     kill(command, tmp_path / "killed", saves=2)
     models = folders(tmp_path / "killed")[-1]

@@ -7,12 +7,13 @@ import sys
 
 import pytest
 
+from marl_pr_common.cli import main
 from marl_pr_common.runs.table import RESULTS, read_results, write_results
 from marl_pr_common.study import processes
 from marl_pr_common.study.cell import DONE, is_done, read_manifest, write_manifest
 from marl_pr_common.study.plan import resolve
 from marl_pr_common.study.run import report_only, run_study
-from tests.study.studies import NETWORKS, TABULAR, console, run, said, study, write
+from tests.study.studies import NETWORKS, TABULAR, console, said, study, write
 
 TIMES = ["wall_time", "cpu_time"]
 REPORT = ["report.html", "summary.md", RESULTS, "study.json"]
@@ -59,12 +60,11 @@ def test_arms_of_sac(tmp_path, in_process):
     }
 
 
-def test_a_second_run_runs_nothing(finished):
-    _, out, file = finished
-    before = stamps(out)
-    again = run(file, out)
-    assert again.returncode == 0
-    assert "8 of 8 cells are done and kept." in again.stderr
+def test_a_second_run_runs_nothing(finished, in_process):
+    _, out, _ = finished
+    before, screen = stamps(out), console()
+    assert not run_study(study(TABULAR), out, console=screen).failed
+    assert "8 of 8 cells are done and kept." in said(screen)
     assert stamps(out) == before
 
 
@@ -133,7 +133,7 @@ sys.exit(cell.main(["--serve"]))
 FAMILIES = {"iql": {}, "iql_pr_decision": {"reference": "iql_pr_decision", "label": "IQL+PR"}}
 
 
-def test_every_reference_has_a_report_of_its_own_and_old_ones_go(finished, tmp_path):
+def test_every_reference_has_a_report_of_its_own_and_old_ones_go(finished, tmp_path, in_process):
     _, old, _ = finished
     out = tmp_path / "out"
     shutil.copytree(old, out)
@@ -143,7 +143,7 @@ def test_every_reference_has_a_report_of_its_own_and_old_ones_go(finished, tmp_p
     assert "IQL+PR" not in (out / "iql" / "summary.md").read_text()
 
 
-def test_a_family_whose_runs_all_diverged_does_not_take_the_others_with_it(finished, tmp_path):
+def test_a_family_whose_runs_all_diverged_does_not_take_the_others_with_it(finished, tmp_path, in_process):
     _, old, _ = finished
     out = tmp_path / "out"
     shutil.copytree(old, out)
@@ -176,11 +176,13 @@ def test_another_directory_is_not_touched(tmp_path):
         (("--scale", "huge"), "scale='huge': this study has no scales"),
     ],
 )
-def test_mistakes_on_the_command_line_are_one_line(tmp_path, options, message):
-    done = run(write(tmp_path / "grids.yaml", TABULAR), tmp_path / "out", *options)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_mistakes_on_the_command_line_are_one_line(tmp_path, capsys, monkeypatch, options, message):
+    monkeypatch.delenv("MARL_PR_DEBUG", raising=False)
+    file = write(tmp_path / "grids.yaml", TABULAR)
+    assert main(["study", str(file), "--out", str(tmp_path / "out"), *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
 
