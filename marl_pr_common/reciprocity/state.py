@@ -151,7 +151,7 @@ class Reciprocity(Draws, Judging, Measured):
     ) -> ask.Question:
         return ask.Question(
             states,
-            self._adjacent(states, joint),
+            self.adjacent(states, joint),
             self._strategy.holds_itself,
             NORMALISATIONS[self.config.normalize],
             shifts=lambda: self.shifts,
@@ -193,16 +193,15 @@ class Reciprocity(Draws, Judging, Measured):
         """Clipped double Q inside each agent, where it is asked for."""
         return values.amin(0, keepdim=True) if self.config.min_over == "peer" else values
 
-    def _adjacent(self, states: th.Tensor, joint: bool = False) -> AdjacentStates:
+    def adjacent(self, states: th.Tensor, joint: bool = False) -> AdjacentStates:
+        """S#(s) of states, (n_agents, batch, dim), drawn and weighted by eq. 4; ``joint``: all agents share them."""
         if self.masks is None and not self._strategy.needs_moments:
             return AdjacentStates(states[None], states.new_ones(1, *states.shape[:2]))
         name = "_joint_moments" if joint else "_moments"
         moments = RunningMoments.updated(getattr(self, name), states)
         setattr(self, name, moments)
-        changeable = moments.squares > 0
-        if self.masks is not None:
-            changeable = changeable & th.as_tensor(self.masks, dtype=th.bool, device=states.device)
-        return self._strategy.space(Seen(states, moments, self.generator(states.device)), changeable)
+        masks = True if self.masks is None else th.as_tensor(self.masks, dtype=th.bool, device=states.device)
+        return self._strategy.space(Seen(states, moments, self.generator(states.device)), (moments.squares > 0) & masks)
 
     def _view(self, state: th.Tensor, states: th.Tensor, peer: th.Tensor) -> th.Tensor:
         """The state as the peer sees it; the state itself where every agent sees everything."""

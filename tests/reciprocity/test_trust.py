@@ -61,7 +61,7 @@ def oracle(reciprocity, found, states, evaluate, own):
 
 def adjacent(reciprocity, states):
     """The adjacent states that the next call will draw."""
-    return copy.deepcopy(reciprocity)._adjacent(states)
+    return copy.deepcopy(reciprocity).adjacent(states)
 
 
 @pytest.mark.parametrize("errors", ERRORS.values(), ids=ERRORS)

@@ -111,6 +111,7 @@ def save_figure(
                 # no date in the SVG: the same data gives the same file
                 metadata = {"Date": None} if path.suffix == ".svg" else None
                 figure.savefig(temporary, dpi=dpi, metadata=metadata, bbox_inches="tight" if tight else None)
+            figure.set_layout_engine("none")  # found once: the second file has the same places
     return paths
 
 
