@@ -26,7 +26,6 @@ from marl_pr_common.study.config import StudyConfig
 from marl_pr_common.study.hosts import load_host
 from marl_pr_common.study.plan import Cell, resolve
 from marl_pr_common.study.progress import Progress
-from marl_pr_common.study.report import report
 
 STUDY = "study.json"
 LOCK = ".lock"
@@ -119,6 +118,8 @@ def _outcome(config: StudyConfig, cells: Sequence[Cell], out: Path, failed: Mapp
     done = tuple(cell.name for cell in cells if is_done(cell.directory))
     names = tuple(cell.name for cell in cells if str(cell.directory) in failed)
     left = tuple(cell.name for cell in cells if cell.name not in {*done, *names})
+    from marl_pr_common.study.report import report  # slow to import, and needed last
+
     written, refused = report(config, cells, out, failed, command)
     return Outcome(done, names, left, tuple(written), "\n".join(refused))
 

@@ -10,12 +10,13 @@ from typing import Any
 from marl_pr_common.config import from_mapping
 from marl_pr_common.envs.registry import is_ours
 from marl_pr_common.runs.directory import RunDirectory
+from marl_pr_common.runs.lean import without_compiler
 from marl_pr_common.runs.provenance import as_plain
 from marl_pr_common.runs.table import CHECKPOINTS, set_aside
 from marl_pr_common.study.hosts import Arm, CellRun, Plan
 from sb3_pr.algorithms.spec import MODULES
 from sb3_pr.study.config import TrainConfig
-from sb3_pr.study.teams import fitted
+from sb3_pr.study.teams import fitted, require_named
 
 _ALONE = {"pr": {"kappa": 0.0}}
 """The agents never hear of each other's values."""
@@ -83,6 +84,7 @@ def may_share(task: str, plan: Plan) -> bool:
 
 def run(cell: CellRun, directory: Path) -> None:
     """Train, or go on from the newest checkpoint; see :class:`marl_pr_common.study.hosts.Host`."""
+    without_compiler()
     from sb3_pr.study.run import resume, train
 
     if _can_resume(directory, cell.plan):
@@ -115,6 +117,7 @@ def _check_options(config: TrainConfig) -> None:
 
 @functools.lru_cache
 def _check_task(task: str) -> None:
+    require_named(task)
     from sb3_pr.study.tasks import check_task  # slow to import
 
     check_task(task)

@@ -22,7 +22,7 @@ from marl_pr_common.reciprocity.guards import NonFiniteError
 from sb3_pr.algorithms.spec import said as algorithms
 from sb3_pr.envs import padding
 from sb3_pr.evaluation import LONGEST
-from sb3_pr.study.teams import TEAM_TASKS, check_team_task
+from sb3_pr.study.teams import check_team_task, unmade
 
 
 class EnvironmentFailedError(ValueError):
@@ -42,11 +42,7 @@ def check_task(env_id: str) -> None:
         try:
             env: gym.Env[Any, Any] = gym.make(env_id)
         except (gym.error.Error, ImportError) as error:
-            others = (
-                f"Tasks with a team are {TEAM_TASKS}; one of your own is package.module:factory, a function that "
-                "returns an environment."
-            )
-            raise ValueError(f"env={env_id!r} cannot be made: {str(error).rstrip('.')}. {others}") from error
+            raise unmade(env_id, error) from error
         except (Exception, SystemExit) as error:  # the user's own code may raise anything
             raise EnvironmentFailedError(f"env={env_id!r} cannot be made: {_said(error)}.{_hint(error)}") from error
     close(env)

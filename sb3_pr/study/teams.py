@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from marl_pr_common.config.mapping import suggest
 from marl_pr_common.envs.factories import find_factory, look, make_own
-from marl_pr_common.envs.registry import FAMILIES, find
+from marl_pr_common.envs.registry import FAMILIES, find, is_ours, parse
 from sb3_pr.algorithms.spec import said as algorithms
 from sb3_pr.study.config import TrainConfig
 
@@ -20,6 +21,44 @@ if TYPE_CHECKING:
 _CONTINUOUS = sorted(family.shown for family in FAMILIES if family.continuous)
 TEAM_TASKS = f"{', '.join(_CONTINUOUS[:-1])} and {_CONTINUOUS[-1]}"
 """Families that take continuous actions."""
+_EXAMPLES = tuple(family.name.format(size) for family in FAMILIES if family.continuous for size in family.sizes)
+
+
+def require_named(env_id: str) -> None:
+    """Whether there is a task of that name. It is not made: what a typo costs is the import of gymnasium.
+
+    :raises ValueError: if gymnasium knows no such id, the family of ours has no such size, or the user's module is not
+        there; the nearest name is suggested
+    """
+    if is_ours(env_id):
+        try:
+            parse(env_id)
+        except ValueError as error:
+            raise ValueError(f"env={env_id!r} cannot be made: {error}") from error
+    elif ":" in env_id:
+        find_factory(env_id)
+    else:
+        import gymnasium as gym
+
+        try:
+            gym.spec(env_id)
+        except gym.error.UnregisteredEnv as error:
+            raise unmade(env_id, error) from error
+        except gym.error.Error:  # a name without a version, which make() takes
+            return
+
+
+def unmade(env_id: str, error: Exception) -> ValueError:
+    """What to say where gymnasium has no such task, or a package is missing that it needs."""
+    import gymnasium as gym
+
+    said = str(error).rstrip(".")
+    near = "" if "Did you mean" in said else suggest(env_id, [*gym.registry, *_EXAMPLES])
+    said = f"env={env_id!r} cannot be made: {said}{'' if said.endswith('?') else '.'}{near}"
+    return ValueError(
+        f"{said} Tasks with a team are {TEAM_TASKS}; one of your own is package.module:factory, a function that "
+        "returns an environment. `marl-pr list environments` shows all."
+    )
 
 
 def team_env(name: str, seed: int | None = None) -> VecEnv:
