@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from marl_pr_common.runs.directory import RunDirectory
 from marl_pr_common.runs.lean import without_compiler
 from marl_pr_common.runs.provenance import as_plain
 from marl_pr_common.runs.table import CHECKPOINTS, set_aside
-from marl_pr_common.study.hosts import Arm, CellRun, Plan
+from marl_pr_common.study.hosts import Arm, CellRun, Cost, Plan
 from sb3_pr.algorithms.spec import MODULES
 from sb3_pr.study.config import TrainConfig
 from sb3_pr.study.teams import fitted, require_named
@@ -65,6 +66,35 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
     _check_options(config)
     total = config.timesteps_per_agent * config.team_size
     return Plan(as_plain(config), config.team_size, config.timesteps_per_agent, total, config.evaluation_protocol)
+
+
+_START, _STEP, _PRODUCT, _PLAYED = 6.0, 5e-4, 3.9e-10, 1.5e-4
+"""CPU seconds: of a process; of a step of one agent; of one multiplication of its update; of a step of an evaluation.
+From benchmarks/study_cost.py on quick (64 units, batches of 64) and fig5 (256 and 256); docs/studies.md."""
+_EPISODE = 500
+"""Steps of an episode, which no id says."""
+
+
+def cost(task: str, plan: Plan) -> Cost:
+    """By measured rates; a task that is slow to step takes longer. See :class:`marl_pr_common.study.hosts.Cost`."""
+    config = from_mapping(TrainConfig, plan.settings)
+    wide = (32, *config.net_arch)
+    products = sum(one * other for one, other in itertools.pairwise(wide))
+    critics = 1 + 0.25 * (config.team_size - 1) * config.own_critics
+    update = _PRODUCT * config.batch_size * products * critics * config.gradient_steps / config.train_freq
+    evaluations = 2 + config.timesteps_per_agent // config.eval_every
+    players = config.team_size + (config.eval_vote and config.team_size > 1)
+    played = evaluations * config.eval_episodes * players * _EPISODE
+    seconds = _START + plan.total_env_steps * (_STEP + update) + played * _PLAYED
+    return Cost(seconds, kept=2_000_000, running=2 * _replay(task, config))
+
+
+def _replay(task: str, config: TrainConfig) -> int:
+    """Bytes of the replay buffer in one checkpoint: float32 observations, twice, and actions."""
+    from sb3_pr.study.tasks import widths  # slow to import
+
+    observation, action = widths(task)
+    return 4 * min(config.buffer_size, config.timesteps_per_agent) * config.team_size * (2 * observation + action + 4)
 
 
 def may_share(task: str, plan: Plan) -> bool:

@@ -22,7 +22,7 @@ from marl_pr_common.reciprocity.guards import NonFiniteError
 from sb3_pr.algorithms.spec import said as algorithms
 from sb3_pr.envs import padding
 from sb3_pr.evaluation import LONGEST
-from sb3_pr.study.teams import check_team_task, unmade
+from sb3_pr.study.teams import check_team_task, team_env, unmade
 
 
 class EnvironmentFailedError(ValueError):
@@ -48,6 +48,22 @@ def check_task(env_id: str) -> None:
     close(env)
     check_actions(env_id, env.action_space)
     check_observations(env_id, env.observation_space)
+
+
+@functools.lru_cache
+def widths(env_id: str) -> tuple[int, int]:
+    """How many numbers one agent observes, and gives as its action, of a task that :func:`check_task` has accepted."""
+    own = look(env_id)
+    if is_ours(env_id):
+        env: Any = team_env(env_id)
+    else:
+        env = None if own is not None else gym.make(env_id)
+    seen = [env.observation_space] if own is None else list(own.observation_spaces.values())
+    acted = [env.action_space] if own is None else list(own.action_spaces.values())
+    if env is not None:
+        close(env)
+    flat = spaces.utils.flatdim
+    return max(flat(space) for space in seen), max(flat(space) for space in acted)
 
 
 def _hint(error: BaseException) -> str:
