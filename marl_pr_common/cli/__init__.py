@@ -24,19 +24,29 @@ COMMANDS = {
     "report": "write one HTML file with figures, tables and conclusion of runs that are there",
     "demo": "IQL and IQL+PR on Navigation-10, then TD3 and TD3PR on Pendulum-v1, a few minutes",
     "figure": "make figure 2, 3 or 4 of the paper again, with its data",
+    "list": "list algorithms, environments, configurations, studies and arms",
+    "completion": "print a script for completion by the shell: bash, zsh or fish",
     "doctor": "say what is installed, what is missing, and what to do",
 }
 """Name -> what it does; its options are the dataclass ``Command`` in the module of that name."""
 OF_HOSTS = {"train": "sb3_pr.cli", "compare": "sb3_pr.cli"}
 """Commands whose options are those of a host's runs -> the package that has them."""
 DEBUG = "MARL_PR_DEBUG"
+COMPLETE = "--complete"
+"""What a shell calls, with the words so far."""
 logger = logging.getLogger("marl_pr")
 QUIET, VERBOSE = ("-q", "--quiet"), ("-v", "--verbose")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand and return the exit code: 0 done, 1 a run failed, 2 the input was wrong."""
-    top = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == [COMPLETE]:
+        from marl_pr_common.cli.completion import candidates
+
+        sys.stdout.writelines(f"{word}\n" for word in candidates(given[1:]))
+        return 0
+    top = _parser().parse_args(given)
     if top.command is None:
         _parser().print_help()
         return 0
@@ -99,7 +109,7 @@ def _terminate_as_interrupt() -> Iterator[None]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    commands = "\n".join(f"  {name:10}{text}" for name, text in COMMANDS.items())
+    commands = "\n".join(f"  {name:12}{text}" for name, text in COMMANDS.items())
     parser = _Parser(
         prog="marl-pr",
         usage="marl-pr [-h] [--version] [--debug] [-q | -v] COMMAND ...",
@@ -137,13 +147,18 @@ def _known(command: str) -> str:
     return command
 
 
+def command_of(name: str) -> Any:
+    """The dataclass whose fields are the options of a command."""
+    return importlib.import_module(f"{OF_HOSTS.get(name, __package__)}.{name}").Command
+
+
 def _command(name: str, options: Sequence[str]) -> Any:
     """The command with its options: the flags, else the file of ``--config``, else the dataclass's defaults."""
     import tyro
 
     from marl_pr_common.cli.options import prepared, registry
 
-    command = importlib.import_module(f"{OF_HOSTS.get(name, __package__)}.{name}").Command
+    command = command_of(name)
     options = prepared(command, options)
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--config")

@@ -89,6 +89,8 @@ class Command:
         if len(set(self.arms)) < len(self.arms):
             raise ValueError(f"arms={' '.join(self.arms)}: an arm is named twice.")
         settings = {key: value for key, value in as_plain(self.train).items() if key not in _DECIDED}
+        if not self.train.env_kwargs:
+            del settings["env_kwargs"]  # comparisons of earlier releases, which did not have it, are the same
         return StudyConfig(
             title=f"Arms on {self.train.env}",
             seeds=self.seeds,

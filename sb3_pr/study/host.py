@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,11 +62,14 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
             raise ValueError(f"settings: {name}={settings[name]!r}: the study's tasks and seeds say that.")
     fixed = {"env": task, "seed": seed, "final_checkpoint": False}
     config = from_mapping(TrainConfig, {**settings, **fixed}, where="settings")
-    _check_task(task)
+    _check_task(task, json.dumps(config.env_kwargs))
     config = fitted(config)
     _check_options(config)
     total = config.timesteps_per_agent * config.team_size
-    return Plan(as_plain(config), config.team_size, config.timesteps_per_agent, total, config.evaluation_protocol)
+    plain = as_plain(config)
+    if not config.env_kwargs:
+        del plain["env_kwargs"]  # cells of earlier releases, which did not have it, are the same
+    return Plan(plain, config.team_size, config.timesteps_per_agent, total, config.evaluation_protocol)
 
 
 _START, _STEP, _PRODUCT, _PLAYED = 6.0, 5e-4, 3.9e-10, 1.5e-4
@@ -93,7 +97,7 @@ def _replay(task: str, config: TrainConfig) -> int:
     """Bytes of the replay buffer in one checkpoint: float32 observations, twice, and actions."""
     from sb3_pr.study.tasks import widths  # slow to import
 
-    observation, action = widths(task)
+    observation, action = widths(task, json.dumps(config.env_kwargs))
     return 4 * min(config.buffer_size, config.timesteps_per_agent) * config.team_size * (2 * observation + action + 4)
 
 
@@ -146,8 +150,8 @@ def _check_options(config: TrainConfig) -> None:
 
 
 @functools.lru_cache
-def _check_task(task: str) -> None:
+def _check_task(task: str, options: str) -> None:
     require_named(task)
     from sb3_pr.study.tasks import check_task  # slow to import
 
-    check_task(task)
+    check_task(task, json.loads(options))

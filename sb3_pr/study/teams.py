@@ -6,7 +6,9 @@ in a copy of the task. So the team acts together in evaluation too.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from marl_pr_common.config.mapping import suggest
@@ -61,7 +63,7 @@ def unmade(env_id: str, error: Exception) -> ValueError:
     )
 
 
-def team_env(name: str, seed: int | None = None) -> VecEnv:
+def team_env(name: str, seed: int | None = None, options: Mapping[str, Any] = MappingProxyType({})) -> VecEnv:
     """The environment with continuous actions as a VecEnv, one column per agent.
 
     :raises ImportError: without PettingZoo or mpe2; says what to install
@@ -71,13 +73,13 @@ def team_env(name: str, seed: int | None = None) -> VecEnv:
     from sb3_pr.envs.columns import parallel_to_vec_env
 
     factory = find_factory(name)
-    env: Any = make(name, continuous_actions=True) if factory is None else make_own(name, factory)
+    env: Any = make(name, continuous_actions=True, **options) if factory is None else make_own(name, factory)
     venv = parallel_to_vec_env(env)
     venv.seed(seed)
     return venv
 
 
-def check_team_task(name: str) -> None:
+def check_team_task(name: str, options: Mapping[str, Any]) -> None:
     """Whether there is such an environment of ours, with continuous actions.
 
     :raises ValueError: if not
@@ -89,9 +91,10 @@ def check_team_task(name: str) -> None:
             f"{TEAM_TASKS} have them."
         )
     try:
-        team_env(name).close()
-    except (ImportError, ValueError) as error:
-        raise ValueError(f"env={name!r} cannot be made: {error}") from error
+        team_env(name, options=options).close()
+    except (ImportError, ValueError, TypeError) as error:
+        given = f" with env_kwargs {dict(options)}" if options else ""
+        raise ValueError(f"env={name!r} cannot be made{given}: {error}") from error
 
 
 def fitted(config: TrainConfig) -> TrainConfig:
