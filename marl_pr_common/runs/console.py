@@ -15,6 +15,23 @@ if TYPE_CHECKING:
     from marl_pr_common.cli.findings import Finding
 
 
+def screen(quiet: bool | None = None) -> Console:
+    """A console on standard error.
+
+    :param quiet: whether it says nothing; as :func:`be_quiet` was told by default
+    """
+    return Console(stderr=True, highlight=False, soft_wrap=True, quiet=_quiet if quiet is None else quiet)
+
+
+def be_quiet(quiet: bool) -> None:
+    """Whether consoles that are made from now on say nothing."""
+    global _quiet
+    _quiet = quiet
+
+
+_quiet = False
+
+
 class Display:
     """Progress of a run; use it as a context manager.
 
@@ -22,7 +39,7 @@ class Display:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = console or screen()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

@@ -66,7 +66,7 @@ def train(
     :raises ValueError: if the task cannot be made or its actions are not continuous, or the model refuses a setting
     """
     require_unused(out)
-    check_task(config.env)
+    check_task(config.env, config.env_kwargs)
     asked, config = config.n_agents, fitted(config)
     if config.n_agents != asked:
         _say(display, f"{config.env}: n_agents={config.n_agents}, the number of its agents.")
@@ -129,13 +129,13 @@ class _Run:
         self.total = config.timesteps_per_agent * config.team_size
         with blamed(config.env):
             if config.multi_agent:
-                self.eval_env = team_env(config.env)
-                columns = team_env(config.env, config.seed)
+                self.eval_env = team_env(config.env, options=config.env_kwargs)
+                columns = team_env(config.env, config.seed, config.env_kwargs)
             else:
                 # a column per episode: the episodes are the same as one after the other, and predicted together
                 seed = EVALUATION_SEED + config.seed
-                self.eval_env = make_vec_env(source(config.env, ending=True), n_envs=config.eval_episodes, seed=seed)
-                columns = make_vec_env(source(config.env), n_envs=config.team_size, seed=config.seed)
+                self.eval_env = make_vec_env(source(config, ending=True), n_envs=config.eval_episodes, seed=seed)
+                columns = make_vec_env(source(config), n_envs=config.team_size, seed=config.seed)
         self.model = _accepted(config, columns)
         self.directory = RunDirectory(out, self.total)
         self.status = self.directory.status
