@@ -11,7 +11,7 @@ import torch as th
 
 from marl_pr_common.config.mapping import suggest
 from sb3_pr.envs.columns import is_team
-from sb3_pr.networks.observations import rows
+from sb3_pr.networks.observations import repeat, rows
 from sb3_pr.returns import tell_policy
 
 TEAMS = ("leader", "vote")
@@ -31,12 +31,7 @@ def elect(policy: Any, observation: Any, proposals: th.Tensor, n_sets: int = 1) 
     :return: (n_rows, action_dim)
     """
     n, n_rows = proposals.shape[:2]
-    times = n * n
-    if isinstance(observation, dict):
-        repeated: Any = {key: th.cat([value] * times) for key, value in observation.items()}
-    else:
-        repeated = th.cat([observation] * times)
-    values = th.stack(policy.critic_target(repeated, proposals.flatten(0, 1).repeat(n, 1)))
+    values = th.stack(policy.critic_target(repeat(observation, n * n), proposals.flatten(0, 1).repeat(n, 1)))
     of_agents = values.view(n_sets, -1, n, n, n_rows).amin(1).mean(0)  # (whose critic, whose proposal, row)
     worth = of_agents.masked_fill(~th.isfinite(of_agents), th.nan).nanmean(0).nan_to_num(-th.inf)
     return proposals[worth.argmax(0), th.arange(n_rows, device=proposals.device)]

@@ -152,6 +152,14 @@ def draw_band(axes: Axes, x: Floats, value: Floats, low: Floats, high: Floats, s
     axes.plot(x, value, color=style.color, lw=1.7, ls=style.dash, marker=style.marker, ms=3.6, markevery=every)
 
 
+def draw_steps(axes: Axes, x: Floats, y: Floats, style: ArmStyle, **more: Any) -> None:
+    """One arm as a staircase: each value holds up to the next point.
+
+    :param x, y: (n_points,)
+    """
+    axes.step(x, y, where="post", color=style.color, ls=style.dash, lw=1.7, marker=style.marker, ms=3.6, **more)
+
+
 def panel_grid(headings: Sequence[str], height: float) -> tuple[Figure, list[Axes]]:
     """A figure with one panel per heading, two in a row; a single panel makes a narrow figure.
 
@@ -167,6 +175,15 @@ def panel_grid(headings: Sequence[str], height: float) -> tuple[Figure, list[Axe
     for panel, heading in zip(axes, headings, strict=False):
         panel.set_title(textwrap.fill(heading, 48), loc="left")
     return figure, axes[: len(headings)]
+
+
+def name_panels(figure: Figure, grid: Sequence[Axes], ylabel: str, title: str, arms: Iterable[ArmLabel] = ()) -> None:
+    """The words around the panels of :func:`panel_grid`, and below them the names of the arms, if there are any."""
+    for axes in grid[::2]:
+        axes.set_ylabel(ylabel)
+    if arms := list(arms):
+        arm_legend(figure, arms)
+    set_title(figure, title)
 
 
 def name_rows(axes: Axes, labels: Sequence[str]) -> None:
