@@ -38,9 +38,9 @@ class UnknownState(Exception):
     """A value that is neither data nor configuration."""
 
 
-def of_known_class(value: object, names: Collection[str] = KNOWN) -> bool:
-    """Whether the class of ``value`` is one of ``names``, of a host and not merely called alike."""
-    return type(value).__name__ in names and type(value).__module__.partition(".")[0] in HOSTS
+def of_known_class(value: object) -> bool:
+    """Whether the class of ``value`` is one of ``KNOWN``, of a host and not merely called alike."""
+    return type(value).__name__ in KNOWN and type(value).__module__.partition(".")[0] in HOSTS
 
 
 def attributes(owner: object, skip: Collection[str] = ()) -> tuple[dict[str, Any], list[str]]:

@@ -95,22 +95,18 @@ def styled() -> Any:
     return mpl.rc_context(STYLE)
 
 
-def save_figure(
-    figure: Figure, stem: Path, dpi: int = 200, tight: bool = False, style: Any = STYLE
-) -> tuple[Path, Path]:
+def save_figure(figure: Figure, stem: Path, dpi: int = 200) -> tuple[Path, Path]:
     """Write ``stem.png`` and ``stem.svg`` (text as text) and return their paths.
 
     :param stem: the path without suffix; its folder is made
-    :param tight: cut off empty margins
-    :param style: matplotlib's settings while it is saved; those that it was made with
     """
     paths = (stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg"))
-    with mpl.rc_context(style):
+    with styled():
         for path in paths:
             with replacing(path) as temporary:
                 # no date in the SVG: the same data gives the same file
                 metadata = {"Date": None} if path.suffix == ".svg" else None
-                figure.savefig(temporary, dpi=dpi, metadata=metadata, bbox_inches="tight" if tight else None)
+                figure.savefig(temporary, dpi=dpi, metadata=metadata)
     return paths
 
 
