@@ -23,6 +23,7 @@ from sb3_pr.replay.buffers import AgentMajor
 PR_OPTIONS = tuple(field.name for field in dataclasses.fields(ReciprocityConfig))
 GROUP_OPTIONS = ("n_agents", "shared_replay", "observation_masks", "leader", "fast", "guards", "own_critics")
 """What the constructor takes beside PR's options and upstream's parameters."""
+OTHER_NUMBER = "For another number of agents: from_agents([model.agent(i) for i in ...], env)."
 
 
 class UnknownOption(TypeError, ValueError):
@@ -59,18 +60,6 @@ def pr_options(kwargs: dict[str, Any], upstream: type[Any]) -> dict[str, Any]:
     return with_matrix({name: kwargs.pop(name) for name in PR_OPTIONS if name in kwargs})
 
 
-def load_options(kwargs: dict[str, Any], upstream: type[Any]) -> None:
-    """Refuse misspelt options of ``load``; like SB3 it takes any other attribute of the model by name.
-
-    :raises UnknownOption: for a keyword that resembles an option but is none
-    """
-    loading = inspect.signature(upstream.load).parameters
-    known = [*inspect.signature(upstream.__init__).parameters, *loading, *PR_OPTIONS, *GROUP_OPTIONS]
-    for name in kwargs:
-        if name not in known and (hint := suggest(name, known)):
-            raise UnknownOption(f"unknown option {name}={kwargs[name]!r}.{hint}")
-
-
 def with_matrix(options: dict[str, Any]) -> dict[str, Any]:
     """A peer matrix as nested tuples, so that the configuration stays hashable and can be written to YAML."""
     if not isinstance(options.get("peers", ""), str):
@@ -93,12 +82,17 @@ def gain(config: ReciprocityConfig, gamma: float, reciprocity: Reciprocity) -> N
     check_gain(config, gamma, float(reciprocity.peer_weights.sum(1).max()), adjacency.size(config))
 
 
+class UnfitColumns(AssertionError, ValueError):
+    """An environment of another number of columns than the model has agents. An AssertionError, as SB3's
+    ``set_env`` raises."""
+
+
 def columns(n_agents: int, n_envs: int) -> None:
-    """:raises ValueError: unless every agent has its column. One agent may be trained on any number, as in SB3."""
+    """:raises UnfitColumns: unless every agent has its column. One agent may be trained on any number, as in SB3."""
     if n_agents not in (1, n_envs):
-        raise ValueError(
+        raise UnfitColumns(
             f"the model has n_agents={n_agents}, but the environment has {n_envs} column(s): column i is agent i. "
-            f"Pass a VecEnv with {n_agents} environments."
+            f"Pass a VecEnv with {n_agents} environments. {OTHER_NUMBER}"
         )
 
 

@@ -8,9 +8,11 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch as th
+from stable_baselines3.common.base_class import maybe_make_env
 
 from marl_pr_common.config.mapping import suggest
-from sb3_pr.envs.columns import is_team
+from sb3_pr import checks
+from sb3_pr.envs.columns import is_factory, is_team, make_columns
 from sb3_pr.networks.observations import repeat, rows
 from sb3_pr.returns import tell_policy
 
@@ -97,6 +99,10 @@ class AnswersAsTeam:
     """Mixin of a model of several agents: who answers ``predict``."""
 
     env: Any
+    n_agents: int
+    n_envs: int
+    verbose: int
+    _wrap_env: Any
     shares_world: bool = False
     """Whether the environment that it was last made or loaded with was one world for all: a saved model has none."""
 
@@ -104,6 +110,18 @@ class AnswersAsTeam:
         super()._setup_model()  # type: ignore[misc]
         if self.env is not None:
             self.shares_world = is_team(self.env)
+
+    def set_env(self, env: Any, force_reset: bool = True) -> None:
+        """SB3's; also takes a gymnasium id, or a function that makes an environment, and gives every agent a column.
+
+        :raises UnfitColumns: if it has another number of columns than there are agents
+        """
+        if isinstance(env, str) or is_factory(env):
+            env = maybe_make_env(make_columns(env, self.n_envs), self.verbose)
+        columns = self._wrap_env(env, self.verbose)
+        checks.columns(self.n_agents, columns.num_envs)
+        super().set_env(columns, force_reset)  # type: ignore[misc]
+        self.shares_world = is_team(columns)
 
     def predict(self, observation: Any, *args: Any, team: str = "leader", **kwargs: Any) -> Any:
         """SB3's ``predict``. ``n_agents`` rows are one row per agent; any other number is answered by ``team``.

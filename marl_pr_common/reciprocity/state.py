@@ -101,8 +101,8 @@ class Reciprocity(Draws, Listening, Measured):
         :param states: s, (n_agents, batch, dim)
         :param target: y, (n_agents, batch)
         :param evaluate: the same of any peer
-        :return: for :meth:`observe_errors`, (n_agents, n_agents): the mean over the batch, and over critics unless
-            the minimum is taken inside each agent; NaN where nobody was asked
+        :return: for :meth:`observe_errors`, (n_agents, n_agents): the mean over the batch, and over critics unless the
+            minimum is taken in each agent; inf where a value is not finite, NaN where y is not, or nobody was asked
         """
         agent = th.arange(self.n_agents, device=own.device)
         found = own.new_full((self.n_agents, self.n_agents), th.nan)
@@ -111,7 +111,8 @@ class Reciprocity(Draws, Listening, Measured):
         for shift in self.shifts_to_judge:
             peer = ((agent + shift) % self.n_agents)[:, None].expand_as(target)
             values = own if shift == 0 else evaluate(self._view(states, states, peer), peer)
-            found[agent, peer[:, 0]] = (self._minimum(values) - target).square().mean((0, 2))
+            found[agent, peer[:, 0]] = (self._minimum(values) - target).square().mean((0, 2)).nan_to_num(th.inf, th.inf)
+        found[~th.isfinite(target.mean(1))] = th.nan  # of no rows, too
         return found
 
     def joint_value(
@@ -222,10 +223,9 @@ class Reciprocity(Draws, Listening, Measured):
         """Everything that changes while training, for a checkpoint; the options are not in it."""
         return {
             **self._draws_state(),
+            **self._listening_state(),
             "moments": self._moments and self._moments.state(),
             "joint_moments": self._joint_moments and self._joint_moments.state(),
-            "peer_weights": self.peer_weights,
-            "errors": self.errors,
             "statistics": self._statistics.state_dict(),
         }
 
@@ -235,13 +235,12 @@ class Reciprocity(Draws, Listening, Measured):
         :raises CheckpointError: if it is of another number of agents
         """
         if state["peer_weights"].shape != self.peer_weights.shape:
-            n_saved = len(state["peer_weights"])
-            raise CheckpointError(f"the state is that of {n_saved} agents, these are {self.n_agents}.")
+            raise CheckpointError(f"the state is of {len(state['peer_weights'])} agents, these are {self.n_agents}.")
         self._restore_draws(state)
         for name in ("moments", "joint_moments"):
             saved = state.get(name)
             setattr(self, f"_{name}", RunningMoments.restored(*saved) if saved is not None else None)
-        self.peer_weights, self.errors = state["peer_weights"], state.get("errors")
+        self._restore_listening(state)
         self._statistics.load_state_dict(state["statistics"])
 
     def __setstate__(self, state: dict[str, Any]) -> None:

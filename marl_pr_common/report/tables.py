@@ -14,7 +14,7 @@ from marl_pr_common.report.measure import Measured, TaskResult
 from marl_pr_common.report.numbers import difference_text, number, span
 from marl_pr_common.report.scoring import DIFFERENCES, SCORES, Scored
 from marl_pr_common.report.sharing import EqualBudget
-from marl_pr_common.report.wording import CENSORED, COUNTS, HOW_DECIDED
+from marl_pr_common.report.wording import CENSORED, COUNTS, HOW_DECIDED, at_other_steps
 from marl_pr_common.results.stats import (
     MIN_SEEDS_FOR_DIFFERENCE,
     MIN_SEEDS_FOR_INTERVAL,
@@ -76,7 +76,8 @@ def _against(task: TaskResult) -> Table:
     for name, arm in task.arms.items():
         if name != task.reference:
             differences = [difference_text(task.differences.get((name, score))) for score in told]
-            rows.append((arm.label.text, probability(task.improvement[name]), *differences))
+            what = f"{arm.label.text} ({at_other_steps(task, name)})" if name in task.equal_in_total else arm.label.text
+            rows.append((what, probability(task.improvement[name]), *differences))
     return Table(
         title=f"Against {reference}",
         header=("arm", "probability of improvement", *(f"{DIFFERENCES[name]}, difference" for name in told)),

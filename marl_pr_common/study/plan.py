@@ -113,7 +113,8 @@ def _require_comparable(config: StudyConfig, cells: Sequence[Cell]) -> None:
             raise ValueError(
                 f"arms {arm} and {reference} on {task} have neither the same env steps per agent "
                 f"({plan.env_steps_per_agent:,} and {other.env_steps_per_agent:,}) nor the same in total "
-                f"({plan.total_env_steps:,} and {other.total_env_steps:,}), and can't be compared."
+                f"({plan.total_env_steps:,} and {other.total_env_steps:,}), and can't be compared. Give {arm} another "
+                "reference, or the same budget."
             )
 
 

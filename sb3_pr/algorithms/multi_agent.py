@@ -114,7 +114,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
             self.own_action_spaces = own_action_spaces(self.env) or self.own_action_spaces
         returns.tell_policy(self)
         self.watch = Watch(self.n_agents, self.guards)
-        self.averaging = Consensus(self)
+        self.averaging = Consensus(self, new=not previous.consensus)
 
     def _policy_kwargs(self) -> dict[str, Any]:
         """The user's, with ``n_agents`` and masks for the policy to know; a lone agent needs none."""

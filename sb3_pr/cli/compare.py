@@ -52,7 +52,8 @@ class Command:
     arms: tuple[str, ...] = ("td3", "td3_pr")
     """Arms, the reference first: td3, td3_pr, td3_independent (no reciprocity), td3_shared_replay (no reciprocity,
     common data), td3_pr_shared_replay, td3_own_critics (an ensemble of the agent's own), td3_pr_trust,
-    td3_pr_one_voice, td3_random_peer, td3_noise (no reciprocity, twice the noise); the same with ddpg and sac."""
+    td3_pr_one_voice, td3_random_peer, td3_noise (no reciprocity, twice the noise), td3_all_steps (one agent with the
+    steps of all; its reference is a team); the same with ddpg and sac."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Seeds; every arm runs every seed."""
     jobs: int = 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ _ALONE = {"pr": {"kappa": 0.0}}
 """The agents never hear of each other's values."""
 _BY_ENTROPY = ("sac",)
 """Algorithms that explore by their own policy's noise."""
+STEPS_OF_ALL = "steps_of_all"
+"""Setting of the arm of upstream's one agent that takes as many env steps as the agents of a team together."""
 
 
 def _family(algo: str) -> dict[str, Arm]:
@@ -28,6 +31,7 @@ def _family(algo: str) -> dict[str, Arm]:
     name, pr = algo.upper(), {"algo": f"{algo}_pr"}
     found = {
         algo: Arm(name, {"algo": algo}),
+        f"{algo}_all_steps": Arm(f"{name}, one agent with the steps of all", {"algo": algo, STEPS_OF_ALL: True}),
         f"{algo}_pr": Arm(f"{name}PR", pr),
         f"{algo}_pr_trust": Arm(f"{name}PR, trust", pr | {"pr": {"trust": "td"}}),
         f"{algo}_pr_one_voice": Arm(f"{name}PR, one voice", pr | {"pr": {"estimator": "one_voice"}}),
@@ -58,12 +62,29 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
         if name in settings:
             raise ValueError(f"settings: {name}={settings[name]!r}: the study's tasks and seeds say that.")
     fixed = {"env": task, "seed": seed, "final_checkpoint": False}
-    config = from_mapping(TrainConfig, {**settings, **fixed}, where="settings")
+    given = {name: value for name, value in settings.items() if name != STEPS_OF_ALL}
+    config = from_mapping(TrainConfig, {**given, **fixed}, where="settings")
     _check_task(task)
     config = fitted(config)
+    if settings.get(STEPS_OF_ALL, False):
+        config = _with_the_steps_of_all(config)
     _check_options(config)
     total = config.timesteps_per_agent * config.team_size
     return Plan(as_plain(config), config.team_size, config.timesteps_per_agent, total, config.evaluation_protocol)
+
+
+def _with_the_steps_of_all(config: TrainConfig) -> TrainConfig:
+    """Upstream's one agent as n_agents would spend the budget; evaluated and saved at the same steps in total.
+
+    :raises ValueError: for an algorithm of several agents
+    """
+    if config.reciprocal:
+        raise ValueError(
+            f"settings: {STEPS_OF_ALL} with algo={config.algo}: it is for one agent, "
+            f"algo={config.algo.removesuffix('_pr')}."
+        )
+    counts = ("timesteps_per_agent", "eval_every", "checkpoint_every")
+    return replace(config, **{name: config.n_agents * getattr(config, name) for name in counts})
 
 
 def may_share(task: str, plan: Plan) -> bool:

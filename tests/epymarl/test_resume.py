@@ -29,9 +29,9 @@ NEEDS_JAX = pytest.mark.skipif(
 )
 CASES = [
     pytest.param("qmix_ns_pr", LBF, ["use_rnn=True", "pr_sync_interval=3"], id="qmix"),
-    pytest.param("mappo_ns_pr", LBF, ["batch_size_run=2", "buffer_size=4", "standardise_returns=True"], id="mappo",
-                 marks=pytest.mark.slow),
-    pytest.param("maddpg_ns_pr", SPREAD, ["pr_in_actor=True"], id="maddpg", marks=pytest.mark.slow),
+    pytest.param("mappo_ns_pr", LBF, ["batch_size_run=2", "buffer_size=4", "standardise_returns=True", "pr_trust=td"],
+                 id="mappo", marks=pytest.mark.slow),
+    pytest.param("maddpg_ns_pr", SPREAD, ["pr_in_actor=True", "pr_trust=td"], id="maddpg", marks=pytest.mark.slow),
     pytest.param("maptf_pr", SPREAD, ["maptf_option_start=100", "maptf_target_interval=7"], id="maptf"),
     pytest.param("dvm_pr", SPREAD, ["dvm_episodes=7", "dvm_minibatches=5", "dvm_batch_size=32"], id="dvm",
                  marks=pytest.mark.slow),

@@ -1,4 +1,4 @@
-"""Figures: learning curves, interval plots, profiles, probability of improvement, sweeps, time and thresholds.
+"""Figures: learning curves, interval plots, profiles, probability of improvement, sweeps, time, thresholds and trust.
 
 Each module draws one kind of figure from small arrays that :mod:`marl_pr_common.results.stats` has computed.
 """
@@ -10,6 +10,7 @@ from marl_pr_common.report.figures.profiles import performance_profiles
 from marl_pr_common.report.figures.style import DASHES, OKABE_ITO, ArmLabel, save_figure, step_label
 from marl_pr_common.report.figures.sweeps import SweepLine, sweep_plot
 from marl_pr_common.report.figures.threshold import Watched, kaplan_meier, threshold_plot
+from marl_pr_common.report.figures.trust import trust_plot
 from marl_pr_common.report.figures.wall_clock import TimedCurve, return_against_time
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "step_label",
     "sweep_plot",
     "threshold_plot",
+    "trust_plot",
     "with_interval",
 ]
