@@ -25,6 +25,7 @@ from marl_pr_common.results.stats import (
 )
 
 UNKNOWN = "unknown"
+_FEW = f"from {MIN_SEEDS_FOR_INTERVAL} seeds on"
 _DIFFERENCES = tuple(f"{name}, difference" for name in SCORES.values())
 
 
@@ -43,13 +44,9 @@ def estimate(intervals: Mapping[str, Mapping[str, Interval]], scored: Scored, sc
     if score not in scored:
         return "one evaluation only"
     if name not in intervals[score]:
-        return ", ".join(number(value) for value in scored[score]) if name == "mean" else _point(scored[score], name)
+        return ", ".join(number(value) for value in scored[score]) if name == "mean" else _FEW
     interval = intervals[score][name]
     return f"{number(interval.value)} [{number(interval.low)}, {number(interval.high)}]"
-
-
-def _point(scores: Floats, name: str) -> str:
-    return f"from {MIN_SEEDS_FOR_INTERVAL} seeds on"
 
 
 def _scores(task: TaskResult) -> Table:

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from marl_pr_common.config import from_mapping
@@ -171,11 +170,6 @@ def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
         both = isinstance(value, Mapping) and isinstance(under, Mapping)
         result[key] = overlay(under, value) if both else value  # type: ignore[arg-type]
     return result
-
-
-def is_study(path: Path) -> bool:
-    """Whether a YAML file is a study and not the settings of a run."""
-    return {"arms", "tasks"} <= set(read_yaml(path))
 
 
 def _check_seeds(seeds: tuple[int, ...], where: str) -> None:

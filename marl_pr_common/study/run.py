@@ -18,7 +18,7 @@ from rich.console import Console
 
 from marl_pr_common.envs.imports import NotHereError
 from marl_pr_common.runs.files import read_json, write_json
-from marl_pr_common.runs.provenance import as_plain, describe, differences
+from marl_pr_common.runs.provenance import as_plain, circumstances, differences
 from marl_pr_common.runs.table import set_aside
 from marl_pr_common.study import schedulers
 from marl_pr_common.study.cell import DONE, RUN_DIRECTORY, Manifest, heal, is_done, read_manifest, write_manifest
@@ -175,9 +175,8 @@ def _claim(config: StudyConfig, cells: Sequence[Cell], out: Path) -> None:
     previous = read_json(out / STUDY).get("times") if (out / STUDY).is_file() else []
     if not isinstance(previous, list):
         raise ValueError(f"{out / STUDY} has times={previous!r}, expected a list: it was edited. Nothing was changed.")
-    now = {key: value for key, value in describe({}, 0).items() if key not in ("config", "seed")}
     # first of all: a directory with cells and without it would be somebody else's
-    write_json(out / STUDY, {"config": as_plain(config), "times": [*previous, now]})
+    write_json(out / STUDY, {"config": as_plain(config), "times": [*previous, circumstances()]})
     for cell in changed:
         set_aside(cell.directory / RUN_DIRECTORY)
     for cell in cells:

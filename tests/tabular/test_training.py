@@ -1,4 +1,4 @@
-"""Training loops: compiled against vectorised, own ParallelEnvs, seeds, and what PR gains and loses on the grids."""
+"""Training loops: compiled against plain Python, own ParallelEnvs, seeds, and what PR gains and loses on the grids."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def trainer(name: str, config: TabularConfig, backend: str, seeds: int = 2) -> W
 @pytest.mark.skipif(not HAS_NUMBA, reason="needs the extra fast")
 @pytest.mark.parametrize("name", ["Landmarks-2", "Navigation-3", "Blocker-2"])
 @pytest.mark.parametrize("config", [iql(), shared_table(), faithful(), decision(), decision(Power(1.0, 0.65), None)])
-def test_compiled_and_vectorised_runs_agree(name: str, config: TabularConfig) -> None:
-    """The same draws give the same trajectory, so the tables agree to 1e-12 after 400 steps and over resets."""
+def test_compiled_and_plain_runs_agree(name: str, config: TabularConfig) -> None:
+    """The same draws give the same trajectory, so the tables agree to 1e-12 after 200 steps and over resets."""
     both = [trainer(name, config, backend) for backend in ("numpy", "numba")]
     for one in both:
-        one.train(250)
-        one.train(150)
+        one.train(120)
+        one.train(80)
     np.testing.assert_array_equal(both[0].learner.tables.n, both[1].learner.tables.n)
     np.testing.assert_allclose(both[0].learner.q, both[1].learner.q, rtol=0, atol=1e-12)
     rngs = [[np.random.default_rng([seed, 9]) for seed in range(2)] for _ in both]
