@@ -2,31 +2,36 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-RUN := OMP_NUM_THREADS=1 $(BIN)
+# what is compiled is kept: `install` leaves that to the first run, which needs a part of it only
+RUN := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)
+PIP := $(BIN)/python -m pip install --quiet --no-compile -c constraints.txt
 
-.PHONY: install demo test lint types slow clean
+.PHONY: install demo test lint types tests slow clean
 
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt "pip>=25.1"
-	$(BIN)/python -m pip install --quiet -c constraints.txt "torch==2.13.0"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[sb3,epymarl,mpe,fast]" --group test --group lint
-	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps --group rliable
+	$(PIP) --upgrade "pip>=25.1"
+	$(PIP) -e ".[sb3,epymarl,mpe,fast]" --group test --group lint
+	$(PIP) --no-deps --group rliable
 	touch $@
 
 # JaxMARL without its dependencies: see the extra smax in pyproject.toml
 $(VENV)/.installed-jax: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[smax]"
-	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps --group jaxmarl
+	$(PIP) -e ".[smax]"
+	$(PIP) --no-deps --group jaxmarl
 	touch $@
 
 demo: install
 	$(RUN)/marl-pr demo --out runs/demo
 
-test: lint types $(VENV)/.installed-jax
-	$(RUN)/python -m pytest -n 2 -m "not slow"
+# lint and types beside the tests, which wait for processes now and then
+test: $(VENV)/.installed-jax
+	$(MAKE) -j 3 lint types tests
+
+tests: $(VENV)/.installed-jax
+	$(RUN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 slow: install $(VENV)/.installed-jax
 	$(RUN)/python -m pytest -m slow

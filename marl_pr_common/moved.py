@@ -13,31 +13,30 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-MOVED = {
+
+def into(folder: str, names: str, was: str = "") -> dict[str, tuple[str, ...]]:
+    """Modules that went into a folder and kept their names; ``was``: the folder in which they were, and a point."""
+    return {f"{was}{name}": (f"{folder}.{name}",) for name in names.split()}
+
+
+MOVED: dict[str, tuple[str, ...]] = {
+    **into("envs.grids", "digital grid held_out kernels mdp reference", was="envs."),
+    **into("envs.particles", "cooperative_navigation jax_particles predator_prey pretrained_prey prey", was="envs."),
+    **into("reciprocity", "guards moments"),
+    **into("results", "comparable readers stats"),
+    **into("runs", "files provenance status"),
     "adjacency": ("reciprocity.adjacency", "reciprocity.space"),
     "checkpoint.signals": ("runs.signals",),
     "commands": ("cli",),
-    "comparable": ("results.comparable",),
     "configs": ("config.shipped",),
     "convert": ("config.convert",),
     "delegate": ("reciprocity.stand_in",),
     "display": ("runs.console",),
     "doctor": ("cli.findings",),
     "engines": ("envs.simulators",),
-    "envs.cooperative_navigation": ("envs.particles.cooperative_navigation",),
-    "envs.digital": ("envs.grids.digital",),
-    "envs.grid": ("envs.grids.grid",),
-    "envs.held_out": ("envs.grids.held_out",),
-    "envs.jax_particles": ("envs.particles.jax_particles",),
-    "envs.kernels": ("envs.grids.kernels",),
-    "envs.mdp": ("envs.grids.mdp",),
     "envs.names": ("envs.registry",),
     "envs.particle_arguments": ("envs.particles.arguments",),
     "envs.particle_vector": ("envs.particles.vector",),
-    "envs.predator_prey": ("envs.particles.predator_prey",),
-    "envs.pretrained_prey": ("envs.particles.pretrained_prey",),
-    "envs.prey": ("envs.particles.prey",),
-    "envs.reference": ("envs.grids.reference",),
     "envs.smax_maps": ("envs.smax.maps",),
     "envs.smax_simulator": ("envs.smax.simulator",),
     "envs.smax_vector": ("envs.smax.vector",),
@@ -45,20 +44,13 @@ MOVED = {
     "figures": ("tabular.theory",),
     "figures.command": ("tabular.theory.run",),
     "figures.theory": ("tabular.theory.figures",),
-    "files": ("runs.files",),
     "grouping": ("reciprocity.stand_in",),
-    "guards": ("reciprocity.guards",),
-    "moments": ("reciprocity.moments",),
     "peer_statistics": ("reciprocity.statistics",),
     "peers": ("reciprocity.peers", "reciprocity.weights", "reciprocity.ask"),
     "plots": ("report.figures",),
-    "provenance": ("runs.provenance",),
-    "readers": ("results.readers",),
     "run_guard": ("runs.lock",),
     "safe_yaml": ("config.yaml",),
     "starcraft": ("envs.starcraft",),
-    "stats": ("results.stats",),
-    "status": ("runs.status",),
     "study.engines": ("study.schedulers",),
     "tabular.study_host": ("tabular.host",),
     "target": ("reciprocity.mixture", "reciprocity.weights"),

@@ -27,6 +27,7 @@ GROUP_OPTIONS = (
     *("shared_replay", "observation_masks", "fast", "guards", "own_critics"),
 )
 """What the constructor takes beside PR's options and upstream's parameters."""
+OTHER_NUMBER = "For another number of agents: from_agents([model.agent(i) for i in ...], env)."
 
 
 class UnknownOption(TypeError, ValueError):
@@ -63,18 +64,6 @@ def pr_options(kwargs: dict[str, Any], upstream: type[Any]) -> dict[str, Any]:
     return with_matrix({name: kwargs.pop(name) for name in PR_OPTIONS if name in kwargs})
 
 
-def load_options(kwargs: dict[str, Any], upstream: type[Any]) -> None:
-    """Refuse misspelt options of ``load``; like SB3 it takes any other attribute of the model by name.
-
-    :raises UnknownOption: for a keyword that resembles an option but is none
-    """
-    loading = inspect.signature(upstream.load).parameters
-    known = [*inspect.signature(upstream.__init__).parameters, *loading, *PR_OPTIONS, *GROUP_OPTIONS]
-    for name in kwargs:
-        if name not in known and (hint := suggest(name, known)):
-            raise UnknownOption(f"unknown option {name}={kwargs[name]!r}.{hint}")
-
-
 def with_matrix(options: dict[str, Any]) -> dict[str, Any]:
     """A peer matrix as nested tuples, so that the configuration stays hashable and can be written to YAML."""
     if not isinstance(options.get("peers", ""), str):
@@ -97,13 +86,19 @@ def gain(config: ReciprocityConfig, gamma: float, reciprocity: Reciprocity) -> N
     check_gain(config, gamma, float(reciprocity.peer_weights.sum(1).max()), adjacency.size(config))
 
 
-def columns(model: Any) -> None:
-    """:raises ValueError: unless every agent has its column. One agent may be trained on any number, as in SB3."""
-    if model.n_columns not in (1, model.n_envs):
+class UnfitColumns(AssertionError, ValueError):
+    """An environment of another number of columns than the model has agents. An AssertionError, as SB3's
+    ``set_env`` raises."""
+
+
+def columns(model: Any, n_envs: int) -> None:
+    """:raises UnfitColumns: unless every agent has its column. One agent may be trained on any number, as in SB3."""
+    if model.n_columns not in (1, n_envs):
         teams = f", n_teams={model.n_teams}" if model.n_teams > 1 else ""
-        raise ValueError(
-            f"the model has n_agents={model.n_agents}{teams}, but the environment has {model.n_envs} column(s): column "
-            f"i is agent i{', team after team' if teams else ''}. Pass a VecEnv with {model.n_columns} environments."
+        raise UnfitColumns(
+            f"the model has n_agents={model.n_agents}{teams}, but the environment has {n_envs} column(s): column i is "
+            f"agent i{', team after team' if teams else ''}. Pass a VecEnv with {model.n_columns} environments. "
+            f"{OTHER_NUMBER}"
         )
 
 

@@ -6,6 +6,7 @@ theta_i <- theta_i + rho sum_j w_ij (theta_j - theta_i), all agents at once, aft
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,11 +21,13 @@ class Consensus:
     """Draws one model's agents together; it hangs on the optimisers, so that upstream's ``train()`` stays as it is.
 
     :param model: if it is given, and asks for it, its agents get the same weights
+    :param new: whether the model was made or saved without consensus
     """
 
-    def __init__(self, model: Any = None) -> None:
+    def __init__(self, model: Any = None, new: bool = False) -> None:
         if model is not None and _wanted(model):
             begin_alike(model.policy, model.n_columns, model.n_agents)
+        self.new = new
         self._hung_on: list[Any] = []
         self._handles: list[Any] = []
         self._model: Any = None
@@ -43,6 +46,16 @@ class Consensus:
             optimizer.register_step_post_hook(functools.partial(self._after_step, name))
             for name, optimizer in zip(("actor", "critic"), optimizers, strict=True)
         ]
+
+    def warn_if_unlike(self, model: Any) -> None:
+        """Say so if agents that were given their weights begin to be averaged, and do not begin alike."""
+        if self.new and _wanted(model) and not alike(model.policy, model.n_columns, model.n_agents):
+            warnings.warn(
+                f"consensus={model.pr.consensus}: these agents have different weights, and begin with them. Parameters "
+                "learnt apart have no common meaning, and averaging them may undo what was learnt. Agents of a new "
+                "model, and of from_agents(one, env, n_agents=n), begin alike.",
+                stacklevel=3,
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy hangs on nothing until it is attached."""
@@ -82,6 +95,17 @@ def draw_together(network: nn.Module, weights: np.ndarray, rho: float) -> None:
             else:
                 for tensor, part in zip(tensors, new, strict=True):
                     tensor.detach().copy_(part)
+
+
+def alike(policy: Any, n_agents: int, team_size: int) -> bool:
+    """Whether every agent has the weights of the first of its team."""
+    for network in (getattr(policy, name) for name in policy.networks):
+        states = [agent_state_dict(network, agent) for agent in range(n_agents)]
+        for agent, state in enumerate(states):
+            first = states[agent - agent % team_size]
+            if any(not th.equal(first[name], state[name]) for name in first):
+                return False
+    return True
 
 
 def begin_alike(policy: Any, n_agents: int, team_size: int) -> None:

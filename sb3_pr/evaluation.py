@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterable
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
@@ -69,8 +70,9 @@ def evaluate_agents(
     after them the team, which decides by vote.
 
     :param model: a group, or any upstream model, which counts as one agent
-    :param env: a gymnasium env or a VecEnv of the kind that one agent acts in; or a PettingZoo ParallelEnv, a VecEnv of
-        one (the model's own included: it is copied, so that training goes on undisturbed); or a function that makes one
+    :param env: a gymnasium id, env or VecEnv of the kind that one agent acts in; or a PettingZoo ParallelEnv, a VecEnv
+        of one (the model's own included: it is copied, so that training goes on undisturbed); or a function that makes
+        one
     :param seed: resets ``env`` before each agent's episodes
     :param vote: whether the vote is played, too: as many episodes as for one more agent
     :return: one array (n_eval_episodes,) per agent, and ``members``, ``best_member``, ``leader``, ``vote``; of a model
@@ -85,7 +87,7 @@ def evaluate_agents(
             return AgentReturns(evaluate_team(model, of_its_own(model, env), n_eval_episodes, seed, deterministic))
         return _evaluate_each(model, env, n_eval_episodes, deterministic, seed, vote)
     finally:
-        if is_factory(given):
+        if isinstance(given, str) or is_factory(given):
             env.close()
 
 
@@ -159,7 +161,12 @@ def evaluate_team(
 
 
 def made(env: Any) -> Any:
-    """What was passed as an environment to evaluate in, made if it is a function, with agents as columns."""
+    """What was passed as an environment to evaluate in, made if it is an id or a function, with agents as columns.
+
+    :raises TypeError: if it is none
+    """
+    if isinstance(env, str):
+        return Monitor(gym.make(env))
     return with_agents_as_columns(env() if is_factory(env) else env)
 
 

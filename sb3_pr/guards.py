@@ -155,10 +155,10 @@ class Watch:
         name = loss.removesuffix("_loss")
         parameters: list[Any] = [tensor for one, tensor, _ in spec_of(model).learnt_by(model) if one.loss == loss]
         parameters = list(getattr(model.policy, name).parameters()) if name in TRAINED else parameters
-        parameters = [p for p in parameters if p.grad is not None]
-        if self.n_agents == 1 or not parameters:
+        gradients = [p.grad.detach() for p in parameters if p.grad is not None]
+        if self.n_agents == 1 or not gradients:
             return 0
-        sizes = [p.grad.detach().abs().reshape(self.n_agents, -1).amax(1) for p in parameters if p.ndim > 1]
+        sizes = [gradient.abs().reshape(self.n_agents, -1).amax(1) for gradient in gradients if gradient.ndim > 1]
         return int(th.stack(sizes).amax(0).argmax())
 
 

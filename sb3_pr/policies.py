@@ -16,7 +16,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.td3.policies import Actor as Actor  # for policies of users, as SB3's own
 from stable_baselines3.td3.policies import TD3Policy
 
-from sb3_pr.networks.observations import rows
+from sb3_pr.networks.observations import repeat, rows
 from sb3_pr.networks.optimizers import ELEMENTWISE, AgentOptimizers, fused_adam
 from sb3_pr.networks.stacking import agent_parameters, stack
 from sb3_pr.networks.surgery import serving
@@ -66,6 +66,8 @@ class StackedPolicy(BasePolicy):
     """Attributes that hold the actor, the critic and their targets."""
     make_actor: Callable[..., Any]
     make_critic: Callable[..., Any]
+    extractor: ClassVar[type[BaseFeaturesExtractor] | None] = None
+    """Features extractor where the user names none; None: the one that upstream's class has."""
     leader: int = 0
     """The agent that answers for observations that do not come one per agent."""
     council: Callable[..., th.Tensor] | None = None
@@ -75,6 +77,8 @@ class StackedPolicy(BasePolicy):
         self.n_agents = n_agents
         self.leader = leader
         self.observation_masks = observation_masks
+        if self.extractor is not None:
+            kwargs.setdefault("features_extractor_class", self.extractor)
         if n_agents > 1:
             optimizer_class = kwargs.get("optimizer_class", th.optim.Adam)
             kwargs["optimizer_kwargs"] = fused_adam(optimizer_class, kwargs.get("optimizer_kwargs") or {})
@@ -126,11 +130,8 @@ class StackedPolicy(BasePolicy):
         if self.n_agents == 1 or (n_rows == self.n_agents and self.council is None):
             return super()._predict(observation, deterministic)  # type: ignore[safe-super]
         # Not one row per agent: every agent answers all rows, and the leader's answer counts, or the vote.
-        if isinstance(observation, dict):
-            repeated: Any = {key: th.cat([value] * self.n_agents) for key, value in observation.items()}
-        else:
-            repeated = th.cat([observation] * self.n_agents)
-        answers = super()._predict(repeated, deterministic or self.council is not None)  # type: ignore[safe-super]
+        repeated, sure = repeat(observation, self.n_agents), deterministic or self.council is not None
+        answers = super()._predict(repeated, sure)  # type: ignore[safe-super]
         answers = answers.view(self.n_agents, n_rows, -1)
         return answers[self.leader] if self.council is None else self.council(self, observation, answers)
 
@@ -152,19 +153,14 @@ class MlpPolicy(StackedPolicy, TD3Policy):
 class CnnPolicy(MlpPolicy):
     """SB3's ``CnnPolicy`` for n_agents: image observations."""
 
-    def __init__(self, *args: Any, features_extractor_class: type[BaseFeaturesExtractor] = NatureCNN, **kwargs: Any):
-        super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)
+    extractor = NatureCNN
 
 
 class MultiInputPolicy(MlpPolicy):
     """SB3's ``MultiInputPolicy`` for n_agents: ``Dict`` observations."""
 
     observation_space: spaces.Dict
-
-    def __init__(
-        self, *args: Any, features_extractor_class: type[BaseFeaturesExtractor] = CombinedExtractor, **kwargs: Any
-    ):
-        super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)
+    extractor = CombinedExtractor
 
 
 def upstream_policy(algorithm: Any, policy: type[Any]) -> type[Any]:

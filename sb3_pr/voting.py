@@ -8,11 +8,12 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch as th
+from stable_baselines3.common.base_class import maybe_make_env
 
 from marl_pr_common.config.mapping import suggest
 from sb3_pr import checks
-from sb3_pr.envs.columns import is_team
-from sb3_pr.networks.observations import rows
+from sb3_pr.envs.columns import is_factory, is_team, make_columns
+from sb3_pr.networks.observations import repeat, rows
 from sb3_pr.returns import leader as best_leader
 from sb3_pr.returns import tell_policy
 from sb3_pr.stacked_teams import one_team
@@ -34,12 +35,7 @@ def elect(policy: Any, observation: Any, proposals: th.Tensor, n_sets: int = 1) 
     :return: (n_rows, action_dim)
     """
     n, n_rows = proposals.shape[:2]
-    times = n * n
-    if isinstance(observation, dict):
-        repeated: Any = {key: th.cat([value] * times) for key, value in observation.items()}
-    else:
-        repeated = th.cat([observation] * times)
-    values = th.stack(policy.critic_target(repeated, proposals.flatten(0, 1).repeat(n, 1)))
+    values = th.stack(policy.critic_target(repeat(observation, n * n), proposals.flatten(0, 1).repeat(n, 1)))
     of_agents = values.view(n_sets, -1, n, n, n_rows).amin(1).mean(0)  # (whose critic, whose proposal, row)
     worth = of_agents.masked_fill(~th.isfinite(of_agents), th.nan).nanmean(0).nan_to_num(-th.inf)
     return proposals[worth.argmax(0), th.arange(n_rows, device=proposals.device)]
@@ -107,6 +103,11 @@ class AnswersAsTeam:
 
     env: Any
     n_agents: int
+    n_columns: int
+    n_teams: int
+    n_envs: int
+    verbose: int
+    _wrap_env: Any
     _leader: int | None
     _check_rows: Any
     shares_world: bool = False
@@ -116,6 +117,18 @@ class AnswersAsTeam:
         super()._setup_model()  # type: ignore[misc]
         if self.env is not None:
             self.shares_world = is_team(self.env)
+
+    def set_env(self, env: Any, force_reset: bool = True) -> None:
+        """SB3's; also takes a gymnasium id, or a function that makes an environment, and gives every agent a column.
+
+        :raises UnfitColumns: if it has another number of columns than there are agents
+        """
+        if isinstance(env, str) or is_factory(env):
+            env = maybe_make_env(make_columns(env, self.n_envs), self.verbose)
+        columns = self._wrap_env(env, self.verbose)
+        checks.columns(self, columns.num_envs)
+        super().set_env(columns, force_reset)  # type: ignore[misc]
+        self.shares_world = is_team(columns)
 
     @property
     def leader(self) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pandas as pd
 import pytest
 import torch as th
+
+from tests.rows import n_agents, row
 
 if TYPE_CHECKING:
     from sb3_pr.study.config import TrainConfig
@@ -28,25 +31,6 @@ def _one_thread() -> None:
 Curve = Callable[[str, int, int, int], float]
 
 
-def _row(arm: str, seed: int, agent: int, steps: int, n_agents: int, value: float) -> dict[str, Any]:
-    return {
-        "run": f"{arm}-seed{seed}",
-        "arm": arm,
-        "task": "Pendulum-v1",
-        "engine": "stable-baselines3 2.9.2",
-        "evaluation": "10 episodes per agent, deterministic",
-        "seed": seed,
-        "agent": agent,
-        "env_steps_per_agent": steps,
-        "total_env_steps": steps * n_agents,
-        "updates": steps,
-        "wall_time": 1.0,
-        "cpu_time": 1.0,
-        "metric": "eval/return",
-        "value": value,
-    }
-
-
 @pytest.fixture
 def make_results() -> Callable[..., pd.DataFrame]:
     """``make_results(curve, n_seeds)``: a table from ``curve(arm, seed, agent, steps)``; td3 is 1 agent, others 3."""
@@ -57,16 +41,42 @@ def make_results() -> Callable[..., pd.DataFrame]:
         arms: Iterable[str] = ("td3", "td3_pr"),
         steps: Iterable[int] = (0, 100, 200),
     ) -> pd.DataFrame:
-        teams = [(arm, 1 if arm == "td3" else 3) for arm in arms]
         return pd.DataFrame(
-            _row(arm, seed, agent, step, n_agents, curve(arm, seed, agent, step))
-            for arm, n_agents in teams
+            row(arm, seed, agent, step, curve(arm, seed, agent, step)) | {"run": f"{arm}-seed{seed}"}
+            for arm in arms
             for seed in range(n_seeds)
             for step in list(steps)
-            for agent in range(n_agents)
+            for agent in range(n_agents(arm))
         )
 
     return make
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies without processes and pictures, seconds sooner: for tests of what becomes of their cells.
+
+    Cells run here, and other files stand where a report's pictures would.
+    """
+    from marl_pr_common.runs.files import write_text
+    from marl_pr_common.study import cell, schedulers
+    from marl_pr_common.study.processes import Ended
+
+    def save_figure(figure: object, stem: Path, dpi: int) -> tuple[Path, Path]:
+        png, svg = (stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg"))
+        write_text(png, "a picture")
+        write_text(svg, "<svg/>")
+        return png, svg
+
+    def run_cells(
+        engine: str, directories: Iterable[str], jobs: int, folder: Path, shared: Collection[str] = ()
+    ) -> Iterator[Ended]:
+        for directory in directories:
+            cell.run(Path(directory))
+            yield Ended(directory, "done", 1.0)
+
+    monkeypatch.setattr(schedulers, "run_cells", run_cells)
+    monkeypatch.setattr("marl_pr_common.report.build.save_figure", save_figure)
 
 
 @pytest.fixture

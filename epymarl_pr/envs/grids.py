@@ -12,17 +12,16 @@ import logging
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Tuple
 from numpy.typing import NDArray
 
-from epymarl_pr.envs.ours import AnyEndIsTheLimit
+from epymarl_pr.envs.ours import AnyEndIsTheLimit, TupleEnv
 
 Observations = tuple[NDArray[np.float32], ...]
 
 
-class GridTeam(gymnasium.Env[Observations, Sequence[int]]):
+class GridTeam(TupleEnv):
     """A grid world of :mod:`marl_pr_common.envs` as one gymnasium environment with tuples of spaces.
 
     :param name: what ``marl_pr_common.envs.make`` takes, such as "Navigation-4"
@@ -49,36 +48,22 @@ class GridTeam(gymnasium.Env[Observations, Sequence[int]]):
             if type(max_cycles) is not int or max_cycles < 1:
                 raise ValueError(f"max_cycles={max_cycles!r}: expected a number of steps >= 1.")
             spec = dataclasses.replace(spec, world=spec.world._replace(limit=max_cycles))
-        self._team = Grid(spec, render_mode)
-        self.render_mode = render_mode
-        self.n_agents = spec.n_agents
-        self._names = self._team.possible_agents
+        super().__init__(Grid(spec, render_mode))
         self._sizes = [self._team.observation_space(agent).nvec for agent in self._names]
         self._shifts = [i * unlike for i in range(spec.n_agents)]
         self.observation_space = Tuple([Box(0.0, 1.0, (int(sizes.sum()),), np.float32) for sizes in self._sizes])
-        actions: list[Any] = [self._team.action_space(agent) for agent in self._names]
-        self.action_space = Tuple(actions)
 
     def seed(self, seed: int | None = None) -> None:
         """Restart the random stream; resets without a seed go on from there. EPyMARL calls this once per worker."""
         self._team.reset(seed=seed)
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observations, dict[str, Any]]:
-        """One observation per agent, (obs_dim,) each."""
-        observations, _ = self._team.reset(seed=seed, options=options)
-        return self._one_hot(observations), {}
 
     def step(self, action: Sequence[int]) -> tuple[Observations, list[float], bool, bool, dict[str, Any]]:  # type: ignore[override]
         """One action per agent in, one reward per agent out; ``terminated`` once all have left.
 
         :raises ValueError: for another number of actions than agents, or an action that is none
         """
-        if len(action) != self.n_agents:
-            raise ValueError(f"{len(action)} actions for {self.n_agents} agents: expected one for each.")
         n_actions = self._team.spec.n_actions
-        for name, one in zip(self._names, action, strict=True):
+        for name, one in self._by_name(action).items():
             if not 0 <= one < n_actions:
                 raise ValueError(f"{name}: action {one} is not one of 0 .. {n_actions - 1}.")
         meant = [(int(one) + shift) % n_actions for one, shift in zip(action, self._shifts, strict=True)]
@@ -87,18 +72,14 @@ class GridTeam(gymnasium.Env[Observations, Sequence[int]]):
         over = not self._team.agents and not cut
         info = {"episode_limit": False if over else AnyEndIsTheLimit(1)}
         left = {name: observations[name] for name in observations if name in self._team.agents or truncated[name]}
-        return self._one_hot(left), [float(rewards.get(name, 0.0)) for name in self._names], over, cut, info
+        return self._in_order(left), [float(rewards.get(name, 0.0)) for name in self._names], over, cut, info
 
-    def render(self) -> Any:
-        """A frame, (height, width, 3), in "rgb_array" mode."""
-        return self._team.render()
-
-    def _one_hot(self, features: dict[str, NDArray[np.int64]]) -> Observations:
-        """Zeros for agents that are not there."""
+    def _in_order(self, observations: dict[str, NDArray[np.int64]]) -> Observations:
+        """One-hot; zeros for agents that are not there."""
         seen = []
         for name, sizes in zip(self._names, self._sizes, strict=True):
             row = np.zeros(int(sizes.sum()), np.float32)
-            if name in features:
-                row[np.cumsum(sizes) - sizes + features[name]] = 1.0
+            if name in observations:
+                row[np.cumsum(sizes) - sizes + observations[name]] = 1.0
             seen.append(row)
         return tuple(seen)

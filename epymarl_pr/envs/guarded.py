@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from epymarl_pr.envs.spaces import is_gymma, observations_missing, state_of_another_size, unfit
-from epymarl_pr.envs.teams import competing
+from epymarl_pr.envs.teams import competing, unshareable
 from epymarl_pr.launch import last_words
 from epymarl_pr.launch.errors import Ended, UsageError, refused
 from marl_pr_common.reciprocity.stand_in import Delegate
@@ -32,10 +32,12 @@ class Uses:
 
     render: whether they are drawn while the team is evaluated
     all_are_peers: whether every agent listens to every other one, whatever team it plays in
+    share_experience: whether every agent learns from every other one's rows
     """
 
     render: bool = False
     all_are_peers: bool = False
+    share_experience: bool = False
 
 
 class GuardedFactory:
@@ -61,6 +63,7 @@ class GuardedFactory:
         except BaseException as error:  # whatever a third party's environment raises
             raise refused(last_words.not_made(what, arguments, error)) from error
         problem = unfit(env) or (competing(env) if self.uses.all_are_peers else "")
+        problem = problem or (unshareable(env) if self.uses.share_experience else "")
         if problem:
             raise refused(f"{what}: {problem}")
         return GuardedEnv(env, what, bool(arguments.get("common_reward", True)))

@@ -46,7 +46,45 @@ class AnyEndIsTheLimit(float):
         return hash(1.0)
 
 
-class TeamEnv(gymnasium.Env[tuple[NDArray[Any], ...], Sequence[int]]):
+class TupleEnv(gymnasium.Env[tuple[NDArray[Any], ...], Sequence[int]]):
+    """A team as one gymnasium environment with tuples of spaces.
+
+    :param team: a ParallelEnv
+    """
+
+    def __init__(self, team: Any) -> None:
+        self._team = team
+        self._names: list[str] = team.possible_agents
+        self.render_mode = team.render_mode
+        self.n_agents = len(self._names)
+        self.observation_space = Tuple([team.observation_space(agent) for agent in self._names])
+        self.action_space = Tuple([team.action_space(agent) for agent in self._names])
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[tuple[NDArray[Any], ...], dict[str, Any]]:
+        """One observation per agent, (obs_dim,) each."""
+        observations, _ = self._team.reset(seed=seed, options=options)
+        return self._in_order(observations), {}
+
+    def render(self) -> Any:
+        """What the team shows."""
+        return self._team.render()
+
+    def close(self) -> None:
+        """Close a window, if there is one."""
+        self._team.close()
+
+    def _by_name(self, action: Sequence[int]) -> dict[str, int]:
+        if len(action) != self.n_agents:
+            raise ValueError(f"{len(action)} actions for {self.n_agents} agents: expected one for each.")
+        return dict(zip(self._names, action, strict=True))
+
+    def _in_order(self, observations: dict[str, NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+        return tuple(observations[agent] for agent in self._names)
+
+
+class TeamEnv(TupleEnv):
     """A ParallelEnv of :mod:`marl_pr_common.envs` as one gymnasium environment with tuples of spaces.
 
     :param name: what ``marl_pr_common.envs.make`` takes, such as "PredatorPrey-6"
@@ -62,43 +100,21 @@ class TeamEnv(gymnasium.Env[tuple[NDArray[Any], ...], Sequence[int]]):
     def __init__(self, name: str, **options: Any) -> None:
         from marl_pr_common.envs import make
 
-        self._team: Any = make(name, **options)
-        self._names: list[str] = self._team.possible_agents
-        self.render_mode = self._team.render_mode
-        self.n_agents = len(self._names)
-        self.observation_space = Tuple([self._team.observation_space(agent) for agent in self._names])
-        self.action_space = Tuple([self._team.action_space(agent) for agent in self._names])
+        super().__init__(make(name, **options))
 
     def seed(self, seed: int | None = None) -> None:
         """Restart all random streams; resets without a seed go on from there. EPyMARL calls this once per worker."""
         self._team.seed(seed)
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[tuple[NDArray[Any], ...], dict[str, Any]]:
-        """One observation per agent, (obs_dim,) each."""
-        observations, _ = self._team.reset(seed=seed, options=options)
-        return self._in_order(observations), {}
 
     def step(self, action: Sequence[int]) -> tuple[tuple[NDArray[Any], ...], list[float], bool, bool, dict[str, Any]]:  # type: ignore[override]
         """One action per agent in, one reward per agent out; ``truncated`` at the time limit, never ``terminated``.
 
         :raises ValueError: for another number of actions than agents, or an action that the environment refuses
         """
-        if len(action) != self.n_agents:
-            raise ValueError(f"{len(action)} actions for {self.n_agents} agents: expected one for each.")
-        observations, rewards, _, truncated, _ = self._team.step(dict(zip(self._names, action, strict=True)))
+        observations, rewards, _, truncated, _ = self._team.step(self._by_name(action))
         rewards_in_order = [rewards[agent] for agent in self._names]
         info = {"episode_limit": AnyEndIsTheLimit(1)}
         return self._in_order(observations), rewards_in_order, False, any(truncated.values()), info
-
-    def render(self) -> Any:
-        """A frame, (height, width, 3), in "rgb_array" mode."""
-        return self._team.render()
-
-    def close(self) -> None:
-        """Close a window, if there is one."""
-        self._team.close()
 
     def get_state(self) -> dict[str, Any]:
         """Exact state, random streams included, as arrays, numbers and strings."""
@@ -108,9 +124,6 @@ class TeamEnv(gymnasium.Env[tuple[NDArray[Any], ...], Sequence[int]]):
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from ``get_state()`` of an environment made with the same arguments."""
         self._team.set_state(state)
-
-    def _in_order(self, observations: dict[str, NDArray[Any]]) -> tuple[NDArray[Any], ...]:
-        return tuple(observations[agent] for agent in self._names)
 
 
 def env_args(key: str | None) -> dict[str, Any]:

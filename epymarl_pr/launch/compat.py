@@ -84,9 +84,10 @@ class _Distribution:
     """What sacred reads of an installed package."""
 
     def __init__(self, distribution: importlib.metadata.Distribution):
-        self.project_name = distribution.metadata["Name"] or "unknown"
+        metadata = distribution.metadata  # read once: each time it is parsed anew, for every installed package
+        self.project_name = metadata["Name"] or "unknown"
         self.key = self.project_name.lower()
-        self.version = distribution.version
+        self.version = metadata["Version"]
         self._distribution = distribution
 
     def _get_metadata(self, name: str) -> list[str]:

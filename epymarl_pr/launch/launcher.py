@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,13 +196,10 @@ def run_main(prepared: Prepared, namespace: dict[str, Any]) -> None:
     program = run_dir.compile_main(file, prepared.run_dir)
     config = prepared.config
     # a run that only evaluates has nothing to save when a signal comes
-    if not config.get("pr_full_checkpoint") or config.get("evaluate") or config.get("save_replay"):
-        register.replay(config["learner"])
-        watch(prepared)
-        exec(program, namespace)
-        return
-    with catch_signals() as stop:
-        resume.install(prepared.checkout.src, stop)
+    saves = config.get("pr_full_checkpoint") and not (config.get("evaluate") or config.get("save_replay"))
+    with catch_signals() if saves else nullcontext() as stop:
+        if saves:
+            resume.install(prepared.checkout.src, stop)
         register.replay(config["learner"])
         watch(prepared)
         exec(program, namespace)

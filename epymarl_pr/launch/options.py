@@ -156,7 +156,7 @@ def _check_has(options: Options, record: table.Record, learner: str) -> None:
     """Options that not every learner has; parameters are never drawn together."""
     given = {**asdict(options.reciprocity), **{name: getattr(options, name) for name in _own_fields()}}
     for name, why in table.WHY.items():
-        if given[name] not in (False, "uniform") and name not in record.has:
+        if given[name] and name not in record.has:
             known = table.which_have(name)
             verb = "has" if len(known) == 1 else "have"
             raise UsageError(f"{PREFIX}{name}={given[name]} with {learner}: only {' and '.join(known)} {verb} {why}.")

@@ -68,7 +68,8 @@ def guards(config: Mapping[str, Any]) -> None:
     from epymarl_pr.learners.guarded import guarded
 
     listens = config.get("pr_kappa", 0) != 0 and not config.get("pr_own_critics")
-    uses = Uses(bool(config.get("render")), listens and config.get("pr_peers") != "matrix")
+    all_are_peers = listens and config.get("pr_peers") != "matrix"
+    uses = Uses(bool(config.get("render")), all_are_peers, bool(config.get("pr_shared_experience")))
     for name, make in list(ENVIRONMENTS.items()):
         ENVIRONMENTS[name] = GuardedFactory(getattr(make, "make", make), uses)
     for name, learner in list(LEARNERS.items()):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from epymarl_pr.launch.errors import UsageError
-from marl_pr_common.config.mapping import suggest
+from marl_pr_common.config.mapping import at, flatten, suggest
 
 FREE = ("seed",)
 """Settings that sacred adds itself."""
@@ -42,7 +42,7 @@ def check(changes: Mapping[str, Any], base: Mapping[str, Any], where: str) -> No
     :param where: what they are, for the message
     :raises UsageError: naming the setting and what it takes
     """
-    known = dict(_flat(base))
+    known = flatten(base)
     for key, value in {**known, **changes}.items():
         if _number_as_text(key, value):
             raise UsageError(
@@ -51,7 +51,7 @@ def check(changes: Mapping[str, Any], base: Mapping[str, Any], where: str) -> No
     for key, value in changes.items():
         if key in FREE:
             continue
-        if key not in known and not isinstance(_at(base, key), Mapping):
+        if key not in known and not isinstance(at(base, key), Mapping):
             hint = suggest(key, known, bare=True)
             raise UsageError(f"{key}={value}: {where} has no such setting.{hint}")
         expected = _kind(known.get(key))
@@ -82,18 +82,3 @@ def _number_as_text(key: str, value: Any) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _flat(settings: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for key, value in settings.items():
-        name = f"{above}{key}"
-        found += _flat(value, f"{name}.") if isinstance(value, Mapping) and value else [(name, value)]
-    return found
-
-
-def _at(config: Mapping[str, Any], key: str) -> Any:
-    found: Any = config
-    for part in key.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found

@@ -11,6 +11,7 @@ from typing import Any
 import torch as th
 
 from epymarl_pr.learners.shadow import filled_rows, pass_size, replace_rows, rows
+from epymarl_pr.learners.traced import traced
 from marl_pr_common.reciprocity import Reciprocity
 from marl_pr_common.reciprocity.ask import Evaluate
 from marl_pr_common.reciprocity.mixture import without_bad_gradients
@@ -49,7 +50,14 @@ class ReciprocalActionCritic(Delegate):
             own = self.wrapped(inputs, actions)
             index = filled_rows(own.new_ones(own.shape[:2]) if self.filled is None else self.filled)
             mix = self._jointly if self.shares_input else self.mix
-            return mix(own, inputs, actions, index)
+            return traced(mix(own, inputs, actions, index))
+
+    def judge(self, inputs: th.Tensor, actions: th.Tensor, index: th.Tensor, own: th.Tensor) -> Evaluate:
+        """Any peer's values of what agents saw and did at rows of batch * time, where their own are ``own``."""
+        if not self.shares_input:
+            return self._evaluator(rows(inputs[..., self.dim :], index), rows(actions, index))
+        said = own if self.peers is self.wrapped else rows(self.peers(inputs, actions), index)[..., 0]
+        return lambda states, peer: said.gather(0, peer)[None]
 
     def _jointly(self, own: th.Tensor, inputs: th.Tensor, actions: th.Tensor, index: th.Tensor) -> th.Tensor:
         """All agents value one state and one joint action: every adjacent state is one pass for all of them."""

@@ -15,6 +15,7 @@ from epymarl_pr.launch.options import CRITICS_OF_OBSERVATIONS
 from epymarl_pr.learners.shadow import EpisodeBatch, filled_rows, pass_size, replace_rows, rows, shadow
 from epymarl_pr.learners.units import Units
 from marl_pr_common.reciprocity import Reciprocity
+from marl_pr_common.reciprocity.ask import Evaluate
 from marl_pr_common.reciprocity.stand_in import Delegate, by_peer
 
 
@@ -59,19 +60,36 @@ class ReciprocalCritic(Delegate):
             self._kept = (batch, own, mix(batch, own))
         return self._kept[1:]
 
-    def _by_observation(self, batch: EpisodeBatch, own: th.Tensor) -> th.Tensor:
-        index = filled_rows(batch["filled"])
-        agent = th.arange(own.shape[2], device=own.device)[:, None]
+    def own(self, batch: EpisodeBatch, index: th.Tensor) -> th.Tensor:
+        """The own values at rows of batch * time, raw: (n_agents, row)."""
+        values = rows(self.values(batch)[0], index)[..., 0]
+        return self.units.raw(values, th.arange(len(values), device=values.device)[:, None])
 
+    def judge(self, batch: EpisodeBatch, index: th.Tensor, own: th.Tensor) -> Evaluate:
+        """Any peer's values of what agents saw at rows of batch * time, where their own are ``own``."""
+        if self.wrapped.args.critic_type in CRITICS_OF_OBSERVATIONS:
+            return self._evaluator(batch)
+        said = own
+        if self.peers is not self.wrapped:
+            agent = th.arange(len(own), device=own.device)[:, None]
+            said = self.units.raw(rows(self.peers(batch), index)[..., 0], agent)
+        return lambda states, peer: said.gather(0, peer)[None]
+
+    def _evaluator(self, batch: EpisodeBatch) -> Evaluate:
         def evaluate(states: th.Tensor, peer: th.Tensor) -> th.Tensor:
             groups = by_peer(peer)
             obs = groups.take(states)[:, None]
             values = self.peers(shadow(batch, len(obs), 1, obs=obs))[:, 0, :, 0]
             return self.units.raw(groups.put(values), peer)[None]
 
+        return evaluate
+
+    def _by_observation(self, batch: EpisodeBatch, own: th.Tensor) -> th.Tensor:
+        index = filled_rows(batch["filled"])
+        agent = th.arange(own.shape[2], device=own.device)[:, None]
         raw = self.units.raw(rows(own, index).permute(2, 0, 1), agent)
         states = rows(batch["obs"], index)
-        mixed = self.reciprocity.value(raw, states, evaluate, pass_size=pass_size(states))
+        mixed = self.reciprocity.value(raw, states, self._evaluator(batch), pass_size=pass_size(states))
         return replace_rows(own, index, self.units.standardised(mixed, agent))
 
     def _by_state(self, batch: EpisodeBatch, own: th.Tensor) -> th.Tensor:

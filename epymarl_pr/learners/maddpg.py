@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+import torch as th
 from learners.maddpg_learner import MADDPGLearner
 
 from epymarl_pr.learners.action_critics import ActorCritic, ReciprocalActionCritic
 from epymarl_pr.learners.own_critics import OthersOfTheOwn, OwnCritics
 from epymarl_pr.learners.reciprocal import ReciprocalLearner
 from epymarl_pr.learners.shadow import EpisodeBatch
+from epymarl_pr.learners.trust import EVERY, of_action_values
 
 
 class PRMADDPGLearner(ReciprocalLearner, MADDPGLearner):
@@ -42,7 +45,14 @@ class PRMADDPGLearner(ReciprocalLearner, MADDPGLearner):
             self.critic.filled = batch["filled"][:, :-1]
         if self.pr_others is not None:
             self.pr_others.train(batch, t_env, episode_num)
-        super().train(batch, t_env, episode_num)
+        with self.judging(functools.partial(self._judge, batch)):
+            super().train(batch, t_env, episode_num)
+
+    def _judge(self, batch: EpisodeBatch, target: th.Tensor) -> None:
+        """Take in how well the peers predict the targets of this update, (batch * (time - 1) * n_agents, 1)."""
+        by_agent = target.view(batch.batch_size, -1, self.n_agents)
+        errors = of_action_values(self.target_critic, batch, self._build_inputs(batch), by_agent)
+        self.reciprocity.observe_errors(errors, EVERY)
 
     def cuda(self) -> None:
         """The host's networks, and further critics."""

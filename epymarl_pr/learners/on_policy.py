@@ -19,6 +19,7 @@ from learners.ppo_learner import PPOLearner
 from epymarl_pr.learners.critics import ReciprocalCritic
 from epymarl_pr.learners.reciprocal import ReciprocalLearner
 from epymarl_pr.learners.shadow import EpisodeBatch
+from epymarl_pr.learners.trust import of_state_values
 from epymarl_pr.learners.units import Units
 from marl_pr_common.reciprocity import adjacency
 from marl_pr_common.reciprocity.weights import NORMALISATIONS
@@ -36,13 +37,24 @@ class _OnPolicy(ReciprocalLearner):
         self.pr_peers = self.peers_of(self.target_critic)
         in_target = self.pr_options.z != "A"
         self.target_critic = ReciprocalCritic(self.target_critic, self.reciprocity, self.pr_peers, units, in_target)
+        self.pr_judged: EpisodeBatch | None = None  # a batch whose targets the host is about to form
 
     def train(self, batch: EpisodeBatch, t_env: int, episode_num: int) -> None:
         """The host's ``train``."""
         self.synchronise(lambda: self.pr_peers.load_state_dict(self.target_critic.state_dict()))
         self.target_critic.forget()
+        self.pr_judged = batch if self.reciprocity.watches_errors else None
         super().train(batch, t_env, episode_num)
+        self.pr_judged = None
         self.target_critic.forget()
+
+    def nstep_returns(self, rewards: th.Tensor, mask: th.Tensor, values: th.Tensor, nsteps: int) -> th.Tensor:
+        """The host's, (batch, time - 1, n_agents), raw: with trust, what its peers predict of the first epoch's."""
+        returns: th.Tensor = super().nstep_returns(rewards, mask, values, nsteps)  # type: ignore[misc]
+        if self.pr_judged is not None:
+            batch, self.pr_judged = self.pr_judged, None
+            self.reciprocity.observe_errors(of_state_values(self.target_critic, batch, returns))
+        return returns
 
     def train_critic_sequential(
         self, critic: Any, target_critic: Any, batch: EpisodeBatch, rewards: th.Tensor, mask: th.Tensor
@@ -81,7 +93,7 @@ class _OnPolicy(ReciprocalLearner):
         kappa = config.kappa * listens
         theirs = mixed - (1 - kappa) * own  # kappa times the sum over peers and adjacent states of V_j
         theirs = th.where(listens > 0, theirs, th.zeros_like(theirs))
-        returns = self.nstep_returns(kappa * total * rewards, mask, theirs, self.args.q_nstep)  # type: ignore[attr-defined]
+        returns = self.nstep_returns(kappa * total * rewards, mask, theirs, self.args.q_nstep)
         agent = th.arange(len(total), device=own.device)
         gained = (returns - theirs[:, :-1]) / units.std(returns, agent)
         result: th.Tensor = (1 - kappa) * advantages + gained * mask

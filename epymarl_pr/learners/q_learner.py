@@ -8,7 +8,6 @@ when agents have separate networks: the mixer absorbs each one's scale.
 from __future__ import annotations
 
 import functools
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from epymarl_pr.learners.mac import ReciprocalMac
 from epymarl_pr.learners.own_networks import OtherNetworks, OwnNetworks
 from epymarl_pr.learners.reciprocal import ReciprocalLearner
 from epymarl_pr.learners.shadow import EpisodeBatch, filled_rows, rows
-from epymarl_pr.learners.traced import watching
 from epymarl_pr.learners.trust import EVERY, squared_errors
 from epymarl_pr.learners.units import Units
 
@@ -71,8 +69,7 @@ class PRQLearner(ReciprocalLearner, QLearner):
             self._compare_action_sets(batch)
         self.synchronise(lambda: self.pr_peers.load_state(self.target_mac))
         given = everyones(batch, self.args.n_agents) if self.pr_options.shared_experience else batch
-        watched = self.reciprocity.watches_errors and (self.pr_updates - 1) % EVERY == 0
-        with watching(functools.partial(self._judge, batch)) if watched else nullcontext():
+        with self.judging(functools.partial(self._judge, batch)):
             super().train(given, t_env, episode_num)
         if self.pr_others is not None:
             self.pr_others.train(given, t_env, episode_num)

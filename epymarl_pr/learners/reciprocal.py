@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch as th
 
 from epymarl_pr.launch import options
 from epymarl_pr.launch.errors import UsageError, refused
 from epymarl_pr.learners.guards import Guards
 from epymarl_pr.learners.shadow import EpisodeBatch
+from epymarl_pr.learners.traced import watching
+from epymarl_pr.learners.trust import EVERY
 from epymarl_pr.resume.session import loop_variables, publish, session, stage
 from marl_pr_common.reciprocity import Reciprocity, adjacency
 from marl_pr_common.reciprocity.weights import check_gain
@@ -89,6 +93,11 @@ class ReciprocalLearner:
             if self.reciprocity.config.sync_interval > 1:
                 renew()
         self.pr_updates += 1
+
+    def judging(self, judge: Callable[[th.Tensor], None]) -> AbstractContextManager[None]:
+        """The context of an update. With trust, ``judge`` sees in every tenth what the host regresses on."""
+        due = self.reciprocity.watches_errors and (self.pr_updates - 1) % EVERY == 0
+        return watching(judge) if due else nullcontext()
 
     def save_models(self, path: str) -> None:
         """The host's files, as upstream reads them; with ``pr_full_checkpoint`` everything else beside them."""

@@ -44,7 +44,7 @@ LEARNERS: dict[str, Record] = {
         {"qmix": "QMIX", "vdn": "VDN", "iql": "IQL"},
         VALUES,
         ("agent.th", "opt.th"),
-        frozenset({"act", "shared_experience", "trust", "own_critics"}),
+        frozenset({"act", "shared_experience", "own_critics"}),
         one_reward=("qmix", "vdn"),
     ),
     "ppo_learner": Record(
@@ -69,7 +69,6 @@ WHY = {
     "in_actor": "an actor that a critic trains",
     "act": "agents that act on their values",
     "shared_experience": "values of each agent's own rows alone to regress on",
-    "trust": "errors of peers that are known",
     "own_critics": "this control",
 }
 """Option of :attr:`Record.has` -> what a learner without it has not."""

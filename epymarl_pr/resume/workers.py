@@ -16,6 +16,7 @@ import numpy as np
 import torch as th
 
 from marl_pr_common.checkpoint import generator_state, rng_state, set_generator_state, set_rng_state
+from marl_pr_common.checkpoint.attributes import restored_generator
 from marl_pr_common.reciprocity.stand_in import Delegate
 
 KEY = "pr_environment"
@@ -105,7 +106,7 @@ def _make_generator(env: Any, path: str, saved: dict[str, Any]) -> np.random.Gen
     *parents, name = path.strip("/").split("/")
     for parent in parents:
         owner = owner[int(parent)] if isinstance(owner, (list, tuple)) else _member(owner, parent)
-    made = np.random.Generator(getattr(np.random, saved["state"]["bit_generator"])())
+    made: np.random.Generator = restored_generator(None, saved)
     setattr(owner, name, made)
     return made
 

@@ -54,8 +54,7 @@ def _controls(name: str, label: str, networks: str, record: table.Record, separa
 
     if "own_critics" in record.has and not name.startswith("qmix"):
         yield arm("own_critics", ", own critics", OWN_CRITICS)
-    if "trust" in record.has:
-        yield arm("pr_trust", "+PR, trust", TRUST)
+    yield arm("pr_trust", "+PR, trust", TRUST)
     if "act" in record.has and separate:
         yield arm("deciding", ", deciding", DECIDING)
         yield arm("deciding_trust", ", deciding, trust", DECIDING, TRUST)

@@ -10,9 +10,14 @@ from collections.abc import Mapping
 from epymarl_pr.study.arms import arms
 from epymarl_pr.study.plan import plan
 from epymarl_pr.study.run import run
-from marl_pr_common.study.hosts import Arm, Plan
+from marl_pr_common.study.hosts import Arm, Cost, Plan
 
 ARMS: Mapping[str, Arm] = arms()
+
+
+def cost(task: str, plan: Plan) -> Cost:
+    """By the cells of fig8's and fig7a's shorter scales; StarCraft takes longer. See ``Host``."""
+    return Cost(15.0 + 3.6e-3 * plan.env_steps_per_agent)
 
 
 def may_share(task: str, plan: Plan) -> bool:
@@ -20,4 +25,4 @@ def may_share(task: str, plan: Plan) -> bool:
     return False
 
 
-__all__ = ["ARMS", "may_share", "plan", "run"]
+__all__ = ["ARMS", "cost", "may_share", "plan", "run"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from epymarl_pr.launch import checks, derive, locate, options
 from epymarl_pr.launch.errors import UsageError
 from epymarl_pr.study import probe
-from marl_pr_common.config.mapping import suggest
+from marl_pr_common.config.mapping import at, flatten, suggest
 from marl_pr_common.runs.provenance import as_plain
 from marl_pr_common.study.hosts import Plan
 
@@ -52,7 +52,7 @@ def _plan(task: str, given_settings: str) -> Plan:
     checkout = locate.find()
     checks.packages()
     name, env_name = str(settings.get("config")), str(settings.get("env_config", ENV_CONFIG))
-    given = {key: value for key, value in flat(settings) if key not in OWN}
+    given = {key: value for key, value in flatten(settings).items() if key not in OWN}
     if "resumable" in settings:
         raise UsageError("resumable: not a setting; arms with reciprocity are, unless pr_full_checkpoint is false.")
     for key, reason in REFUSED.items():
@@ -100,9 +100,9 @@ def configuration(checkout: locate.Checkout, name: str, env_name: str, given: Ma
         own = checkout.src / "config" / folder / f"{chosen}.yaml"
         layers.append(derived(checkout, chosen, given) or derive.read(own))
     base = derive.merged(*layers)
-    known = dict(flat(base))
+    known = flatten(base)
     for key in given:
-        if key not in known and not isinstance(_at(base, key), Mapping):
+        if key not in known and not isinstance(at(base, key), Mapping):
             hint = suggest(key, known, bare=True)
             raise UsageError(f"{key}: neither --config={name} nor --env-config={env_name} has this key.{hint}")
     return derive.merged(base, given)
@@ -121,24 +121,8 @@ def protocol(config: Mapping[str, Any]) -> str:
     )
 
 
-def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values; an empty mapping is a value."""
-    for key, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            yield from flat(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", list(value) if isinstance(value, tuple) else value
-
-
 def _label(checkout: locate.Checkout, env_name: str) -> str:
     """Whether this configuration of environments calls the task ``key`` or ``map_name``."""
     config = derive.environment(checkout, env_name, {})
     config = config or derive.read(checkout.src / "config" / "envs" / f"{env_name}.yaml")
     return "map_name" if "map_name" in (config.get("env_args") or {}) else "key"
-
-
-def _at(config: Mapping[str, Any], key: str) -> Any:
-    found: Any = config
-    for part in key.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found

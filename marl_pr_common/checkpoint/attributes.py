@@ -38,9 +38,9 @@ class UnknownState(Exception):
     """A value that is neither data nor configuration."""
 
 
-def of_known_class(value: object, names: Collection[str] = KNOWN) -> bool:
-    """Whether the class of ``value`` is one of ``names``, of a host and not merely called alike."""
-    return type(value).__name__ in names and type(value).__module__.partition(".")[0] in HOSTS
+def of_known_class(value: object) -> bool:
+    """Whether the class of ``value`` is one of ``KNOWN``, of a host and not merely called alike."""
+    return type(value).__name__ in KNOWN and type(value).__module__.partition(".")[0] in HOSTS
 
 
 def attributes(owner: object, skip: Collection[str] = ()) -> tuple[dict[str, Any], list[str]]:
@@ -104,7 +104,7 @@ def _restore_space(space: Any, states: list[Any]) -> None:
     if not states:
         raise CheckpointError(f"the checkpoint is of another space than {space}.")
     state = states.pop(0)
-    space._np_random = None if state is None else _generator(getattr(space, "_np_random", None), state)
+    space._np_random = None if state is None else restored_generator(getattr(space, "_np_random", None), state)
     for part in _parts(space):
         _restore_space(part, states)
 
@@ -141,7 +141,7 @@ def _restore(current: Any, saved: dict[str, Any], name: str) -> Any:
     if kind == "data":
         return value
     if kind == "generator":
-        return _generator(current, value)
+        return restored_generator(current, value)
     if kind == "deque":
         return deque((_restore(None, item, name) for item in value), maxlen=saved["maxlen"])
     if kind == "object":
@@ -156,8 +156,11 @@ def _restore(current: Any, saved: dict[str, Any], name: str) -> Any:
     return [_restore(one, item, name) for one, item in zip(before, value, strict=True)]
 
 
-def _generator(current: Any, state: dict[str, Any]) -> Any:
-    """``current`` itself where its kind fits, since others may hold it too; else a new one."""
+def restored_generator(current: Any, state: dict[str, Any]) -> Any:
+    """A generator in a state: ``current`` itself where its kind fits, since others may hold it too; else a new one.
+
+    :raises CheckpointError: if there is none, and none of that kind can be made
+    """
     if current is None or (state["kind"] == "Generator" and not isinstance(current, np.random.Generator)):
         name = state["state"].get("bit_generator")
         if state["kind"] != "Generator" or name not in _BIT_GENERATORS:

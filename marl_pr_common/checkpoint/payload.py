@@ -153,26 +153,14 @@ def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
         if version not in ((1, 0), (2, 0)):
             raise ValueError(f"entry {info.filename} has npy version {version}")
         read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, dtype = read_header(stream, max_header_size=_MAX_HEADER)
+        shape, _, dtype = read_header(stream, max_header_size=_MAX_HEADER)
         if dtype.hasobject:
             raise ValueError(f"entry {info.filename} holds Python objects, which could run code when loaded")
         wanted = math.prod(shape) * dtype.itemsize
         if any(length < 0 for length in shape) or wanted != info.file_size - stream.tell():
             raise ValueError(f"entry {info.filename} has {info.file_size} bytes, its header asks for {wanted}")
-        array = np.empty(math.prod(shape), dtype)
-        _fill(array, stream)
+        stream.seek(0)
+        array = npy.read_array(stream, allow_pickle=False, max_header_size=_MAX_HEADER)
         if stream.read(1):
             raise ValueError(f"entry {info.filename} is longer than its array")  # reading to the end checks the CRC
-    return array.reshape(shape, order="F" if fortran else "C")
-
-
-def _fill(array: np.ndarray, stream: Any) -> None:
-    if not array.nbytes:
-        return
-    view = memoryview(array.view(np.uint8).data)
-    done = 0
-    while done < len(view):
-        count = stream.readinto(view[done : done + (1 << 24)])
-        if not count:
-            raise ValueError("an entry is truncated")
-        done += count
+    return array

@@ -11,7 +11,10 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
+
+from marl_pr_common import __version__
+from marl_pr_common.config.mapping import suggest
 
 COMMANDS = {
     "train": "train one algorithm on one task",
@@ -21,23 +24,36 @@ COMMANDS = {
     "report": "write one HTML file with figures, tables and conclusion of runs that are there",
     "demo": "IQL and IQL+PR on Navigation-10, then TD3 and TD3PR on Pendulum-v1, a few minutes",
     "figure": "make figure 2, 3 or 4 of the paper again, with its data",
+    "list": "list algorithms, environments, configurations, studies and arms",
+    "completion": "print a script for completion by the shell: bash, zsh or fish",
     "doctor": "say what is installed, what is missing, and what to do",
 }
 """Name -> what it does; its options are the dataclass ``Command`` in the module of that name."""
 OF_HOSTS = {"train": "sb3_pr.cli", "compare": "sb3_pr.cli"}
 """Commands whose options are those of a host's runs -> the package that has them."""
 DEBUG = "MARL_PR_DEBUG"
+COMPLETE = "--complete"
+"""What a shell calls, with the words so far."""
+logger = logging.getLogger("marl_pr")
+QUIET, VERBOSE = ("-q", "--quiet"), ("-v", "--verbose")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand and return the exit code: 0 done, 1 a run failed, 2 the input was wrong."""
-    top = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == [COMPLETE]:
+        from marl_pr_common.cli.completion import candidates
+
+        sys.stdout.writelines(f"{word}\n" for word in candidates(given[1:]))
+        return 0
+    top = _parser().parse_args(given)
+    if top.command is None:
+        _parser().print_help()
+        return 0
     debug = top.debug or os.environ.get(DEBUG, "0") not in ("", "0")
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    logging.getLogger("marl_pr").setLevel(logging.INFO)
     try:
         with _terminate_as_interrupt():
-            return int(_command(top.command, top.options).run())
+            return int(_command(top.command, _loudness(top)).run())
     except BrokenPipeError:  # `marl-pr train --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -53,9 +69,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said = f"{type(error).__name__}: {error}"
         sys.stderr.write(f"marl-pr {top.command}: {said}\nWhere it was raised: marl-pr --debug {top.command} ...\n")
         return 1
-    except KeyboardInterrupt:
-        sys.stderr.write(f"marl-pr {top.command}: interrupted\n")
+    except KeyboardInterrupt as interrupt:
+        sys.stderr.write(f"marl-pr {top.command}: {str(interrupt) or 'interrupted'}\n")
         return 130
+
+
+def _loudness(top: argparse.Namespace) -> list[str]:
+    """Set how much is said; the command's options without those that say so.
+
+    :raises ValueError: for both
+    """
+    end = top.options.index("--") if "--" in top.options else len(top.options)
+    quiet = top.quiet or any(word in QUIET for word in top.options[:end])
+    verbose = top.verbose or any(word in VERBOSE for word in top.options[:end])
+    if quiet and verbose:
+        raise ValueError("--quiet and --verbose are opposites: give one of them.")
+    logging.basicConfig(format="%(message)s", level=logging.INFO if verbose else logging.WARNING)
+    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
+    logger.setLevel(level)
+    own = [word for word in top.options[:end] if word not in (*QUIET, *VERBOSE)]
+    if own[:1] not in (["-h"], ["--help"]):
+        from marl_pr_common.runs import console
+
+        console.be_quiet(quiet)
+    return [*own, *top.options[end:]]
 
 
 @contextmanager
@@ -72,24 +109,57 @@ def _terminate_as_interrupt() -> Iterator[None]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    commands = "\n".join(f"  {name:10}{text}" for name, text in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    commands = "\n".join(f"  {name:12}{text}" for name, text in COMMANDS.items())
+    parser = _Parser(
         prog="marl-pr",
-        description="Multi-agent Policy Reciprocity for Stable-Baselines3, compared with the upstream baseline.",
+        usage="marl-pr [-h] [--version] [--debug] [-q | -v] COMMAND ...",
+        description="Multi-agent Policy Reciprocity for Stable-Baselines3, EPyMARL and tables, compared with the "
+        "upstream baseline.",
         epilog=f"commands:\n{commands}\n\n`marl-pr COMMAND --help` shows all options of a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version=f"marl-pr {__version__}")
     parser.add_argument("--debug", action="store_true", help=f"show the stack of an error (also: {DEBUG}=1)")
-    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the commands below")
+    loud = parser.add_mutually_exclusive_group()
+    loud.add_argument(*QUIET, action="store_true", help="say only what went wrong; also behind the command")
+    loud.add_argument(*VERBOSE, action="store_true", help="say more, the settings among it; also behind the command")
+    parser.add_argument("command", nargs="?", type=_known, metavar="COMMAND", help="one of the commands below")
     parser.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help="options of the command")
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says which option may have been meant."""
+
+    def error(self, message: str) -> NoReturn:
+        wrong = message.removeprefix("unrecognized arguments: ")
+        known = [word for action in self._actions for word in action.option_strings]
+        super().error(message + (suggest(wrong, known, bare=True) if wrong != message else ""))
+
+
+def _known(command: str) -> str:
+    """:raises ArgumentTypeError: if there is no such command"""
+    if command not in COMMANDS:
+        raise argparse.ArgumentTypeError(
+            f"there is no command {command!r}.{suggest(command, COMMANDS)} Commands: {', '.join(COMMANDS)}"
+        )
+    return command
+
+
+def command_of(name: str) -> Any:
+    """The dataclass whose fields are the options of a command."""
+    return importlib.import_module(f"{OF_HOSTS.get(name, __package__)}.{name}").Command
 
 
 def _command(name: str, options: Sequence[str]) -> Any:
     """The command with its options: the flags, else the file of ``--config``, else the dataclass's defaults."""
     import tyro
 
-    command = importlib.import_module(f"{OF_HOSTS.get(name, __package__)}.{name}").Command
+    from marl_pr_common.cli.options import prepared, registry
+
+    command = command_of(name)
+    options = prepared(command, options)
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--config")
     for directory in ("--out", "--resume"):
@@ -101,4 +171,7 @@ def _command(name: str, options: Sequence[str]) -> Any:
     default = tyro.MISSING_NONPROP
     if path is not None and hasattr(command, "defaults"):
         default = command(**{"out": tyro.MISSING, **command.defaults(path)})
-    return tyro.cli(command, prog=f"marl-pr {name}", args=options, default=default, config=(tyro.conf.OmitArgPrefixes,))
+    how = {"default": default, "config": (tyro.conf.OmitArgPrefixes,), "registry": registry()}
+    found = tyro.cli(command, prog=f"marl-pr {name}", args=options, **how)
+    logger.debug("marl-pr %s: %s", name, found)
+    return found

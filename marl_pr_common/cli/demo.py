@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-
-from marl_pr_common.cli.study import tell
+from marl_pr_common.cli.study import Approval
+from marl_pr_common.runs.console import screen
 from marl_pr_common.study.config import ArmEntry, StudyConfig, load_study
 
 PARTS = {"navigation": ("fig4", "demo"), "pendulum": ("studies/demo", None)}
@@ -31,6 +32,10 @@ class Command:
     """Seeds of the second; every arm runs every seed."""
     jobs: int = 2
     """Processes at the same time."""
+    dry_run: bool = False
+    """Run and write nothing; show the plan of both."""
+    yes: bool = False
+    """Do not ask before what takes more than an hour, as other seeds may."""
 
     def run(self) -> int:
         """Run both; exit code 0, or 1 if a run failed."""
@@ -38,11 +43,13 @@ class Command:
 
         for folder in (self.out, *(self.out / name for name in PARTS)):
             require_study_or_unused(folder, beside=tuple(PARTS))
-        console, worst = Console(stderr=True, highlight=False, soft_wrap=True), 0
+        console, worst = screen(), 0
         for part, (name, scale) in PARTS.items():
             command, out = " ".join(["marl-pr study", name, *(["--scale", scale] if scale else [])]), self.out / part
-            outcome = run_study(self._study(name, scale), out, self.jobs, console=console, command=command)
-            worst = max(worst, tell(outcome, out, console))
+            study = self._study(name, scale)
+            approve = Approval(study, self.jobs, self.dry_run, self.yes, console)
+            what: dict[str, Any] = {"console": console, "command": command, "approve": approve}
+            worst = max(worst, approve.run(functools.partial(run_study, study, out, self.jobs, **what), out))
         return worst
 
     def _study(self, name: str, scale: str | None) -> StudyConfig:

@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 
 from marl_pr_common.cli.study import tell
+from marl_pr_common.runs.console import screen
 from marl_pr_common.tabular.theory import FigureConfig, run_figure
 
 
@@ -28,9 +29,9 @@ class Command(FigureConfig):
         if self.number == 4:
             from marl_pr_common.study.run import run_study
 
-            screen, out = Console(stderr=True, highlight=False, soft_wrap=True), self.out / (self.name or "figure4")
+            console, out = screen(), self.out / (self.name or "figure4")
             command = shlex.join(["marl-pr", *sys.argv[1:]])
-            return tell(run_study(self.study(), out, self.jobs, console=screen, command=command), out, screen)
+            return tell(run_study(self.study(), out, self.jobs, console=console, command=command), out, console)
         path = run_figure(self)
         console = Console()
         console.print(path.with_suffix(".md").read_text(), markup=False, highlight=False, soft_wrap=True)

@@ -18,6 +18,7 @@ import marl_pr_common
 from marl_pr_common.envs import simulators as engines
 from marl_pr_common.envs import starcraft
 from marl_pr_common.runs.provenance import PACKAGES, usable_cpus, versions
+from marl_pr_common.runs.provenance import version as _installed
 
 State = Literal["ok", "absent", "conflict", "broken"]
 CORE = {
@@ -163,10 +164,3 @@ def _conflicts() -> Iterator[Finding]:
                         name, f"pip install -c constraints.txt '{requirement.name}{requirement.specifier}'"
                     ),
                 )
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -6,7 +6,6 @@ import shutil
 from dataclasses import dataclass
 
 from marl_pr_common.cli import report
-from marl_pr_common.report import FIGURES
 from marl_pr_common.runs.console import Display
 
 
@@ -17,6 +16,8 @@ class Command(report.Command):
     def run(self) -> int:
         """Write the report; exit code 0."""
         path = self.write()
+        from marl_pr_common.report import FIGURES  # slow to import
+
         curves = [shutil.copy(self.out / FIGURES / f"learning_curves.{kind}", self.out) for kind in ("png", "svg")]
         Display().line(f"Wrote {', '.join(map(str, (path, *curves)))}. `plot` is `marl-pr report` now: use that name.")
         return 0

@@ -7,9 +7,6 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from marl_pr_common.report import context_of, label_arms, write_report
-from marl_pr_common.results.readers import read_all
-from marl_pr_common.results.readers.given import parse
 from marl_pr_common.runs.console import Display
 from marl_pr_common.study.hosts import labels
 
@@ -49,6 +46,11 @@ class Command:
 
     def write(self) -> Path:
         """Write, and return the path of the HTML file."""
+        # slow to import: after the options are checked
+        from marl_pr_common.report import context_of, label_arms, write_report
+        from marl_pr_common.results.readers import read_all
+        from marl_pr_common.results.readers.given import parse
+
         skipped: list[str] = []
         results = read_all(self.runs, skipped, parse(self.given))
         tasks = results["task"].unique()

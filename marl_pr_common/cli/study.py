@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 from rich.console import Console
 from tyro.conf import Positional, arg
 
-from marl_pr_common.study.config import load_study
+from marl_pr_common.runs.console import screen
+from marl_pr_common.study.config import StudyConfig, load_study
 from marl_pr_common.study.schedulers import Engine
 
 if TYPE_CHECKING:
+    from marl_pr_common.study.plan import Cell
     from marl_pr_common.study.run import Outcome
 
 
@@ -31,30 +34,74 @@ class Command:
     out: Path | None = None
     """Directory of the study: new, or one with the same settings; runs/STUDY[-SCALE] by default."""
     scale: str | None = None
-    """One of the study's scales, such as overnight or paper; the first of them by default."""
+    """One of the study's scales, such as overnight or paper; the one with the fewest steps by default."""
     jobs: int = 2
     """Cells at the same time."""
     engine: Engine = "local"
     """Where they run: local processes, Slurm (submitit), Ray, Dask (joblib)."""
     report_only: bool = False
     """Run nothing; report on what is done."""
+    dry_run: bool = False
+    """Run and write nothing; show the plan: cells, steps, time, disk."""
+    yes: bool = False
+    """Do not ask before a study of more than an hour."""
 
     def run(self) -> int:
         """Run and report; exit code 0, or 1 if a cell failed or was ended, or arms could not be compared."""
+        from marl_pr_common.study.outlook import smallest
         from marl_pr_common.study.run import report_only, run_study
 
         asked = load_study(self.study)
-        scale = self.scale or next(iter(asked.scales), None)
+        scale = self.scale or smallest(asked)
         name = Path(self.study).stem
         out = self.out or Path("runs") / (f"{name}-{scale}" if scale else name)
         config = asked.at(scale)
         command = shlex.join(["marl-pr", "study", self.study, *(["--scale", scale] if scale else [])])
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console = screen()
         if self.report_only:
             outcome = report_only(config, out, command)
-        else:
-            outcome = run_study(config, out, self.jobs, self.engine, console, command)
-        return tell(outcome, out, console, to_the_end=not self.report_only)
+            return tell(outcome, out, console, to_the_end=False)
+        note = asked.scales[scale].note if scale in asked.scales else ""
+        if len(asked.scales) > 1:
+            console.print(
+                f"{config.title or name} at scale {scale}, of {', '.join(asked.scales)} (--scale)", markup=False
+            )
+        approve = Approval(config, self.jobs, self.dry_run, self.yes, console, note)
+        return approve.run(lambda: run_study(config, out, self.jobs, self.engine, console, command, approve), out)
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Shows the plan of a study before anything is written, and asks if it takes long."""
+
+    config: StudyConfig
+    jobs: int
+    dry_run: bool
+    yes: bool
+    console: Console
+    note: str = ""
+
+    def __call__(self, cells: Sequence[Cell]) -> None:
+        """:raises DeclinedError: if only the plan was wanted, or the answer is no"""
+        from marl_pr_common.study import outlook
+
+        found = outlook.outlook(cells, self.jobs)
+        shown = screen(quiet=False) if self.dry_run else self.console
+        outlook.tell(shown, self.config, found, cells, self.jobs, self.note)
+        if self.dry_run:
+            raise outlook.DeclinedError
+        outlook.require_meant(self.console, found, self.yes)
+
+    def run(self, study: Callable[[], Outcome], out: Path) -> int:
+        """Run the study, whose ``approve`` this is, and say what became of it; the exit code."""
+        from marl_pr_common.study.outlook import DeclinedError
+
+        try:
+            outcome = study()
+        except DeclinedError:
+            self.console.print("Nothing was run or written.", markup=False)
+            return 0 if self.dry_run else 1
+        return tell(outcome, out, self.console)
 
 
 def tell(outcome: Outcome, out: Path, console: Console, to_the_end: bool = True) -> int:
@@ -67,7 +114,8 @@ def tell(outcome: Outcome, out: Path, console: Console, to_the_end: bool = True)
     if outcome.refused:
         console.print(f"No report: {outcome.refused}", markup=False)
     for failed in outcome.failed:
-        console.print(f"FAILED: {failed}. Log: {out / 'cells' / failed / 'log.txt'}", markup=False)
+        loud = screen(quiet=False) if console.quiet else console
+        loud.print(f"FAILED: {failed}. Log: {out / 'cells' / failed / 'log.txt'}", markup=False)
     left = outcome.left if to_the_end else ()
     if left:
         console.print(f"Not run to the end: {', '.join(left)}. The same command goes on.", markup=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import is_dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
-
-import numpy as np
 
 Build = Callable[[type[Any], Mapping[str, Any], str], Any]
 
@@ -25,7 +26,8 @@ def convert(value: object, hint: Any, where: str, build: Build) -> Any:
     :param build: makes a dataclass from a mapping
     :raises ValueError: if the value cannot be that type
     """
-    if isinstance(value, (np.ndarray, np.generic)):
+    np = sys.modules.get("numpy")  # slow to import, and what isn't imported has no values
+    if np is not None and isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
@@ -80,10 +82,28 @@ def _convert_scalar(value: object, hint: Any, where: str) -> Any:
     return Path(value) if hint is Path else value  # type: ignore[arg-type]
 
 
+_FACTORS = {"k": 1_000, "m": 1_000_000}
+
+
+def whole(text: str, where: str) -> int:
+    """The integer that ``text`` means: 100000, 100_000, 1e5, 100k or 0.1M.
+
+    :raises ValueError: if it is none
+    """
+    factor = _FACTORS.get(text[-1:].lower(), 1)
+    with suppress(ArithmeticError):
+        exact = Decimal(text[:-1] if factor > 1 else text) * factor
+        if exact.is_finite() and exact.adjusted() < 18 and exact == exact.to_integral_value():
+            return int(exact)
+    raise ValueError(f"{where}={text!r} is not a whole number, such as 100000, 1e5 or 100k.")
+
+
 def _convert_number(value: object, hint: type[int] | type[float], where: str) -> int | float:
     expected = "a whole number" if hint is int else "a number"
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError(f"{where}={value!r} is not {expected}.")
+    if hint is int and isinstance(value, str):
+        return whole(value, where)
     try:
         number = float(value)
         if hint is float:

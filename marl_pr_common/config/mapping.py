@@ -73,6 +73,23 @@ def from_mapping(cls: type[ConfigT], options: Mapping[str, Any], where: str = "o
     return cls(**{key: convert(value, hints[key], f"{where}: {key}", from_mapping) for key, value in options.items()})
 
 
+def flatten(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested settings under dotted names, such as ``pr.kappa``; an empty mapping is a value of its own."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        inside = isinstance(value, Mapping) and value
+        found |= flatten(value, f"{above}{key}.") if inside else {f"{above}{key}": value}
+    return found
+
+
+def at(settings: Mapping[str, Any], dotted: str) -> Any:
+    """What stands under a dotted name; None if nothing does."""
+    place: Any = settings
+    for key in [dotted] if dotted in settings else dotted.split("."):
+        place = place.get(key) if isinstance(place, Mapping) else None
+    return place
+
+
 def suggest(value: object, choices: Collection[str], bare: bool = False) -> str:
     """The hint `Did you mean ...?` for the choice nearest to ``value``; empty where none is near.
 

@@ -9,9 +9,10 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -20,7 +21,7 @@ HAS_NUMBA: bool = importlib.util.find_spec("numba") is not None
 
 
 def jit(function: Function) -> Function:
-    """``function`` compiled by numba (without fast-math: the NumPy oracle must agree to 1e-12), or as it is."""
+    """``function`` compiled by numba (without fast-math: plain Python must agree to 1e-12), or as it is."""
     if not HAS_NUMBA:
         return function
     numba = importlib.import_module("numba")
@@ -32,6 +33,16 @@ def jit(function: Function) -> Function:
         compiled = numba.njit(error_model="numpy")(function)
     result: Function = compiled
     return result
+
+
+@functools.cache
+def plain(function: Function) -> Function:
+    """A kernel, and every kernel that it calls, as Python runs them."""
+    own: Any = getattr(function, "py_func", function)
+    called = {name: own.__globals__.get(name) for name in own.__code__.co_names}
+    kernels = {name: plain(found) for name, found in called.items() if hasattr(found, "py_func")}
+    result: Any = types.FunctionType(own.__code__, {**own.__globals__, **kernels}, own.__name__)
+    return cast(Function, result)
 
 
 @functools.cache

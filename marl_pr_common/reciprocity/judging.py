@@ -27,8 +27,8 @@ class Judging(Listening):
         :param states: s, (n_agents, batch, dim)
         :param target: y, (n_agents, batch)
         :param evaluate: the same of any peer
-        :return: for :meth:`observe_errors`, (n_agents, n_agents): the mean over the batch, and over critics unless
-            the minimum is taken inside each agent; NaN where nobody was asked
+        :return: for :meth:`observe_errors`, (n_agents, n_agents): the mean over the batch, and over critics unless the
+            minimum is taken in each agent; inf where a value is not finite, NaN where y is not, or nobody was asked
         """
         return ask.answered(self._judging(own, states, target), evaluate)
 
@@ -40,5 +40,6 @@ class Judging(Listening):
         for shift in self.shifts_to_judge:
             peer = ((agent + shift) % self.n_agents)[:, None].expand_as(target)
             values = own if shift == 0 else (yield self._view(states, states, peer), peer)
-            found[agent, peer[:, 0]] = (self._minimum(values) - target).square().mean((0, 2))
+            found[agent, peer[:, 0]] = (self._minimum(values) - target).square().mean((0, 2)).nan_to_num(th.inf, th.inf)
+        found[~th.isfinite(target.mean(1))] = th.nan  # of no rows, too
         return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch as th
 
@@ -30,7 +32,9 @@ class Listening:
     """How much each peer counts in each row: a name of :data:`marl_pr_common.reciprocity.weights.RULES`."""
     errors: Matrix | None = None
     """D_ij: running mean squared TD error of peer j's values on agent i's own data, (n_agents, n_agents), NaN where
-    nothing is known; None before any was observed."""
+    nothing is known, infinite where j's last values were not finite; None before any was observed."""
+    _seen: Matrix | None = None
+    """How much of a long run's weight the running means hold so far, (n_agents, n_agents); None is all of it."""
     _news = False
 
     def __init__(self, config: ReciprocityConfig, n_agents: int, rng: np.random.Generator):
@@ -81,10 +85,12 @@ class Listening:
         return TRUST[self.config.trust](self.peer_weights, known, self.config.trust_power)
 
     def observe_errors(self, errors: np.ndarray | th.Tensor, updates: int = 1) -> None:
-        """Take in how well the peers predict: D <- d D + (1 - d) errors with d = 0.99^updates; the first as they are.
+        """Take in how well the peers predict: D <- d D + (1 - d) errors with d = 0.99^updates, from 0, over the weight
+        that came in so far. So the first errors, of networks that have learnt nothing, weigh no more than others.
 
         :param errors: (n_agents, n_agents), [i, j] = mean over some of agent i's own transitions of
-            (Z_j(s, a) - y_i)^2; entries that are not finite say nothing
+            (Z_j(s, a) - y_i)^2; NaN where nobody was asked, which says nothing; infinite where the answer was not
+            finite: so is D then, until an answer is
         :param updates: gradient steps since the last call
         :raises ValueError: for another shape, or errors < 0
         """
@@ -93,17 +99,25 @@ class Listening:
             raise ValueError(f"errors of shape {new.shape}: expected (n_agents, n_agents) = {self.peer_weights.shape}.")
         if (new < 0).any():
             raise ValueError(f"errors={new.tolist()}: expected squares, >= 0.")
-        if self.errors is None:
-            self.errors = np.full_like(new, np.nan)
-        kept = DECAY**updates
-        mean = np.where(np.isnan(self.errors), new, kept * self.errors + (1 - kept) * new)
-        self.errors = np.where(np.isfinite(new), mean, self.errors)
+        errors = np.full_like(new, np.nan) if self.errors is None else self.errors
+        known, said, kept = np.isfinite(errors), ~np.isnan(new), DECAY**updates
+        seen = np.where(known, 1.0 if self._seen is None else self._seen, 0.0)
+        share = (1 - kept) / (kept * seen + 1 - kept)
+        self.errors = np.where(said, share * new + (1 - share) * np.where(known, errors, 0.0), errors)
+        self._seen = np.where(said, kept * seen + 1 - kept, seen)
         self._news = True
 
     def pop_trust(self) -> Matrix | None:
         """:attr:`weights` with trust, if errors were observed since the last call."""
         news, self._news = self._news, False
         return self.weights if news else None
+
+    def _listening_state(self) -> dict[str, Any]:
+        return {"peer_weights": self.peer_weights, "errors": self.errors, "errors_seen": self._seen}
+
+    def _restore_listening(self, state: dict[str, Any]) -> None:
+        self.peer_weights, self.errors = state["peer_weights"], state.get("errors")
+        self._seen = state.get("errors_seen")
 
     def redraw_peers(self) -> None:
         """Draw new random neighbour sets, if ``peers="random"``; other graphs stay."""

@@ -151,7 +151,7 @@ class Reciprocity(Draws, Judging, Measured):
     ) -> ask.Question:
         return ask.Question(
             states,
-            self._adjacent(states, joint),
+            self.adjacent(states, joint),
             self._strategy.holds_itself,
             NORMALISATIONS[self.config.normalize],
             shifts=lambda: self.shifts,
@@ -193,16 +193,15 @@ class Reciprocity(Draws, Judging, Measured):
         """Clipped double Q inside each agent, where it is asked for."""
         return values.amin(0, keepdim=True) if self.config.min_over == "peer" else values
 
-    def _adjacent(self, states: th.Tensor, joint: bool = False) -> AdjacentStates:
+    def adjacent(self, states: th.Tensor, joint: bool = False) -> AdjacentStates:
+        """S#(s) of states, (n_agents, batch, dim), drawn and weighted by eq. 4; ``joint``: all agents share them."""
         if self.masks is None and not self._strategy.needs_moments:
             return AdjacentStates(states[None], states.new_ones(1, *states.shape[:2]))
         name = "_joint_moments" if joint else "_moments"
         moments = RunningMoments.updated(getattr(self, name), states)
         setattr(self, name, moments)
-        changeable = moments.squares > 0
-        if self.masks is not None:
-            changeable = changeable & th.as_tensor(self.masks, dtype=th.bool, device=states.device)
-        return self._strategy.space(Seen(states, moments, self.generator(states.device)), changeable)
+        masks = True if self.masks is None else th.as_tensor(self.masks, dtype=th.bool, device=states.device)
+        return self._strategy.space(Seen(states, moments, self.generator(states.device)), (moments.squares > 0) & masks)
 
     def _view(self, state: th.Tensor, states: th.Tensor, peer: th.Tensor) -> th.Tensor:
         """The state as the peer sees it; the state itself where every agent sees everything."""
@@ -216,10 +215,9 @@ class Reciprocity(Draws, Judging, Measured):
         """Everything that changes while training, for a checkpoint; the options are not in it."""
         return {
             **self._draws_state(),
+            **self._listening_state(),
             "moments": self._moments and self._moments.state(),
             "joint_moments": self._joint_moments and self._joint_moments.state(),
-            "peer_weights": self.peer_weights,
-            "errors": self.errors,
             "statistics": self._statistics.state_dict(),
         }
 
@@ -229,13 +227,12 @@ class Reciprocity(Draws, Judging, Measured):
         :raises CheckpointError: if it is of another number of agents
         """
         if state["peer_weights"].shape != self.peer_weights.shape:
-            n_saved = len(state["peer_weights"])
-            raise CheckpointError(f"the state is that of {n_saved} agents, these are {self.n_agents}.")
+            raise CheckpointError(f"the state is of {len(state['peer_weights'])} agents, these are {self.n_agents}.")
         self._restore_draws(state)
         for name in ("moments", "joint_moments"):
             saved = state.get(name)
             setattr(self, f"_{name}", RunningMoments.restored(*saved) if saved is not None else None)
-        self.peer_weights, self.errors = state["peer_weights"], state.get("errors")
+        self._restore_listening(state)
         self._statistics.load_state_dict(state["statistics"])
 
     def __setstate__(self, state: dict[str, Any]) -> None:

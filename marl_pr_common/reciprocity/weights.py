@@ -39,7 +39,8 @@ Trust = Callable[[peers.Matrix, peers.Matrix, float], peers.Matrix]
 what the agent keeps for itself where it is no peer of its own.
 
 graph: (i, j), 0 where j is not in N_i
-errors: D_ij, running mean squared TD error of j's values on i's own data; NaN where nothing is known
+errors: D_ij, running mean squared TD error of j's values on i's own data; NaN where nothing is known, infinite where
+    j's last values were not finite
 power: of the option ``trust_power``
 """
 
@@ -54,17 +55,19 @@ def trust_by_error(graph: peers.Matrix, errors: peers.Matrix, power: float) -> p
 
     The agent counts as much as an average peer of its own would, unless the graph says how much. A peer of whom
     nothing is known is as good as the agent; where nothing is known of the agent itself, all are alike. Without errors
-    in sight it is so left with 1 - kappa + kappa / (abs(N_i) + 1), and with bad peers only, with everything.
+    in sight it is so left with 1 - kappa + kappa / (abs(N_i) + 1), and with bad peers only, with everything. Nobody
+    whose values are not finite counts; where that holds for all, the agent keeps to itself.
     """
     heard = graph > 0
     with_itself = graph + np.diag(np.where(heard.diagonal(), 0.0, graph.sum(1) / np.maximum(heard.sum(1), 1)))
     own = errors.diagonal()[:, None]
     known = np.where(np.isnan(own), 1.0, np.where(np.isnan(errors), own, errors))
-    known = np.where(with_itself > 0, known, np.inf)
+    known = np.where((with_itself > 0) & ~np.isinf(errors), known, np.inf)
     best = known.min(1, keepdims=True)
     with np.errstate(over="ignore"):
         ratio = np.divide(known, best, out=np.where(known > 0, np.inf, 1.0), where=(best > 0) & np.isfinite(known))
-    return peers.normalized(with_itself * ratio**-power)
+    weights = peers.normalized(with_itself * ratio**-power)
+    return weights + np.diag(heard.any(1) & ~weights.any(1))
 
 
 TRUST: dict[str, Trust] = {"uniform": trust_all, "td": trust_by_error}

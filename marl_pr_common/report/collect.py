@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from marl_pr_common.config.mapping import flatten
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.runs.files import read_json
 from marl_pr_common.runs.provenance import RUN
@@ -76,17 +77,10 @@ def merged(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def differing(configs: Mapping[str, Mapping[str, Any]], ignore: Sequence[str] = ("seed",)) -> dict[str, dict[str, Any]]:
     """The settings, nested ones as ``pr.kappa``, that are not equal in all arms."""
-    flat = {arm: dict(_flat(config)) for arm, config in configs.items()}
+    flat = {arm: {key: v for key, v in flatten(config).items() if v != {}} for arm, config in configs.items()}
     keys = dict.fromkeys(key for values in flat.values() for key in values if key not in ignore)
     unequal = [key for key in keys if len({str(values.get(key)) for values in flat.values()}) > 1]
     return {arm: {key: values[key] for key in unequal if key in values} for arm, values in flat.items()}
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    items: list[tuple[str, Any]] = []
-    for key, value in config.items():
-        items += _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
-    return items
 
 
 def _run_files(paths: Sequence[Path]) -> list[Path]:

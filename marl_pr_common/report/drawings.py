@@ -30,6 +30,8 @@ def draw(measured: Measured, context: ReportContext) -> list[Drawing]:
     found += [_sweep(measured, key, dict(values), title) for key, values in context.sweep.items()]
     if any(task.reached for task in measured.tasks.values()):
         found.append(_thresholds(measured, title))
+    if measured.trust:
+        found.append(_trust(measured, title))
     timed = {name: task for name, task in measured.tasks.items() if all(arm.timed for arm in task.arms.values())}
     return [*found, _times(timed, title)] if timed else found
 
@@ -154,6 +156,23 @@ def _thresholds(measured: Measured, title: str) -> Drawing:
         "Share of the seeds whose evaluation had reached the return by then (Kaplan-Meier). Seeds that never reach it "
         "are kept: they count as not yet there, and the line ends below 1.",
         plots.threshold_plot(panels, title),
+    )
+
+
+def _trust(measured: Measured, title: str) -> Drawing:
+    panels = {
+        f"{task}: {measured.labels[arm].text}": weights
+        for task, arms in measured.trust.items()
+        for arm, weights in arms.items()
+    }
+    return Drawing(
+        "trust",
+        "Whom agents trust",
+        f"Weights that agents give to each other at the end of training. {'; '.join(panels)}.",
+        "Row i: how agent i divides a weight of 1 among the values of all agents, its own on the diagonal, by how well "
+        "they predict its targets (trust by TD error). The last weights of each run, mean over seeds. What the whole "
+        "counts beside the agent's own value is kappa.",
+        plots.trust_plot(panels, title),
     )
 
 

@@ -12,7 +12,16 @@ from marl_pr_common.config.arrays import Floats
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.figures import ArmLabel, Curve, TimedCurve, with_interval
 from marl_pr_common.report.numbers import plural
-from marl_pr_common.report.scoring import STEPS, Scored, differences, estimates, improvement, scores_of
+from marl_pr_common.report.scoring import (
+    STEPS,
+    Scored,
+    differences,
+    equal_per_agent,
+    estimates,
+    improvement,
+    scores_of,
+)
+from marl_pr_common.report.trust import last_weights
 from marl_pr_common.results.comparable import comparable
 from marl_pr_common.results.stats import (
     MIN_SEEDS_FOR_INTERVAL,
@@ -73,6 +82,14 @@ class TaskResult:
     threshold: float | None
     reached: Mapping[str, Reached]
 
+    @property
+    def equal_in_total(self) -> list[str]:
+        """Arms whose agents took another number of steps than the reference's: only the totals are equal."""
+        if self.reference is None:
+            return []
+        base = self.arms[self.reference].data
+        return [arm for arm, result in self.arms.items() if not equal_per_agent(result.data, base)]
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -86,6 +103,8 @@ class Measured:
     """Protocols of evaluation, in words, as far as they are known."""
     across: Mapping[str, Interval]
     """Arm -> probability of improvement as a mean over all tasks; empty unless there are two tasks or more"""
+    trust: Mapping[str, Mapping[str, Floats]]
+    """Task -> arm with trust -> its last weights, mean over seeds, (n_agents, n_agents)"""
     remarks: tuple[str, ...]
     """What :func:`comparable` says about runs: left out, cut, seeds that are missing."""
 
@@ -97,7 +116,7 @@ def measure(results: pd.DataFrame, context: ReportContext) -> Measured:
     :raises NotComparableError: if arms differ in budget, version of the task, engine or evaluation
     :raises ValueError: if there is nothing to report, a run diverged, or the arm of reference has no results
     """
-    checked = comparable(results, context.metric, context.exclude)
+    checked = comparable(results, context.metric, context.exclude, context.reference)
     rows = checked.results[checked.results["metric"] == context.metric]
     names = label_arms(rows, {}, context.metric) | dict(context.labels)
     arms = list(dict.fromkeys(rows["arm"]))
@@ -112,7 +131,8 @@ def measure(results: pd.DataFrame, context: ReportContext) -> Measured:
     }
     across = _across(tasks, reference, rng)
     engines, protocols = (tuple(filter(None, dict.fromkeys(rows[name]))) for name in ("engine", "evaluation"))
-    return Measured(tasks, labels, reference, engines, protocols, across, checked.notes)
+    trust = last_weights(checked.results)
+    return Measured(tasks, labels, reference, engines, protocols, across, trust, checked.notes)
 
 
 def label_arms(results: pd.DataFrame, names: Mapping[str, str], metric: str = "eval/return") -> dict[str, str]:
@@ -140,7 +160,8 @@ def _task(
     at = levels(*finals.values())
     threshold = context.thresholds.get(task)
     reached = {} if threshold is None else {arm: steps_to_threshold(r.data, threshold) for arm, r in arms.items()}
-    steps = {arm: {STEPS: found.env_steps_per_agent} for arm, found in reached.items()}
+    like = [arm for arm in arms if known is None or equal_per_agent(arms[arm].data, arms[known].data)]
+    steps = {arm: {STEPS: found.env_steps_per_agent} for arm, found in reached.items() if arm in like}
     return TaskResult(
         task=task,
         arms=arms,

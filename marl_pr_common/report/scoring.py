@@ -52,6 +52,14 @@ def scores_of(data: TeamCurves) -> Scored:
     return scored
 
 
+def equal_per_agent(one: TeamCurves, other: TeamCurves) -> bool:
+    """Whether agents of two arms took the same number of steps, but for less than an evaluation's distance; arms that
+    may be compared and did not took the same number in total."""
+    ends = [int(curves.env_steps_per_agent[-1]) for curves in (one, other)]
+    gaps = [np.median(np.diff(curves.env_steps_per_agent, prepend=0)) for curves in (one, other)]
+    return bool(abs(ends[0] - ends[1]) < max(1.0, min(gaps)))
+
+
 def estimates(scores: Floats, rng: np.random.Generator) -> dict[str, Interval]:
     """Mean, median and IQM with intervals; nothing below five seeds.
 

@@ -14,7 +14,7 @@ from marl_pr_common.report.measure import Measured, TaskResult
 from marl_pr_common.report.numbers import difference_text, number, span
 from marl_pr_common.report.scoring import DIFFERENCES, SCORES, Scored
 from marl_pr_common.report.sharing import EqualBudget
-from marl_pr_common.report.wording import CENSORED, COUNTS, HOW_DECIDED
+from marl_pr_common.report.wording import CENSORED, COUNTS, HOW_DECIDED, at_other_steps
 from marl_pr_common.results.stats import (
     MIN_SEEDS_FOR_DIFFERENCE,
     MIN_SEEDS_FOR_INTERVAL,
@@ -25,6 +25,7 @@ from marl_pr_common.results.stats import (
 )
 
 UNKNOWN = "unknown"
+_FEW = f"from {MIN_SEEDS_FOR_INTERVAL} seeds on"
 _DIFFERENCES = tuple(f"{name}, difference" for name in SCORES.values())
 
 
@@ -43,13 +44,9 @@ def estimate(intervals: Mapping[str, Mapping[str, Interval]], scored: Scored, sc
     if score not in scored:
         return "one evaluation only"
     if name not in intervals[score]:
-        return ", ".join(number(value) for value in scored[score]) if name == "mean" else _point(scored[score], name)
+        return ", ".join(number(value) for value in scored[score]) if name == "mean" else _FEW
     interval = intervals[score][name]
     return f"{number(interval.value)} [{number(interval.low)}, {number(interval.high)}]"
-
-
-def _point(scores: Floats, name: str) -> str:
-    return f"from {MIN_SEEDS_FOR_INTERVAL} seeds on"
 
 
 def _scores(task: TaskResult) -> Table:
@@ -79,7 +76,8 @@ def _against(task: TaskResult) -> Table:
     for name, arm in task.arms.items():
         if name != task.reference:
             differences = [difference_text(task.differences.get((name, score))) for score in told]
-            rows.append((arm.label.text, probability(task.improvement[name]), *differences))
+            what = f"{arm.label.text} ({at_other_steps(task, name)})" if name in task.equal_in_total else arm.label.text
+            rows.append((what, probability(task.improvement[name]), *differences))
     return Table(
         title=f"Against {reference}",
         header=("arm", "probability of improvement", *(f"{DIFFERENCES[name]}, difference" for name in told)),

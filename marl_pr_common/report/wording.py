@@ -17,7 +17,10 @@ HOW_DECIDED = (
     "shifts that it does not reject. Where several differences stand together p is adjusted by Holm's procedure, and "
     "each interval has the level at which it was tested, so it is wider than a 95 % one."
 )
-CENSORED = " In steps to the threshold a seed that never reaches it counts with its whole budget."
+CENSORED = (
+    " In steps to the threshold a seed that never reaches it counts with its whole budget; arms whose steps per agent "
+    "differ are not compared in it."
+)
 
 
 def every_arm(measured: Measured) -> list[ArmResult]:
@@ -72,12 +75,14 @@ def conclusion(measured: Measured, equal: Mapping[str, Sequence[EqualBudget]]) -
     """What came out over all tasks, on which seeds and budgets; at equal budgets in total too, where that differs."""
     if len(measured.labels) < 2:
         return ["One arm alone compares nothing: its numbers are below."]
+    unlike = unlike_steps(measured)
     seeds = _seeds(arm.data for arm in every_arm(measured))
     if not any(task.differences for task in measured.tasks.values()):
         return [
             f"{seeds}: too few to rank the arms. The numbers say how far each arm "
             f"came and how much seeds differ, not which arm is ahead. From {MIN_SEEDS_FOR_DIFFERENCE} seeds on this "
-            "text gives the difference of the arms, seed by seed, with its interval."
+            "text gives the difference of the arms, seed by seed, with its interval.",
+            *unlike,
         ]
     whole = {(task.task, *key): d for task in measured.tasks.values() for key, d in task.differences.items()}
     where = f"after {budgets(measured)}, {seeds} per arm and task"
@@ -86,7 +91,27 @@ def conclusion(measured: Measured, equal: Mapping[str, Sequence[EqualBudget]]) -
     at_total = {(task, *key): d for task, budget in total for key, d in budget.differences.items()}
     where = f"after {span(budget.budget for _, budget in total)} env steps of all agents together" if total else ""
     lines += [_tally(measured, at_total, name, where) for name in SCORES]
-    return [line for line in lines if line]
+    return [*(line for line in lines if line), *unlike]
+
+
+def unlike_steps(measured: Measured) -> list[str]:
+    """Which arms have the reference's steps in total and others per agent: what differences to them are at."""
+    lines = []
+    for task in measured.tasks.values():
+        for arm in task.equal_in_total:
+            text = measured.labels[arm].text
+            lines.append(f"{task.task}, {text}: {at_other_steps(task, arm)}. Differences to it are at equal data.")
+    return lines
+
+
+def at_other_steps(task: TaskResult, arm: str) -> str:
+    """The steps per agent of an arm and of the reference, where they are not the same."""
+    assert task.reference is not None
+    mine, theirs = (task.arms[name].data for name in (arm, task.reference))
+    return (
+        f"{mine.env_steps_per_agent[-1]:,} env steps per agent against {theirs.env_steps_per_agent[-1]:,}, equal in "
+        f"total ({_totals([mine, theirs])})"
+    )
 
 
 def _tally(measured: Measured, told: Mapping[tuple[str, str, str], Difference], name: str, where: str) -> str:
@@ -136,6 +161,8 @@ def _of_task(task: TaskResult, measured: Measured) -> list[str]:
             continue
         told = [(DIFFERENCES[k], task.differences[arm, k]) for k in DIFFERENCES if (arm, k) in task.differences]
         pair = f"{result.label.text} minus {reference.label.text}"
+        if arm in task.equal_in_total:
+            pair += f" ({at_other_steps(task, arm)})"
         if not told:
             lines.append(f"{task.task}, {pair}: fewer than {MIN_SEEDS_FOR_DIFFERENCE} common seeds, not compared.")
         lines += [f"{task.task}, {name}, {pair}, {d.n_seeds} seeds: {verdict(d)}" for name, d in told]
@@ -157,7 +184,8 @@ def limits(measured: Measured, context: ReportContext) -> list[str]:
         ]
     if any(len({arm.data.n_agents for arm in task.arms.values()}) > 1 for task in measured.tasks.values()):
         lines.append(
-            "The arms do not have the same number of agents: equal steps per agent are more data for a team. "
+            "The arms do not have the same number of agents: equal steps per agent are more data for a team, and equal "
+            "steps in total are more steps, and more updates, for one agent. "
             "Read the section on sharing the budget before any conclusion about the method."
         )
     if _runs_differ(arm.data for arm in arms):

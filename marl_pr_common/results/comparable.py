@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,11 +39,14 @@ class Comparable:
     """One sentence each; runs are named."""
 
 
-def comparable(results: pd.DataFrame, metric: str = "eval/return", exclude: Collection[str] = ()) -> Comparable:
+def comparable(
+    results: pd.DataFrame, metric: str = "eval/return", exclude: Collection[str] = (), reference: str | None = None
+) -> Comparable:
     """Leave out what is no result, and refuse what cannot be compared.
 
     :param results: table in the schema of ``runs``
     :param exclude: names of runs to leave out, for instance diverged ones; each is named in the notes
+    :param reference: the arm whose budget the others must have, per agent or in total; None: the first one
     :raises NotComparableError: if arms differ in budget, version of the task, engine or evaluation
     :raises ValueError: if there is no ``metric``, a run of ``exclude`` is unknown, or a value is not finite
     """
@@ -58,7 +61,7 @@ def comparable(results: pd.DataFrame, metric: str = "eval/return", exclude: Coll
     evaluations = results[results["metric"] == metric]
     differences = [*_versions(evaluations)]
     for task, rows in evaluations.groupby("task", sort=False):
-        differences += _differences(str(task), rows)
+        differences += _differences(str(task), rows, reference or str(evaluations["arm"].iloc[0]))
     if differences:
         raise NotComparableError(
             "These arms cannot be compared:\n"
@@ -142,7 +145,7 @@ def _versions(rows: pd.DataFrame) -> Iterator[str]:
             yield f"version of {base}: the arms ran different ones ({found})"
 
 
-def _differences(task: str, rows: pd.DataFrame) -> Iterator[str]:
+def _differences(task: str, rows: pd.DataFrame, reference: str) -> Iterator[str]:
     """What arms differ in on one task, each as a phrase."""
     arms = {str(arm): part for arm, part in rows.groupby("arm", sort=False)}
     for arm, part in arms.items():
@@ -152,18 +155,26 @@ def _differences(task: str, rows: pd.DataFrame) -> Iterator[str]:
         if len({value for values in found.values() for value in values}) > 1:
             values = "; ".join(f"{arm}: {' and '.join(map(repr, value)) or 'unknown'}" for arm, value in found.items())
             yield f"{column} on {task}: {values}"
-    if not any(_alike([_end(part, steps) for part in arms.values()]) for steps in STEPS):
+    groups = _compared(arms, reference)
+    if not all(any(_alike([_end(part, steps) for part in group]) for steps in STEPS) for group in groups):
         budgets = "; ".join(
             f"{arm}: {_end(part, STEPS[0])[0]:,} env steps per agent, {_end(part, STEPS[1])[0]:,} in total"
             for arm, part in arms.items()
         )
         yield f"budget on {task}: {budgets}"
-    elif not any(_overlap([_points(part, steps) for part in arms.values()]) for steps in STEPS):
+    elif not all(any(_overlap([_points(part, steps) for part in group]) for steps in STEPS) for group in groups):
         points = "; ".join(
             f"{arm}: {', '.join(f'{step:,}' for step in _points(part, STEPS[0])[:4])}, ..."
             for arm, part in arms.items()
         )
         yield f"steps of the evaluations on {task} (per agent), of which none are common: {points}"
+
+
+def _compared(arms: Mapping[str, pd.DataFrame], reference: str) -> list[list[pd.DataFrame]]:
+    """Groups of arms that must have one budget, per agent or in total: each with the reference; all if it is absent."""
+    if reference not in arms:
+        return [list(arms.values())]
+    return [[arms[reference], part] for part in arms.values()]
 
 
 def _unlike(what: str, rows: pd.DataFrame) -> Iterator[str]:

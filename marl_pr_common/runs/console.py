@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -15,6 +14,23 @@ if TYPE_CHECKING:
     from marl_pr_common.cli.findings import Finding
 
 
+def screen(quiet: bool | None = None) -> Console:
+    """A console on standard error.
+
+    :param quiet: whether it says nothing; as :func:`be_quiet` was told by default
+    """
+    return Console(stderr=True, highlight=False, soft_wrap=True, quiet=_quiet if quiet is None else quiet)
+
+
+def be_quiet(quiet: bool) -> None:
+    """Whether consoles that are made from now on say nothing."""
+    global _quiet
+    _quiet = quiet
+
+
+_quiet = False
+
+
 class Display:
     """Progress of a run; use it as a context manager.
 
@@ -22,7 +38,7 @@ class Display:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = console or screen()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -40,9 +56,7 @@ class Display:
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
     def update(self, description: str, steps: int, of_steps: int) -> None:

@@ -42,7 +42,16 @@ PACKAGES = (
 
 def versions() -> dict[str, str | None]:
     """Distribution -> installed version, None where it is not installed. Nothing is imported."""
-    return {name: _version(name) for name in PACKAGES}
+    return {name: version(name) for name in PACKAGES}
+
+
+@functools.cache  # read from files, which takes longer than a small cell of a study
+def version(distribution: str) -> str | None:
+    """What is installed of a distribution; None if nothing is."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def git_state(file: Path) -> dict[str, Any] | None:
@@ -82,10 +91,12 @@ def describe(config: object, seed: int, **extra: Any) -> dict[str, Any]:
     :param config: a configuration dataclass, or a mapping
     :param extra: further entries, for instance ``engine="stable-baselines3 2.9.2"``
     """
+    return {"config": as_plain(config), "seed": seed, **extra, **circumstances()}
+
+
+def circumstances() -> dict[str, Any]:
+    """By which command, when, and on what."""
     return {
-        "config": as_plain(config),
-        "seed": seed,
-        **extra,
         "command": shlex.join(sys.orig_argv),
         "directory": os.getcwd(),
         "started": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
@@ -105,9 +116,8 @@ def record(directory: Path, config: object, seed: int, **extra: Any) -> None:
 def record_resume(directory: Path, step: int, checkpoint: str) -> None:
     """Add to ``run.json`` that the run went on from a checkpoint: when, on what, with which versions."""
     content = read_json(directory / RUN)
-    described = describe({}, 0)
-    now = {key: value for key, value in described.items() if key not in ("config", "seed")}
-    content["resumed"] = [*content.get("resumed", []), {"step": step, "checkpoint": checkpoint, **now}]
+    now = {"step": step, "checkpoint": checkpoint, **circumstances()}
+    content["resumed"] = [*content.get("resumed", []), now]
     write_json(directory / RUN, content)
 
 
@@ -132,14 +142,6 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
         elif before != now:
             found.append(f"{prefix}{key} was {before!r} and is now {now!r}")
     return found
-
-
-@functools.cache  # read from files, which takes longer than a small cell of a study
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _git(directory: Path, *arguments: str) -> str | None:

@@ -11,13 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from marl_pr_common.runs.files import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RESULTS = "results.parquet"
 CHECKPOINTS = "checkpoints"
@@ -117,6 +119,8 @@ class ResultsWriter:
 
     def flush(self) -> None:
         """Write the whole table beside the old file, then rename it over the old one."""
+        import pandas as pd  # slow, as is pyarrow's first table, which imports it too
+
         write_results(self.path, pd.DataFrame(self._rows, columns=list(COLUMNS)))
 
 
@@ -160,8 +164,7 @@ def read_results(paths: Sequence[Path], skipped: list[str] | None = None) -> pd.
     with ThreadPoolExecutor(max_workers=4) as threads:  # thousands of small files: mostly waiting
         read_tables = list(threads.map(read, files))
     tables = [table for table in read_tables if not isinstance(table, str)]
-    if skipped is not None:
-        skipped += [note for note in read_tables if isinstance(note, str)]
+    (skipped if skipped is not None else []).extend(note for note in read_tables if isinstance(note, str))
     if not tables:
         raise ValueError(f"None of {len(files)} files could be read; the first: {read_tables[0]}")
     results = pa.concat_tables(tables).to_pandas()
@@ -213,14 +216,11 @@ def results_files(path: Path) -> list[Path]:
         return [own]
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist. Give a run directory, a comparison directory or a {RESULTS}.")
-    below = sorted(file for file in path.rglob(RESULTS) if not _is_set_aside(file.relative_to(path)))
+    aside = re.compile(rf"{re.escape(INCOMPLETE)}\d+/").search
+    below = sorted(file for file in path.rglob(RESULTS) if not aside(file.relative_to(path).as_posix()))
     if not below:
         raise FileNotFoundError(f"{path} has no {RESULTS} in it or below it: no run has written results there yet.")
     return below
-
-
-def _is_set_aside(path: Path) -> bool:
-    return any(re.search(rf"{re.escape(INCOMPLETE)}\d+$", part) for part in path.parts)
 
 
 def _read_table(path: Path) -> pa.Table:

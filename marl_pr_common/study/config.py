@@ -6,10 +6,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from marl_pr_common.config import from_mapping
+from marl_pr_common.config.mapping import suggest
 from marl_pr_common.config.shipped import find_config, read_yaml
 
 _RESERVED = ("cells", "engine", "figures")
@@ -79,7 +79,7 @@ class StudyConfig:
     sweep: str | None = None
     """A setting, dotted, that the arms differ in: the report draws the score against it."""
     scales: Mapping[str, Scale] = field(default_factory=dict)
-    """Name -> the same study with other means; the first is the default."""
+    """Name -> the same study with other means; commands take the smallest by default, :meth:`at` the first."""
 
     def __post_init__(self) -> None:
         for name in ("tasks", "arms"):
@@ -121,7 +121,8 @@ class StudyConfig:
             return self
         name = next(iter(self.scales)) if scale is None else scale
         if name not in self.scales:
-            raise ValueError(f"scale={name!r}: this study has {', '.join(self.scales) or 'no scales'}.")
+            known = ", ".join(self.scales) or "no scales"
+            raise ValueError(f"scale={name!r}: this study has {known}.{suggest(name, self.scales)}")
         chosen = self.scales[name]
         tasks = {
             task: replace(entry, settings=overlay(entry.settings, chosen.settings))
@@ -169,11 +170,6 @@ def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
         both = isinstance(value, Mapping) and isinstance(under, Mapping)
         result[key] = overlay(under, value) if both else value  # type: ignore[arg-type]
     return result
-
-
-def is_study(path: Path) -> bool:
-    """Whether a YAML file is a study and not the settings of a run."""
-    return {"arms", "tasks"} <= set(read_yaml(path))
 
 
 def _check_seeds(seeds: tuple[int, ...], where: str) -> None:

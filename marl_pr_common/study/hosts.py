@@ -49,6 +49,18 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a cell will take, roughly: a host may have a function ``cost(task, plan)`` that says it."""
+
+    seconds: float | None = None
+    """Of one core; None if it isn't known."""
+    kept: int | None = None
+    """Bytes that a done cell leaves."""
+    running: int = 0
+    """Bytes beside them while it runs: its checkpoints."""
+
+
+@dataclass(frozen=True)
 class CellRun:
     """One cell as its host is to run it."""
 

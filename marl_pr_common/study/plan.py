@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from marl_pr_common.config.mapping import at
 from marl_pr_common.envs.registry import is_ours
 from marl_pr_common.runs.files import file_name
 from marl_pr_common.study.cell import Manifest
@@ -75,19 +76,10 @@ def swept(config: StudyConfig, cells: tuple[Cell, ...]) -> dict[str, float]:
     """Arm -> the value of the setting that ``config.sweep`` names; arms where it is no number are left out."""
     values: dict[str, float] = {}
     for cell in cells:
-        value = _at(cell.manifest.plan.settings, config.sweep or "")
+        value = at(cell.manifest.plan.settings, config.sweep or "")
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             values.setdefault(cell.manifest.arm, float(value))
     return values
-
-
-def _at(settings: Mapping[str, Any], dotted: str) -> Any:
-    place: Any = settings
-    if dotted in settings:
-        return settings[dotted]
-    for key in dotted.split("."):
-        place = place.get(key) if isinstance(place, Mapping) else None
-    return place
 
 
 def _require_unique(cells: list[Cell]) -> None:
@@ -121,7 +113,8 @@ def _require_comparable(config: StudyConfig, cells: Sequence[Cell]) -> None:
             raise ValueError(
                 f"arms {arm} and {reference} on {task} have neither the same env steps per agent "
                 f"({plan.env_steps_per_agent:,} and {other.env_steps_per_agent:,}) nor the same in total "
-                f"({plan.total_env_steps:,} and {other.total_env_steps:,}), and can't be compared."
+                f"({plan.total_env_steps:,} and {other.total_env_steps:,}), and can't be compared. Give {arm} another "
+                "reference, or the same budget."
             )
 
 

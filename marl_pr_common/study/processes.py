@@ -45,10 +45,9 @@ class Running:
         self._stopped = False
         self._own = threading.local()
 
-    def run(self, directory: str, threads: int = 1, share: bool = False, here: str = "") -> Ended:
+    def run(self, directory: str, share: bool = False, here: str = "") -> Ended:
         """Run one cell to its end, its words going to its log.
 
-        :param threads: that its numerical libraries may use
         :param share: in the process that this thread keeps for such cells; another is started after one that crashed
         :param here: the directory of the study's process, from which users' environments are imported
         """
@@ -57,7 +56,7 @@ class Running:
             return Ended(directory, "done", 0.0)
         with (path / LOG).open("ab") as log:
             before = log.tell()
-            environment = _environment(threads)
+            environment = _environment()
             ended = self._shared(path, log, environment) if share else self._alone(path, log, environment, here)
         seconds = time.monotonic() - started
         if is_done(path):
@@ -120,14 +119,14 @@ class Running:
                 process.wait(max(0.0, deadline - time.monotonic()))
 
 
-def run_cell(directory: str, threads: int = 1, here: str = "") -> Ended:
+def run_cell(directory: str, here: str = "") -> Ended:
     """One cell, from a worker process of a cluster; ends with that worker.
 
     :param here: see :meth:`Running.run`
     """
     running = Running()
     try:
-        return running.run(directory, threads, here=here)
+        return running.run(directory, here=here)
     except BaseException:
         running.stop()
         raise
@@ -154,7 +153,7 @@ def last_words(log: Path, start: int = 0) -> str:
     return (errors or lines or [""])[-1].strip()
 
 
-def _environment(threads: int) -> dict[str, str]:
-    variables = dict.fromkeys(_THREAD_VARIABLES, str(threads))
+def _environment() -> dict[str, str]:
+    variables = dict.fromkeys(_THREAD_VARIABLES, "1")
     # MARL_PR_DEBUG: the log gets the stack trace, its last line is the error
     return {**os.environ, **variables, "MARL_PR_DEBUG": "1", PARENT: str(os.getpid())}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from marl_pr_common.runs.console import screen
 from marl_pr_common.runs.status import Status, try_status
 from marl_pr_common.study.cell import LOG, RUN_DIRECTORY
 from marl_pr_common.study.plan import Cell
@@ -29,7 +29,7 @@ class Progress:
     """
 
     def __init__(self, cells: Sequence[Cell], todo: Sequence[Cell], console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = console or screen()
         self.n_cells = len(cells)
         self.todo = {str(cell.directory): cell for cell in todo}
         self.ended: dict[str, Ended] = {}
@@ -43,9 +43,7 @@ class Progress:
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._live.is_started:
             self._live.stop()
 
@@ -91,7 +89,7 @@ class Progress:
         left = of_all - sum(self._steps(directory) for directory in self.todo) - lost
         failed = self._count("failed")
         failures = f"{failed} failed, " if failed and not self.console.is_terminal else ""
-        return f"{failures}{rate:,.0f} env steps/s, {_duration(left / rate) if rate > 0 else 'unknown time'} left"
+        return f"{failures}{rate:,.0f} env steps/s, {duration(left / rate) if rate > 0 else 'unknown time'} left"
 
     def _count(self, state: str) -> int:
         return sum(ended.state == state for ended in self.ended.values())
@@ -117,7 +115,7 @@ class Progress:
         return self.todo[directory].manifest.plan.total_env_steps - self._steps(directory)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """5 s, 12 min, 3.5 h, 2.1 days."""
     for unit, size, digits in (("days", 86_400, 1), ("h", 3_600, 1), ("min", 60, 0)):
         if seconds >= 2 * size:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from rich.console import Console
 
 from marl_pr_common.envs.imports import NotHereError
 from marl_pr_common.runs.files import read_json, write_json
-from marl_pr_common.runs.provenance import as_plain, describe, differences
+from marl_pr_common.runs.provenance import as_plain, circumstances, differences
 from marl_pr_common.runs.table import set_aside
 from marl_pr_common.study import schedulers
 from marl_pr_common.study.cell import DONE, RUN_DIRECTORY, Manifest, heal, is_done, read_manifest, write_manifest
@@ -26,7 +26,6 @@ from marl_pr_common.study.config import StudyConfig
 from marl_pr_common.study.hosts import load_host
 from marl_pr_common.study.plan import Cell, resolve
 from marl_pr_common.study.progress import Progress
-from marl_pr_common.study.report import report
 
 STUDY = "study.json"
 LOCK = ".lock"
@@ -54,6 +53,7 @@ def run_study(
     engine: schedulers.Engine = "local",
     console: Console | None = None,
     command: str = "",
+    approve: Callable[[Sequence[Cell]], None] | None = None,
 ) -> Outcome:
     """Run the cells of a study that are not done yet, then report on all that are.
 
@@ -62,6 +62,7 @@ def run_study(
     :param config: at one scale (:meth:`StudyConfig.at`)
     :param jobs: cells at the same time
     :param command: what the report gives as the command that makes it again
+    :param approve: is asked before anything is written, with all cells; what it raises ends the study
     :raises ValueError: if a setting is refused, done cells in ``out`` have other settings, or another process works on
         ``out``; nothing is changed then
     :raises FileExistsError: if ``out`` holds something else
@@ -71,6 +72,9 @@ def run_study(
     schedulers.require(engine)
     cells = _resolved(config, out)
     require_study_or_unused(out)
+    if approve is not None:
+        require_same_settings(cells)
+        approve(cells)
     with _locked(out):
         _claim(config, cells, out)
         todo = [cell for cell in cells if not is_done(cell.directory)]
@@ -81,11 +85,25 @@ def run_study(
             may_share = load_host(config.host).may_share
             shared = {str(cell.directory) for cell in todo if may_share(cell.manifest.task, cell.manifest.plan)}
             running = schedulers.run_cells(engine, [str(cell.directory) for cell in todo], jobs, out / "engine", shared)
-            with progress, contextlib.closing(running) as results:
+            with _goes_on(cells, out), progress, contextlib.closing(running) as results:
                 for ended in results:
                     progress.end(ended)
         failed = {ended.directory: ended.error for ended in progress.ended.values() if ended.state == "failed"}
         return _outcome(config, cells, out, failed, command)
+
+
+@contextlib.contextmanager
+def _goes_on(cells: Sequence[Cell], out: Path) -> Iterator[None]:
+    """An interruption says what is done and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        done = sum(is_done(cell.directory) for cell in cells)
+        begun = sum((cell.directory / RUN_DIRECTORY).exists() for cell in cells if not is_done(cell.directory))
+        saved = f", {begun} were begun and go on from their last checkpoint" if begun else ""
+        raise KeyboardInterrupt(
+            f"interrupted: {done} of {len(cells)} cells in {out} are done{saved}. The same command goes on"
+        ) from error
 
 
 def report_only(config: StudyConfig, out: Path, command: str = "") -> Outcome:
@@ -119,6 +137,8 @@ def _outcome(config: StudyConfig, cells: Sequence[Cell], out: Path, failed: Mapp
     done = tuple(cell.name for cell in cells if is_done(cell.directory))
     names = tuple(cell.name for cell in cells if str(cell.directory) in failed)
     left = tuple(cell.name for cell in cells if cell.name not in {*done, *names})
+    from marl_pr_common.study.report import report  # slow to import, and needed last
+
     written, refused = report(config, cells, out, failed, command)
     return Outcome(done, names, left, tuple(written), "\n".join(refused))
 
@@ -155,9 +175,8 @@ def _claim(config: StudyConfig, cells: Sequence[Cell], out: Path) -> None:
     previous = read_json(out / STUDY).get("times") if (out / STUDY).is_file() else []
     if not isinstance(previous, list):
         raise ValueError(f"{out / STUDY} has times={previous!r}, expected a list: it was edited. Nothing was changed.")
-    now = {key: value for key, value in describe({}, 0).items() if key not in ("config", "seed")}
     # first of all: a directory with cells and without it would be somebody else's
-    write_json(out / STUDY, {"config": as_plain(config), "times": [*previous, now]})
+    write_json(out / STUDY, {"config": as_plain(config), "times": [*previous, circumstances()]})
     for cell in changed:
         set_aside(cell.directory / RUN_DIRECTORY)
     for cell in cells:

@@ -28,7 +28,6 @@ from marl_pr_common.tabular.schedules import (
     theory_messages,
     warn_theory,
 )
-from marl_pr_common.tabular.vectorised import schedule
 
 
 class DigitalRun:
@@ -84,7 +83,8 @@ class DigitalRun:
         self._frozen = (self.values, self.means)
         if refresh > 1:
             self._frozen = (self.values.copy(), self.means.copy())
-        self._codes = (alpha.code, beta.code, pull_schedule(kappa).code)
+        self._schedules = (alpha, beta, pull_schedule(kappa))
+        self._codes = (alpha.code, beta.code, self._schedules[2].code)
         self._alias = kernels.alias_table(mdp.transition)
         self._state = np.zeros(len(self.rngs), dtype=np.int64)
         self.steps = 0
@@ -140,7 +140,7 @@ class DigitalRun:
 
     def _step(self, step: int) -> None:
         """One step of all seeds in NumPy: the oracle of the compiled loop, draw by draw."""
-        mdp, (alpha, beta, pull) = self.mdp, self._codes
+        mdp, (alpha, beta, pull) = self.mdp, self._schedules
         if self.refresh > 1 and step % self.refresh == 0:
             self._frozen[0][:], self._frozen[1][:] = self.values, self.means
         uniforms = np.stack([rng.random(2 + mdp.n_agents) for rng in self.rngs])
@@ -153,12 +153,12 @@ class DigitalRun:
         k = self.visits[b, s, a]
         old = self.values[b, s, a]
         target = reward + mdp.gamma * self.values[b, following].max(axis=1)
-        shrink = schedule(pull, k, k * mdp.n_agents)[:, None]
+        shrink = pull(k, k * mdp.n_agents)[:, None]
         values = self._frozen[0]
         near = np.einsum("bx,bxn->bn", self._dense[s], values[b, :, a])
         mixed = values[b, s, a] + shrink * (near - values[b, s, a])
         star = mixed @ self.reciprocity.mix[step % len(self.reciprocity.mix)].T
-        new = old + schedule(alpha, k, k)[:, None] * (target - old) + schedule(beta, k, k)[:, None] * (star - old)
+        new = old + alpha(k, k)[:, None] * (target - old) + beta(k, k)[:, None] * (star - old)
         self.values[b, s, a] = new
         self.means[b, s, a] = new.mean(axis=-1)
         self.visits[b, s, a] += 1

@@ -19,7 +19,7 @@ from marl_pr_common.envs.registry import is_ours
 from marl_pr_common.runs.directory import RunDirectory
 from marl_pr_common.runs.provenance import record_resume
 from marl_pr_common.runs.table import CHECKPOINTS, Clock, ResultsWriter, RunIdentity, set_aside
-from marl_pr_common.study.hosts import Arm, CellRun, Plan
+from marl_pr_common.study.hosts import Arm, CellRun, Cost, Plan
 from marl_pr_common.tabular.cell import PAPER, Budget, parse
 from marl_pr_common.tabular.one_seed import OneSeed, make_trainer, team_size
 
@@ -58,6 +58,12 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
             f"first step, every {budget.eval_every} steps per agent and after the last"
         ),
     )
+
+
+def cost(task: str, plan: Plan) -> Cost:
+    """On our own environments, whose loop is compiled: 1,080 cells of fig4 took 1.5 h on one core; see ``Host``."""
+    seconds = 1.0 + 1.1e-5 * plan.total_env_steps if is_ours(task) else None
+    return Cost(seconds, kept=1_000_000)
 
 
 def may_share(task: str, plan: Plan) -> bool:

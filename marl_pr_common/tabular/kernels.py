@@ -1,8 +1,7 @@
 """Compiled IQL and IQL+PR for one seed: acting and updating all agents of one step (eq. 1, 4, 5, 6; Algorithm 1).
 
 Axes: t table, i or j agent, s state of a table, a action, x row = state of a class of agents (``Reciprocity.first``).
-The innermost functions take plain arrays: passing tuples of arrays to them costs more than their work. The NumPy
-version of the same steps is ``vectorised.py``; tests hold the two together to 1e-12.
+The innermost functions take plain arrays: passing tuples of arrays to them costs more than their work.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 
 from marl_pr_common.config.arrays import Flags, Floats, Ints
-from marl_pr_common.envs.jit import HAS_NUMBA
-from marl_pr_common.tabular import kernels, vectorised
+from marl_pr_common.envs.jit import HAS_NUMBA, Function, plain
+from marl_pr_common.tabular import kernels
 from marl_pr_common.tabular.build import copy_tables, links_of, pool_tried, tables_of
 from marl_pr_common.tabular.config import TabularConfig
 from marl_pr_common.tabular.inputs import Inputs
@@ -38,7 +38,8 @@ class TabularPR:
     :param config: how to learn
     :param gamma: discount, in [0, 1)
     :param n_seeds: number of independent copies B
-    :param backend: "numba" (compiled, needs the extra ``fast``), "numpy", or "auto": compiled where possible
+    :param backend: "numba" (compiled, needs the extra ``fast``), "numpy" (the same loops as plain Python over NumPy's
+        arrays), or "auto": compiled where possible
     :raises ValueError: for a discount outside [0, 1), no action, or step sizes that make eq. 5 non-convex
     :raises ImportError: if backend "numba" is asked for without numba
     """
@@ -97,7 +98,7 @@ class TabularPR:
     def q_star(self, seed: int = 0) -> Floats:
         """(n_agents, S, A): Q_star of eq. 6 with the current kappa, from the reference implementation."""
         n = self.tables.n[seed][self.links.table]
-        pull = vectorised.schedule(self.rules.pull, n, self._class_visits(seed))
+        pull = pull_schedule(self.config.kappa)(n, self._class_visits(seed))
         return self.reciprocity.q_star(self.q[seed], pull, n, self.steps, self.rules.tried)
 
     def q_hat(self, seed: int = 0) -> Floats:
@@ -131,14 +132,9 @@ class TabularPR:
         :raises ValueError: if a state of an agent that acts is outside its table, or arrays have other shapes
         """
         asked = self.inputs.asked(states, active, masks, uniforms)
-        if not self.compiled:
-            return vectorised.act(
-                self.tables, self.links, self.rules, asked.states, asked.active, asked.masks, epsilon, asked.uniforms,
-                self.steps,
-            )  # fmt: skip
-        actions = np.zeros(asked.states.shape, dtype=np.int64)
+        actions, act = np.zeros(asked.states.shape, dtype=np.int64), self.kernel(kernels.act)
         for b in range(self.n_seeds):
-            kernels.act(
+            act(
                 self.seed_tables(b), self.links, self.rules, asked.states[b], asked.active[b], asked.masks[b],
                 epsilon, asked.uniforms[b], self.steps, actions[b],
             )  # fmt: skip
@@ -167,18 +163,19 @@ class TabularPR:
             discounts = np.full(self.inputs.shape, self.rules.gamma)
         transition = self.inputs.transition(states, actions, rewards, next_states, terminated, active, masks, discounts)
         self.refresh()
-        if self.compiled:
-            work = np.empty((2, self.n_agents))
-            for b in range(self.n_seeds):
-                tables, frozen = self.seed_tables(b), self.seed_tables(b, True)
-                s, a, r, following, ended, on, allowed, factors = (array[b] for array in transition)
-                kernels.update(
-                    tables, frozen, self.links, self.rules, s, a, r, following, ended, on, allowed, factors,
-                    self.steps, work,
-                )  # fmt: skip
-        else:
-            vectorised.update(self.tables, self.frozen, self.links, self.rules, transition, self.steps)
+        work, update = np.empty((2, self.n_agents)), self.kernel(kernels.update)
+        for b in range(self.n_seeds):
+            tables, frozen = self.seed_tables(b), self.seed_tables(b, True)
+            s, a, r, following, ended, on, allowed, factors = (array[b] for array in transition)
+            update(
+                tables, frozen, self.links, self.rules, s, a, r, following, ended, on, allowed, factors,
+                self.steps, work,
+            )  # fmt: skip
         self.steps += 1
+
+    def kernel(self, function: Function) -> Function:
+        """A kernel as this learner runs it."""
+        return function if self.compiled else plain(function)
 
     def refresh(self) -> None:
         """Take the snapshot that Q_star is read from, every ``refresh`` steps (Algorithm 1, line 3)."""

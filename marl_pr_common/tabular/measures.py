@@ -60,34 +60,3 @@ def policy_mse(q: Floats, temperature: float = 1.0) -> Floats:
 def decay_slope(steps: ArrayLike, errors: ArrayLike) -> float:
     """Least-squares slope of log(error) against log(steps): -tau for an error that falls like steps^-tau."""
     return float(np.polyfit(np.log(np.asarray(steps, dtype=float)), np.log(np.asarray(errors, dtype=float)), 1)[0])
-
-
-def flattened_fixed_point(
-    transition: Floats, reward: Floats, adjacency: Floats, gamma: float, pull: float, tolerance: float = 1e-10
-) -> Floats:
-    """Where Qbar settles if (1 - kappa) beta / alpha stays at ``pull`` = lambda: Q = (I + lambda (I - A))^-1 T Q,
-    (S, A).
-
-    For constant kappa < 1 and tau_2 < tau_1 lambda grows without bound, and this fixed point flattens over connected
-    adjacent states: the reason why Theorem 3 fails (docs/tabular.md).
-
-    :param transition: (S, A, S)
-    :param reward: (S, A), the network mean
-    :param adjacency: (S, S), rows sum to 1
-    :param pull: lambda >= 0
-    :raises ValueError: for a pull or tolerance outside its range, or if the iteration does not converge
-    """
-    if not (0.0 <= pull < np.inf and tolerance > 0 and 0.0 <= gamma < 1.0):
-        raise ValueError(f"pull={pull}, tolerance={tolerance}, gamma={gamma}: expected >= 0, > 0 and in [0, 1).")
-    size = reward.shape[0]
-    solve = np.linalg.inv(np.eye(size) + pull * (np.eye(size) - adjacency))
-    q = np.zeros_like(reward)
-    while True:
-        updated = solve @ (reward + gamma * transition @ q.max(axis=-1))
-        if not np.isfinite(updated).all():
-            raise ValueError(
-                "no fixed point: expected finite rewards, and rows of transition and adjacency that sum to 1."
-            )
-        if np.abs(updated - q).max() <= tolerance:
-            return np.asarray(updated)
-        q = updated

@@ -161,10 +161,10 @@ class _World:
         restore_generators(self.test_rngs, state["tests"])
 
 
-class _Parallel:
+class _Parallel(ParallelTrainer):
     def __init__(self, task: str, config: TabularConfig, budget: Budget, seed: int) -> None:
         make_env, make_test = environments(task, budget.n_agents)
-        self.trainer = ParallelTrainer(
+        super().__init__(
             make_env,
             config,
             gamma=budget.gamma,
@@ -175,7 +175,7 @@ class _Parallel:
         )
         self.unsaveable = ""
         try:
-            check_saveable(self.trainer)
+            check_saveable(self)
         except (NotSaveable, TypeError) as error:
             if is_known(task):
                 raise
@@ -183,16 +183,4 @@ class _Parallel:
 
     @property
     def steps(self) -> int:
-        return self.trainer.learner.steps
-
-    def train(self, steps: int) -> None:
-        self.trainer.train(steps)
-
-    def evaluate(self, episodes: int) -> Evaluation:
-        return self.trainer.evaluate(episodes)
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.trainer.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.trainer.load_state_dict(state)
+        return self.learner.steps

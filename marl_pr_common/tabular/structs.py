@@ -1,4 +1,4 @@
-"""The arrays and settings that the compiled and the vectorised learner share.
+"""The arrays and settings of a learner, as its kernels take them.
 
 Axes: t table, i or j agent, s state of a table, a action, x row = state of a class of agents (``Reciprocity.first``).
 """

@@ -9,7 +9,6 @@ import numpy as np
 
 from marl_pr_common.checkpoint.rng import generator_state
 from marl_pr_common.config.arrays import Flags, Floats, Ints
-from marl_pr_common.envs.grids import kernels as env_kernels
 from marl_pr_common.envs.grids.kernels import World, reset_world, state_of, step_world
 from marl_pr_common.envs.grids.specs import GridSpec
 from marl_pr_common.envs.jit import jit
@@ -136,14 +135,11 @@ class WorldTrainer:
 
     def train(self, steps: int) -> None:
         """``steps`` environment steps of every agent, in every seed; episodes go on where the last call stopped."""
-        learner = self.learner
-        if not learner.compiled:
-            self._train_vectorised(steps)
-            return
+        learner, train = self.learner, self.learner.kernel(train_world)
         for b, rng in enumerate(self.rngs):
             state = (self._pos[b], self._goal[b], self._active[b], self._clock[b])
             tables, frozen = learner.seed_tables(b), learner.seed_tables(b, True)
-            train_world(
+            train(
                 self.spec.world, *state, tables, frozen, learner.links, learner.rules,
                 self.epsilon, learner.config.refresh, steps, rng,
             )  # fmt: skip
@@ -155,10 +151,10 @@ class WorldTrainer:
         :param rngs: one generator per seed, apart from those that train
         """
         returns = np.zeros((len(self.rngs), episodes, self.spec.n_agents))
-        learner = self.learner
+        learner, evaluate = self.learner, self.learner.kernel(evaluate_world)
         for b, rng in enumerate(rngs):
             tables = learner.seed_tables(b)
-            evaluate_world(self.spec.world, tables, learner.links, learner.rules, returns[b], learner.steps, rng)
+            evaluate(self.spec.world, tables, learner.links, learner.rules, returns[b], learner.steps, rng)
         return returns
 
     def state_dict(self) -> dict[str, Any]:
@@ -180,26 +176,3 @@ class WorldTrainer:
 
     def _worlds(self) -> dict[str, Any]:
         return {"pos": self._pos, "goal": self._goal, "active": self._active, "clock": self._clock}
-
-    def _train_vectorised(self, steps: int) -> None:
-        world, learner = self.spec.world, self.learner
-        shape = self._active.shape
-        scratch = np.zeros(world.strides.shape[1], dtype=np.int64)
-        states, following = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-        rewards, terminated = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
-        for _ in range(steps):
-            uniforms = np.stack([rng.random(shape[1]) for rng in self.rngs])
-            before = self._active.copy()
-            for b in range(shape[0]):
-                _observe(world, self._pos[b], self._goal[b], self._active[b], scratch, states[b])
-            actions = learner.act(states, self.epsilon, uniforms, before)
-            for b in range(shape[0]):
-                at = (self._pos[b], self._goal[b], self._active[b])
-                env_kernels.step_world(world, *at, actions[b], rewards[b], terminated[b])
-                _observe(world, *at, scratch, following[b])
-            learner.update(states, actions, rewards, following, terminated, before)
-            self._clock += 1
-            for b, rng in enumerate(self.rngs):
-                if self._clock[b, 0] >= world.limit or not self._active[b].any():
-                    reset_world(world, self._pos[b], self._goal[b], self._active[b], rng)
-                    self._clock[b, 0] = 0

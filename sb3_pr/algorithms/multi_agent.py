@@ -111,7 +111,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         overrides = {name: self.__dict__.pop(name) for name in checks.PR_OPTIONS if name in self.__dict__}
         self._leader = self.__dict__.pop("leader", self._leader)
         previous, self.pr = self.pr, checks.replace(self.pr, overrides)
-        checks.columns(self)
+        checks.columns(self, self.n_envs)
         checks.settings(self)
         stacked_teams.check(self)
         checks.snapshot_change(previous, self.pr)
@@ -125,7 +125,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
             self.own_action_spaces = own_action_spaces(self.env) or self.own_action_spaces
         returns.tell_policy(self)
         self.watch = Watch(self.n_columns, self.guards)
-        self.averaging = Consensus(self)
+        self.averaging = Consensus(self, new=not previous.consensus)
 
     def _policy_kwargs(self) -> dict[str, Any]:
         """The user's, with ``n_agents`` and masks for the policy to know; a lone agent needs none."""

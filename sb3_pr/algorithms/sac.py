@@ -16,7 +16,7 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.distributions import SquashedDiagGaussianDistribution
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import get_action_dim
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor, NatureCNN
+from stable_baselines3.common.torch_layers import CombinedExtractor, NatureCNN
 from stable_baselines3.sac.policies import Actor, SACPolicy
 from torch.distributions import Normal
 
@@ -135,17 +135,13 @@ class MlpPolicy(StackedPolicy, SACPolicy):
 class CnnPolicy(MlpPolicy):
     """SB3's ``CnnPolicy`` for n_agents: image observations."""
 
-    def __init__(self, *args: Any, features_extractor_class: type[BaseFeaturesExtractor] = NatureCNN, **kwargs: Any):
-        super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)
+    extractor = NatureCNN
 
 
 class MultiInputPolicy(MlpPolicy):
     """SB3's ``MultiInputPolicy`` for n_agents: ``Dict`` observations."""
 
-    def __init__(
-        self, *args: Any, features_extractor_class: type[BaseFeaturesExtractor] = CombinedExtractor, **kwargs: Any
-    ):
-        super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)
+    extractor = CombinedExtractor
 
 
 class TemperatureError(RuntimeError, ValueError):

@@ -9,6 +9,23 @@ from typing import Any, ClassVar, get_type_hints
 from marl_pr_common.reciprocity import ReciprocityConfig
 
 
+class Option:
+    """One of PR's options as an attribute of a model, to be read: set, it would change nothing before the next load."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, model: Any, owner: Any = None) -> Any:
+        return self if model is None else getattr(model.pr, self.name)
+
+    def __set__(self, model: Any, value: Any) -> None:
+        keyword = "pr_trust" if self.name == "trust" else self.name
+        raise AttributeError(
+            f"{self.name}={value!r}: of PR's options only kappa may be set on a model. Give the others to the "
+            f"constructor, or save the model and go on with load(path, {keyword}={value!r})."
+        )
+
+
 class NamedParameters:
     """Mixin of classes whose constructor takes the parameters of ``upstream`` and PR's options as ``**kwargs``."""
 
@@ -19,6 +36,9 @@ class NamedParameters:
         super().__init_subclass__(**kwargs)
         if hasattr(cls, "upstream"):
             cls.__signature__ = _signature(cls)
+        for field in dataclasses.fields(ReciprocityConfig):
+            if not hasattr(cls, field.name):
+                setattr(cls, field.name, Option(field.name))
 
 
 def _signature(cls: type[NamedParameters]) -> inspect.Signature:

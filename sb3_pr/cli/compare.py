@@ -6,14 +6,15 @@ import shlex
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from rich.console import Console
 from tyro.conf import Suppress
 
-from marl_pr_common.cli.study import tell
+from marl_pr_common.cli.study import Approval
 from marl_pr_common.config import from_mapping
 from marl_pr_common.config.shipped import load_config
+from marl_pr_common.runs.console import screen
 from marl_pr_common.runs.files import read_json
 from marl_pr_common.runs.lock import in_use
 from marl_pr_common.runs.provenance import as_plain, differences
@@ -52,11 +53,16 @@ class Command:
     arms: tuple[str, ...] = ("td3", "td3_pr")
     """Arms, the reference first: td3, td3_pr, td3_independent (no reciprocity), td3_shared_replay (no reciprocity,
     common data), td3_pr_shared_replay, td3_own_critics (an ensemble of the agent's own), td3_pr_trust,
-    td3_pr_one_voice, td3_random_peer, td3_noise (no reciprocity, twice the noise); the same with ddpg and sac."""
+    td3_pr_one_voice, td3_random_peer, td3_noise (no reciprocity, twice the noise), td3_all_steps (one agent with the
+    steps of all; its reference is a team); the same with ddpg and sac."""
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Seeds; every arm runs every seed."""
     jobs: int = 2
     """Processes at the same time."""
+    dry_run: bool = False
+    """Run and write nothing; show the plan: cells, steps, time, disk."""
+    yes: bool = False
+    """Do not ask before a comparison of more than an hour."""
     train: SharedSettings = field(default_factory=SharedSettings)
     """Settings of all arms."""
 
@@ -69,10 +75,12 @@ class Command:
         """Compare; exit code 0, or 1 if a run failed or the arms could not be compared."""
         from marl_pr_common.study.run import run_study
 
-        console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        console = console or screen()
         study = _with_earlier(self.study(), self.out, console)
         command = shlex.join(["marl-pr", *sys.argv[1:]])
-        return tell(run_study(study, self.out, self.jobs, console=console, command=command), self.out, console)
+        approve = Approval(study, self.jobs, self.dry_run, self.yes, console)
+        what: dict[str, Any] = {"console": console, "command": command, "approve": approve}
+        return approve.run(lambda: run_study(study, self.out, self.jobs, **what), self.out)
 
     def study(self) -> StudyConfig:
         """What is asked, as a study.
@@ -82,6 +90,8 @@ class Command:
         if len(set(self.arms)) < len(self.arms):
             raise ValueError(f"arms={' '.join(self.arms)}: an arm is named twice.")
         settings = {key: value for key, value in as_plain(self.train).items() if key not in _DECIDED}
+        if not self.train.env_kwargs:
+            del settings["env_kwargs"]  # comparisons of earlier releases, which did not have it, are the same
         return StudyConfig(
             title=f"Arms on {self.train.env}",
             seeds=self.seeds,

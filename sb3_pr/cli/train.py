@@ -7,8 +7,11 @@ from pathlib import Path
 
 from marl_pr_common.config.shipped import load_config
 from marl_pr_common.runs.console import Display
+from marl_pr_common.runs.files import require_unused
+from marl_pr_common.runs.lean import without_compiler
 from marl_pr_common.runs.lock import exclusive
 from sb3_pr.study.config import TrainConfig
+from sb3_pr.study.teams import require_named
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,11 @@ class Command:
     def run(self) -> int:
         """Train; exit code 0."""
         directory = self._directory()
-        from sb3_pr.study.run import resume, train
+        if self.resume is None:
+            require_unused(directory)
+            require_named(self.train.env)
+        without_compiler()
+        from sb3_pr.study.run import resume, train  # slow: what is wrong so far has been said
 
         with exclusive(directory):
             if self.resume is not None:

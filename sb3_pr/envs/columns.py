@@ -71,6 +71,7 @@ def check_action_space(space: spaces.Space[Any]) -> None:
 def with_agents_as_columns(env: Any) -> Any:
     """A PettingZoo ParallelEnv as a VecEnv; what SB3 takes by itself as it is.
 
+    :raises TypeError: if it is no environment
     :raises ValueError: for a multi-agent environment of another kind; says how to convert it
     """
     if is_parallel_env(env):
@@ -84,6 +85,11 @@ def with_agents_as_columns(env: Any) -> Any:
         raise ValueError(
             f"{type(env).__name__} is a vector environment of gymnasium, not of Stable-Baselines3. Pass the PettingZoo "
             "ParallelEnv itself, an id or a function with n_agents, or a Stable-Baselines3 VecEnv (make_vec_env)."
+        )
+    if not hasattr(env, "action_space"):
+        raise TypeError(
+            f"env={env!r} is no environment: expected a gymnasium env or id, a VecEnv, a PettingZoo ParallelEnv, or a "
+            "function that makes one of them."
         )
     if is_team(env) and not isinstance(env.unwrapped, TeamVecEnv):
         warnings.warn(

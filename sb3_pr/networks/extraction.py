@@ -189,15 +189,13 @@ def _computed(holder: Any) -> Iterator[th.Tensor]:
 
 def _lone_linear(layer: StackedLinear, agent: int) -> nn.Linear:
     weight, bias = layer.weight, layer.bias
-    lone = nn.utils.skip_init(  # type: ignore[no-untyped-call]
-        nn.Linear, *(layer.in_features, layer.out_features, bias is not None), device=weight.device, dtype=weight.dtype
-    )
+    sizes = layer.in_features, layer.out_features, bias is not None
+    lone = nn.Linear(*sizes, device="meta", dtype=weight.dtype)  # without drawing what is replaced at once
     own = Part(agent, matrix=True)(weight.detach()).clone(memory_format=th.contiguous_format)
     lone.weight = nn.Parameter(own, weight.requires_grad)
     if bias is not None:
         lone.bias = nn.Parameter(bias.detach()[agent].clone(), bias.requires_grad)
-    lone.train(layer.training)
-    return lone  # type: ignore[no-any-return]
+    return lone.train(layer.training)
 
 
 @th.no_grad()

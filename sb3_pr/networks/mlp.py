@@ -53,14 +53,7 @@ class StackedMLP(nn.Sequential):
                 fits = kind is StackedLinear and layer._parameters["bias"] is not None
             else:
                 fits = kind is nn.ReLU or (kind is nn.Tanh and index == len(layers) - 1)
-            if (
-                not fits
-                or layer._forward_hooks
-                or layer._forward_pre_hooks
-                or layer._backward_hooks
-                or layer._backward_pre_hooks
-                or "forward" in layer.__dict__
-            ):
+            if not fits or hung_on(layer):
                 return None
         # a ReLU at the end, as in the slice mlp[:-1], is not what the fused pass computes
         return linear if linear and (len(layers) % 2 == 1 or type(layers[-1]) is nn.Tanh) else None
@@ -161,6 +154,12 @@ def _product(left: th.Tensor, right: th.Tensor) -> th.Tensor:
     if right.shape[2] > 1 or left.device.type != "cpu":
         return th.bmm(left, right)
     return th.stack([th.mv(matrix, column[:, 0]) for matrix, column in zip(left, right, strict=True)]).unsqueeze(2)
+
+
+def hung_on(module: nn.Module) -> bool:
+    """Whether a hook may own the weight (weight_norm, pruning), or look at what one agent's layer does."""
+    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+    return any(hooks) or "forward" in module.__dict__
 
 
 def _somebody_looks_on() -> bool:

@@ -24,6 +24,13 @@ def gather_rows(observation: PyTorchObs, index: th.Tensor) -> Any:
     return observation.index_select(0, index)
 
 
+def repeat(observation: PyTorchObs, times: int) -> Any:
+    """All rows, ``times`` times one after the other."""
+    if isinstance(observation, dict):
+        return {key: th.cat([value] * times) for key, value in observation.items()}
+    return th.cat([observation] * times)
+
+
 class VectorPart:
     """The coordinates of an observation that adjacency may change: its real-valued vectors.
 

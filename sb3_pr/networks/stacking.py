@@ -20,6 +20,7 @@ import torch as th
 from torch import nn
 
 from sb3_pr.networks.layers import PerAgent, StackedLinear
+from sb3_pr.networks.mlp import hung_on
 from sb3_pr.networks.surgery import ROW_WISE, STACKED, guard, side_by_side, uncompiled
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -40,24 +41,18 @@ def _stack(modules: Sequence[Any], done: dict[int, nn.Module]) -> nn.Module:
     if id(first) in done:
         return done[id(first)]  # used twice in one network
     tied = _ties_parameters(first)
-    if type(first) is nn.Linear and not any(_has_hooks(module) for module in modules) and _equally_frozen(modules):
+    if type(first) is nn.Linear and not any(hung_on(module) for module in modules) and _equally_frozen(modules):
         result: nn.Module = StackedLinear(modules)
     elif type(first) in STACKED and not tied and not first._parameters:
         for name in list(first._modules):
             first._modules[name] = _stack([module._modules[name] for module in modules], done)
         result = guard(first, len(modules))
-    elif type(first) in ROW_WISE and not any(_has_hooks(module) for module in modules):
+    elif type(first) in ROW_WISE and not any(hung_on(module) for module in modules):
         result = first
     else:
         result = side_by_side(modules)
     done[id(first)] = result
     return result
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    """Whether a hook may own the weight (weight_norm, pruning), or look at what one agent's layer does."""
-    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
-    return any(hooks) or "forward" in module.__dict__
 
 
 def _equally_frozen(modules: Sequence[nn.Module]) -> bool:

@@ -125,14 +125,8 @@ def read_zip(path: Any, replaced: Collection[str] = ()) -> tuple[io.BytesIO, dic
         -> what it holds: as ``custom_objects`` for SB3, which then unpickles nothing itself
     :raises UntrustedFileError: if it refers to anything but the classes above, or is not a model
     """
-    file = open_path(path, "r", suffix="zip")
-    start = file.tell()
-    try:
+    with _opened(path, "zip") as file:
         whole = io.BytesIO(file.read())
-    finally:
-        file.seek(start)
-        if file is not path:
-            file.close()
     description = _description(whole, path)
     if "env" in description and "env" not in replaced:  # SB3 never writes one, but would make it: "module:id" is code
         raise UntrustedFileError(f"{path} was not loaded: it names an environment to be made, {description['env']!r}.")
@@ -149,10 +143,17 @@ def read_pickle(path: Any) -> Any:
 
     :raises UntrustedFileError: if it refers to anything but the classes above, or is not a pickle
     """
-    file = open_path(path, "r", suffix="pkl")
+    with _opened(path, "pkl") as file:
+        return _read(file, path, "it")
+
+
+@contextmanager
+def _opened(path: Any, suffix: str) -> Iterator[Any]:
+    """The user's own file is left where it was."""
+    file = open_path(path, "r", suffix=suffix)
     start = file.tell()
     try:
-        return _read(file, path, "it")
+        yield file
     finally:
         file.seek(start)
         if file is not path:

@@ -13,14 +13,19 @@ from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
+from stable_baselines3.common.save_util import load_from_zip_file
+
 from marl_pr_common.checkpoint.payload import from_plain, to_plain
 from marl_pr_common.config import from_mapping
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
 from marl_pr_common.reciprocity.teams import Teams
 from sb3_pr import checks
+from sb3_pr.consensus import Consensus
+from sb3_pr.envs.columns import is_factory
 from sb3_pr.fast import store_float32
 from sb3_pr.networks.joining import group_of
 from sb3_pr.replay.buffers import as_agent_major
+from sb3_pr.saving.loading import gather, require_same_agents
 from sb3_pr.saving.pickles import UntrustedFileError, handed, read_pickle, read_zip
 from sb3_pr.stacked_teams import StackedTeams
 
@@ -39,6 +44,7 @@ class Persistence(StackedTeams):
     reciprocity: Reciprocity
     shared_replay: bool
     fast: bool
+    averaging: Consensus
 
     @classmethod
     def from_agents(cls, agents: Any, env: Any = None, n_agents: int | None = None, **options: Any) -> Any:
@@ -55,33 +61,66 @@ class Persistence(StackedTeams):
         :param options: PR's options (``kappa``, ...), and parameters of SB3 that replace the agents'
         :raises ValueError: for no models, models of another class, or models that differ in what a group shares
         """
-        return group_of(cls, agents, env, n_agents, options)
+        group = group_of(cls, agents, env, n_agents, options)
+        group.averaging.new = True
+        group.averaging.warn_if_unlike(group)
+        return group
 
     @classmethod
-    def load(cls, path: Any, env: Any = None, *args: Any, trust: bool | str = False, **kwargs: Any) -> Any:
-        """SB3's ``load``. Keyword arguments may also be options of PR: ``load(path, kappa=0.2)``.
+    def load(
+        cls,
+        path: Any,
+        env: Any = None,
+        *args: Any,
+        trust: bool | str = False,
+        pr_trust: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """SB3's ``load``. Keyword arguments may also be options of PR: ``load(path, kappa=0.2)``; so may entries of
+        ``custom_objects``. The number of agents is the file's.
 
+        :param env: as in SB3; an id, or a function that makes an environment, gives every agent a column
         :param trust: load the file even if it holds other classes than SB3 and this package write (your own policy
             class, a schedule that is a lambda). Such a file can run any code: only for files that you made. A string is
             PR's option of that name instead ("uniform", "td"), and trusts nothing
+        :param pr_trust: PR's option ``trust``, beside which ``trust=True`` may be given
         :raises UnknownOption: for a keyword that is only nearly one
         :raises UntrustedFileError: if the file could run code and ``trust`` is False; nothing of it is executed
+        :raises ValueError: for another number of agents, or PR's trust given twice
         """
-        if isinstance(trust, str):
-            kwargs["trust"], trust = trust, False
-        checks.load_options(kwargs, cls.upstream)  # type: ignore[attr-defined]
+        kwargs |= dict(zip(("device", "custom_objects", "print_system_info", "force_reset"), args, strict=False))
+        trust = gather(kwargs, trust, pr_trust, cls.upstream)  # type: ignore[attr-defined]
+        numbers = {name: kwargs.pop(name) for name in ("n_agents", "n_teams") if name in kwargs}
+        source, made_later = path, isinstance(env, str) or is_factory(env)
         if not trust:
-            kwargs |= dict(zip(("device", "custom_objects", "print_system_info", "force_reset"), args, strict=False))
-            args = ()
             replaced = kwargs.get("custom_objects") or {}
             source, read = read_zip(path, replaced.keys())
             kwargs["custom_objects"] = {**read, **replaced}
-        else:
-            source = path
         try:
-            return super().load(source, env, *args, **kwargs)
+            model: Any = super().load(source, None if made_later else env, **kwargs)
         except pickle.UnpicklingError as error:  # torch's reader of weights, which knows tensors only
             raise UntrustedFileError(f"{path} was not loaded: its weights are not plain tensors: {error}") from error
+        for name, number in numbers.items():
+            if number not in (None, getattr(model, name)):
+                what = f"{getattr(model, name)} {'agent' if name == 'n_agents' else 'team'}(s)"
+                raise ValueError(
+                    f"{name}={number}, but {path} holds {what}, and load keeps their number. {checks.OTHER_NUMBER}"
+                )
+        if made_later:
+            model.set_env(env, kwargs.get("force_reset", True))
+        model.averaging.warn_if_unlike(model)
+        return model
+
+    def set_parameters(self, load_path_or_dict: Any, exact_match: bool = True, device: Any = "auto") -> None:
+        """SB3's.
+
+        :raises OtherAgents: if they are of another number of agents than the model's; nothing of them is taken
+        """
+        given = load_path_or_dict
+        if not isinstance(given, dict):
+            _, given, _ = load_from_zip_file(given, device=device, load_data=False)
+        require_same_agents(self, given)
+        super().set_parameters(given, exact_match, device)
 
     def save(self, path: Any, exclude: Iterable[str] | None = None, include: Iterable[str] | None = None) -> None:
         """SB3's ``save``. Options and state of PR stand in the file as plain data, not as objects of this package."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -34,6 +36,9 @@ class TrainConfig:
     """Gymnasium id of the task, with its version; or CooperativeNavigation-N or PredatorPrey-N, whose N agents share
     one world; or package.module:factory, a function or class of your own that returns a gymnasium env or a PettingZoo
     ParallelEnv, importable from the current directory."""
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the environment, for training and evaluation: frame_skip:4 terminate_when_unhealthy:false, or a
+    mapping, {frame_skip: 4}. Runs with other ones are not compared."""
     algo: Algorithm = "td3_pr"
     """Upstream's algorithm (one agent), or the same with Policy Reciprocity, X_pr (n_agents agents)."""
     n_agents: Count = 3
@@ -107,6 +112,7 @@ class TrainConfig:
         if not self.net_arch or min(self.net_arch) < 1:
             raise ValueError(f"net_arch={self.net_arch!r}: expected at least one layer of at least one unit.")
         check_entropy(self.ent_coef, self.target_entropy)
+        check_env_kwargs(self.env_kwargs)
         if not self.env:
             raise ValueError("env is empty: expected a gymnasium id such as 'Hopper-v5'.")
 
@@ -115,7 +121,8 @@ class TrainConfig:
         """How evaluations are made, in words: the same for all runs that may be compared."""
         whose = "of the whole team" if self.multi_agent else "per agent"
         episodes = f"{self.eval_episodes} episode{'' if self.eval_episodes == 1 else 's'} {whose}"
-        return f"{episodes}, deterministic, seed {EVALUATION_SEED} + seed"
+        given = f", env_kwargs {json.dumps(self.env_kwargs, sort_keys=True)}" if self.env_kwargs else ""
+        return f"{episodes}, deterministic, seed {EVALUATION_SEED} + seed{given}"
 
     @property
     def reciprocal(self) -> bool:
@@ -131,6 +138,19 @@ class TrainConfig:
     def team_size(self) -> int:
         """Number of agents that this run really has."""
         return self.n_agents if self.reciprocal else 1
+
+
+def check_env_kwargs(given: Mapping[str, Any]) -> None:
+    """:raises ValueError: for names that are none, or values that no JSON can hold, as run.json must"""
+    for key, value in given.items():
+        if not isinstance(key, str) or not key.isidentifier():
+            raise ValueError(f"env_kwargs: {key!r}: expected the name of an argument.")
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"env_kwargs: {key}={value!r}: expected numbers, text, true, false, null, or lists and mappings."
+            ) from error
 
 
 def check_entropy(ent_coef: Any, target_entropy: Any) -> None:

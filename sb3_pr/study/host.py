@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from marl_pr_common.config import from_mapping
 from marl_pr_common.envs.registry import is_ours
 from marl_pr_common.runs.directory import RunDirectory
+from marl_pr_common.runs.lean import without_compiler
 from marl_pr_common.runs.provenance import as_plain
 from marl_pr_common.runs.table import CHECKPOINTS, set_aside
-from marl_pr_common.study.hosts import Arm, CellRun, Plan
+from marl_pr_common.study.hosts import Arm, CellRun, Cost, Plan
 from sb3_pr.algorithms.spec import MODULES
 from sb3_pr.study.config import TrainConfig
-from sb3_pr.study.teams import fitted
+from sb3_pr.study.teams import fitted, require_named
 
 _ALONE = {"pr": {"kappa": 0.0}}
 """The agents never hear of each other's values."""
 _BY_ENTROPY = ("sac",)
 """Algorithms that explore by their own policy's noise."""
+STEPS_OF_ALL = "steps_of_all"
+"""Setting of the arm of upstream's one agent that takes as many env steps as the agents of a team together."""
 
 
 def _family(algo: str) -> dict[str, Arm]:
@@ -28,6 +34,7 @@ def _family(algo: str) -> dict[str, Arm]:
     name, pr = algo.upper(), {"algo": f"{algo}_pr"}
     found = {
         algo: Arm(name, {"algo": algo}),
+        f"{algo}_all_steps": Arm(f"{name}, one agent with the steps of all", {"algo": algo, STEPS_OF_ALL: True}),
         f"{algo}_pr": Arm(f"{name}PR", pr),
         f"{algo}_pr_trust": Arm(f"{name}PR, trust", pr | {"pr": {"trust": "td"}}),
         f"{algo}_pr_one_voice": Arm(f"{name}PR, one voice", pr | {"pr": {"estimator": "one_voice"}}),
@@ -58,12 +65,61 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
         if name in settings:
             raise ValueError(f"settings: {name}={settings[name]!r}: the study's tasks and seeds say that.")
     fixed = {"env": task, "seed": seed, "final_checkpoint": False}
-    config = from_mapping(TrainConfig, {**settings, **fixed}, where="settings")
-    _check_task(task)
+    given = {name: value for name, value in settings.items() if name != STEPS_OF_ALL}
+    config = from_mapping(TrainConfig, {**given, **fixed}, where="settings")
+    _check_task(task, json.dumps(config.env_kwargs))
     config = fitted(config)
+    if settings.get(STEPS_OF_ALL, False):
+        config = _with_the_steps_of_all(config)
     _check_options(config)
     total = config.timesteps_per_agent * config.team_size
-    return Plan(as_plain(config), config.team_size, config.timesteps_per_agent, total, config.evaluation_protocol)
+    plain = as_plain(config)
+    if not config.env_kwargs:
+        del plain["env_kwargs"]  # cells of earlier releases, which did not have it, are the same
+    return Plan(plain, config.team_size, config.timesteps_per_agent, total, config.evaluation_protocol)
+
+
+_START, _STEP, _PRODUCT, _PLAYED = 6.0, 5e-4, 3.9e-10, 1.5e-4
+"""CPU seconds: of a process; of a step of one agent; of one multiplication of its update; of a step of an evaluation.
+From benchmarks/study_cost.py on quick (64 units, batches of 64) and fig5 (256 and 256); docs/studies.md."""
+_EPISODE = 500
+"""Steps of an episode, which no id says."""
+
+
+def cost(task: str, plan: Plan) -> Cost:
+    """By measured rates; a task that is slow to step takes longer. See :class:`marl_pr_common.study.hosts.Cost`."""
+    config = from_mapping(TrainConfig, plan.settings)
+    wide = (32, *config.net_arch)
+    products = sum(one * other for one, other in itertools.pairwise(wide))
+    critics = 1 + 0.25 * (config.team_size - 1) * config.own_critics
+    update = _PRODUCT * config.batch_size * products * critics * config.gradient_steps / config.train_freq
+    evaluations = 2 + config.timesteps_per_agent // config.eval_every
+    players = config.team_size + (config.eval_vote and config.team_size > 1)
+    played = evaluations * config.eval_episodes * players * _EPISODE
+    seconds = _START + plan.total_env_steps * (_STEP + update) + played * _PLAYED
+    return Cost(seconds, kept=2_000_000, running=2 * _replay(task, config))
+
+
+def _replay(task: str, config: TrainConfig) -> int:
+    """Bytes of the replay buffer in one checkpoint: float32 observations, twice, and actions."""
+    from sb3_pr.study.tasks import widths  # slow to import
+
+    observation, action = widths(task, json.dumps(config.env_kwargs))
+    return 4 * min(config.buffer_size, config.timesteps_per_agent) * config.team_size * (2 * observation + action + 4)
+
+
+def _with_the_steps_of_all(config: TrainConfig) -> TrainConfig:
+    """Upstream's one agent as n_agents would spend the budget; evaluated and saved at the same steps in total.
+
+    :raises ValueError: for an algorithm of several agents
+    """
+    if config.reciprocal:
+        raise ValueError(
+            f"settings: {STEPS_OF_ALL} with algo={config.algo}: it is for one agent, "
+            f"algo={config.algo.removesuffix('_pr')}."
+        )
+    counts = ("timesteps_per_agent", "eval_every", "checkpoint_every")
+    return replace(config, **{name: config.n_agents * getattr(config, name) for name in counts})
 
 
 def may_share(task: str, plan: Plan) -> bool:
@@ -83,6 +139,7 @@ def may_share(task: str, plan: Plan) -> bool:
 
 def run(cell: CellRun, directory: Path) -> None:
     """Train, or go on from the newest checkpoint; see :class:`marl_pr_common.study.hosts.Host`."""
+    without_compiler()
     from sb3_pr.study.run import resume, train
 
     if _can_resume(directory, cell.plan):
@@ -114,7 +171,8 @@ def _check_options(config: TrainConfig) -> None:
 
 
 @functools.lru_cache
-def _check_task(task: str) -> None:
+def _check_task(task: str, options: str) -> None:
+    require_named(task)
     from sb3_pr.study.tasks import check_task  # slow to import
 
-    check_task(task)
+    check_task(task, json.loads(options))

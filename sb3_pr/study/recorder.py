@@ -105,9 +105,10 @@ class Recorder(BaseCallback):
             self.writer.append(clock, values, agent)
         self.writer.flush()
         agents = ", ".join(f"{value:.1f}" for value in returns)
-        self._say(
+        say(
+            self.display,
             f"{self.writer.identity.run}: {clock.env_steps_per_agent} of {self.config.timesteps_per_agent} steps per "
-            f"agent, return {np.mean(returns):.1f} (agents: {agents})"
+            f"agent, return {np.mean(returns):.1f} (agents: {agents})",
         )
         self._wall += time.perf_counter() - wall
         self._cpu += time.process_time() - cpu
@@ -129,12 +130,6 @@ class Recorder(BaseCallback):
                     f"{cause}; what was saved before is unchanged."
                 )
 
-    def _say(self, text: str) -> None:
-        if self.display is None:
-            logger.info(text)
-        else:
-            self.display.line(text)
-
     def _logged(self) -> dict[int, dict[str, float]]:
         """What the algorithm logged since its last report: agent, or TEAM -> metric -> value."""
         values: dict[int, dict[str, float]] = {}
@@ -149,6 +144,14 @@ class Recorder(BaseCallback):
             metric = f"train/{key[agent.end() :]}" if agent else key
             values.setdefault(int(agent[1]) if agent else TEAM, {})[metric] = float(value)
         return values
+
+
+def say(display: Display | None, text: str) -> None:
+    """A line for whoever looks on."""
+    if display is None:
+        logger.info(text)
+    else:
+        display.line(text)
 
 
 def _of_the_team(episodes: list[np.ndarray]) -> dict[str, float]:

@@ -40,7 +40,7 @@ from sb3_pr.algorithms.spec import MODULES, model_class, spec
 from sb3_pr.finite import GuardCallback, require_finite_model
 from sb3_pr.saving.resume import CheckpointCallback, load_checkpoint
 from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
-from sb3_pr.study.recorder import Recorder
+from sb3_pr.study.recorder import Recorder, say
 from sb3_pr.study.tasks import blamed, check_task, source
 from sb3_pr.study.teams import fitted, team_env
 
@@ -66,10 +66,10 @@ def train(
     :raises ValueError: if the task cannot be made or its actions are not continuous, or the model refuses a setting
     """
     require_unused(out)
-    check_task(config.env)
+    check_task(config.env, config.env_kwargs)
     asked, config = config.n_agents, fitted(config)
     if config.n_agents != asked:
-        _say(display, f"{config.env}: n_agents={config.n_agents}, the number of its agents.")
+        say(display, f"{config.env}: n_agents={config.n_agents}, the number of its agents.")
     with catch_signals() as stop:
         arm = arm or config.algo
         run = _Run(config, out, arm, name or f"{arm}-seed{config.seed}", display, stop)
@@ -77,7 +77,7 @@ def train(
         extra = {"run": run.name, "arm": run.arm, "engine": ENGINE, "n_agents": n_agents, "total_env_steps": run.total}
         run.directory.begin(config, config.seed, **extra)
         if without := _without_effect(config):
-            _say(display, f"without effect in {config.algo}: {', '.join(without)}")
+            say(display, f"without effect in {config.algo}: {', '.join(without)}")
         run.begin()
         run.to_the_end()
 
@@ -90,7 +90,7 @@ def resume(out: Path, display: Display | None = None) -> None:
     """
     described, status = _described(out), read_status(out)
     if status is not None and status.state == "complete":
-        _say(display, f"{out} is complete: {status.total_env_steps} steps. Nothing was changed.")
+        say(display, f"{out} is complete: {status.total_env_steps} steps. Nothing was changed.")
         return
     root = out / CHECKPOINTS
     if latest(root) is None:
@@ -105,7 +105,7 @@ def resume(out: Path, display: Display | None = None) -> None:
         run.begin()
         found = load_checkpoint(root, run.model, run.callbacks)
         record_resume(out, found.manifest.step, found.path.name)
-        _say(display, f"{out}: resumed at step {found.manifest.step} of {run.total} from {found.path.name}.")
+        say(display, f"{out}: resumed at step {found.manifest.step} of {run.total} from {found.path.name}.")
         run.to_the_end()
 
 
@@ -129,13 +129,13 @@ class _Run:
         self.total = config.timesteps_per_agent * config.team_size
         with blamed(config.env):
             if config.multi_agent:
-                self.eval_env = team_env(config.env)
-                columns = team_env(config.env, config.seed)
+                self.eval_env = team_env(config.env, options=config.env_kwargs)
+                columns = team_env(config.env, config.seed, config.env_kwargs)
             else:
                 # a column per episode: the episodes are the same as one after the other, and predicted together
                 seed = EVALUATION_SEED + config.seed
-                self.eval_env = make_vec_env(source(config.env, ending=True), n_envs=config.eval_episodes, seed=seed)
-                columns = make_vec_env(source(config.env), n_envs=config.team_size, seed=config.seed)
+                self.eval_env = make_vec_env(source(config, ending=True), n_envs=config.eval_episodes, seed=seed)
+                columns = make_vec_env(source(config), n_envs=config.team_size, seed=config.seed)
         self.model = _accepted(config, columns)
         self.directory = RunDirectory(out, self.total)
         self.status = self.directory.status
@@ -184,13 +184,6 @@ class _Run:
         found = checkpoints(self.out / CHECKPOINTS)
         for path in found[:-1] if self.config.final_checkpoint else found:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _say(display: Display | None, text: str) -> None:
-    if display is None:
-        logger.info(text)
-    else:
-        display.line(text)
 
 
 def _accepted(config: TrainConfig, columns: VecEnv) -> Any:

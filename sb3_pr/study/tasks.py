@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import gymnasium as gym
@@ -22,36 +23,60 @@ from marl_pr_common.reciprocity.guards import NonFiniteError
 from sb3_pr.algorithms.spec import said as algorithms
 from sb3_pr.envs import padding
 from sb3_pr.evaluation import LONGEST
-from sb3_pr.study.teams import TEAM_TASKS, check_team_task
+from sb3_pr.study.config import TrainConfig
+from sb3_pr.study.teams import check_team_task, team_env, unmade
 
 
 class EnvironmentFailedError(ValueError):
     """The code of an environment raised something, or returned what is not gymnasium's API."""
 
 
-def check_task(env_id: str) -> None:
-    """Raise ValueError if the task cannot be made, or has spaces that no algorithm takes."""
+def check_task(env_id: str, options: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Raise ValueError if the task cannot be made with these arguments, or has spaces that no algorithm takes."""
     if is_ours(env_id):
-        check_team_task(env_id)
+        check_team_task(env_id, options)
         return
     own = look(env_id)
     if own is not None:
+        if options:
+            raise ValueError(
+                f"env_kwargs {dict(options)} with env={env_id!r}: a factory of your own is called without arguments. "
+                "Give them there: make = functools.partial(Maze, size=5), and name that."
+            )
         _check_own(env_id, own)
         return
     with blamed(env_id):
         try:
-            env: gym.Env[Any, Any] = gym.make(env_id)
+            env: gym.Env[Any, Any] = gym.make(env_id, **options)
         except (gym.error.Error, ImportError) as error:
-            others = (
-                f"Tasks with a team are {TEAM_TASKS}; one of your own is package.module:factory, a function that "
-                "returns an environment."
-            )
-            raise ValueError(f"env={env_id!r} cannot be made: {str(error).rstrip('.')}. {others}") from error
+            raise unmade(env_id, error) from error
         except (Exception, SystemExit) as error:  # the user's own code may raise anything
-            raise EnvironmentFailedError(f"env={env_id!r} cannot be made: {_said(error)}.{_hint(error)}") from error
+            given = f" with env_kwargs {dict(options)}" if options else ""
+            raise EnvironmentFailedError(
+                f"env={env_id!r} cannot be made{given}: {_said(error)}.{_hint(error)}"
+            ) from error
     close(env)
     check_actions(env_id, env.action_space)
     check_observations(env_id, env.observation_space)
+
+
+@functools.lru_cache
+def widths(env_id: str, options: str = "{}") -> tuple[int, int]:
+    """How many numbers one agent observes, and gives as its action, of a task that :func:`check_task` has accepted.
+
+    :param options: its arguments, as JSON
+    """
+    own = look(env_id)
+    if is_ours(env_id):
+        env: Any = team_env(env_id, options=json.loads(options))
+    else:
+        env = None if own is not None else gym.make(env_id, **json.loads(options))
+    seen = [env.observation_space] if own is None else list(own.observation_spaces.values())
+    acted = [env.action_space] if own is None else list(own.action_spaces.values())
+    if env is not None:
+        close(env)
+    flat = spaces.utils.flatdim
+    return max(flat(space) for space in seen), max(flat(space) for space in acted)
 
 
 def _hint(error: BaseException) -> str:
@@ -60,16 +85,16 @@ def _hint(error: BaseException) -> str:
     return " A PettingZoo environment has no id: name its class, package.module:Class." if asked else ""
 
 
-def source(env_id: str, ending: bool = False) -> str | Callable[[], Any]:
+def source(config: TrainConfig, ending: bool = False) -> str | Callable[[], Any]:
     """What ``make_vec_env`` makes copies of a task from: its id, or a function that makes a new one each time.
 
     :param ending: whether an episode of a user's own environment that doesn't end is an error, see :class:`Ending`
     """
-    factory = find_factory(env_id)
+    factory = find_factory(config.env)
     if factory is None:
-        return env_id
-    make = functools.partial(make_own, env_id, factory)
-    return (lambda: Ending(make(), env_id)) if ending else make
+        return functools.partial(gym.make, config.env, **config.env_kwargs) if config.env_kwargs else config.env
+    make = functools.partial(make_own, config.env, factory)
+    return (lambda: Ending(make(), config.env)) if ending else make
 
 
 class Ending(gym.Wrapper[Any, Any, Any, Any]):

@@ -6,11 +6,14 @@ in a copy of the task. So the team acts together in evaluation too.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from marl_pr_common.config.mapping import suggest
 from marl_pr_common.envs.factories import find_factory, look, make_own
-from marl_pr_common.envs.registry import FAMILIES, find
+from marl_pr_common.envs.registry import FAMILIES, find, is_ours, parse
 from sb3_pr.algorithms.spec import said as algorithms
 from sb3_pr.study.config import TrainConfig
 
@@ -20,9 +23,47 @@ if TYPE_CHECKING:
 _CONTINUOUS = sorted(family.shown for family in FAMILIES if family.continuous)
 TEAM_TASKS = f"{', '.join(_CONTINUOUS[:-1])} and {_CONTINUOUS[-1]}"
 """Families that take continuous actions."""
+_EXAMPLES = tuple(family.name.format(size) for family in FAMILIES if family.continuous for size in family.sizes)
 
 
-def team_env(name: str, seed: int | None = None) -> VecEnv:
+def require_named(env_id: str) -> None:
+    """Whether there is a task of that name. It is not made: what a typo costs is the import of gymnasium.
+
+    :raises ValueError: if gymnasium knows no such id, the family of ours has no such size, or the user's module is not
+        there; the nearest name is suggested
+    """
+    if is_ours(env_id):
+        try:
+            parse(env_id)
+        except ValueError as error:
+            raise ValueError(f"env={env_id!r} cannot be made: {error}") from error
+    elif ":" in env_id:
+        find_factory(env_id)
+    else:
+        import gymnasium as gym
+
+        try:
+            gym.spec(env_id)
+        except gym.error.UnregisteredEnv as error:
+            raise unmade(env_id, error) from error
+        except gym.error.Error:  # a name without a version, which make() takes
+            return
+
+
+def unmade(env_id: str, error: Exception) -> ValueError:
+    """What to say where gymnasium has no such task, or a package is missing that it needs."""
+    import gymnasium as gym
+
+    said = str(error).rstrip(".")
+    near = "" if "Did you mean" in said else suggest(env_id, [*gym.registry, *_EXAMPLES])
+    said = f"env={env_id!r} cannot be made: {said}{'' if said.endswith('?') else '.'}{near}"
+    return ValueError(
+        f"{said} Tasks with a team are {TEAM_TASKS}; one of your own is package.module:factory, a function that "
+        "returns an environment. `marl-pr list environments` shows all."
+    )
+
+
+def team_env(name: str, seed: int | None = None, options: Mapping[str, Any] = MappingProxyType({})) -> VecEnv:
     """The environment with continuous actions as a VecEnv, one column per agent.
 
     :raises ImportError: without PettingZoo or mpe2; says what to install
@@ -32,13 +73,13 @@ def team_env(name: str, seed: int | None = None) -> VecEnv:
     from sb3_pr.envs.columns import parallel_to_vec_env
 
     factory = find_factory(name)
-    env: Any = make(name, continuous_actions=True) if factory is None else make_own(name, factory)
+    env: Any = make(name, continuous_actions=True, **options) if factory is None else make_own(name, factory)
     venv = parallel_to_vec_env(env)
     venv.seed(seed)
     return venv
 
 
-def check_team_task(name: str) -> None:
+def check_team_task(name: str, options: Mapping[str, Any]) -> None:
     """Whether there is such an environment of ours, with continuous actions.
 
     :raises ValueError: if not
@@ -50,9 +91,10 @@ def check_team_task(name: str) -> None:
             f"{TEAM_TASKS} have them."
         )
     try:
-        team_env(name).close()
-    except (ImportError, ValueError) as error:
-        raise ValueError(f"env={name!r} cannot be made: {error}") from error
+        team_env(name, options=options).close()
+    except (ImportError, ValueError, TypeError) as error:
+        given = f" with env_kwargs {dict(options)}" if options else ""
+        raise ValueError(f"env={name!r} cannot be made{given}: {error}") from error
 
 
 def fitted(config: TrainConfig) -> TrainConfig:

@@ -168,6 +168,11 @@ def test_doctor_reports_engines_that_are_only_folders_or_have_no_metadata(tmp_pa
     assert "smacv2 " in found["SMACv2"].detail
 
 
+def epymarl():
+    """What the doctor found of EPyMARL's checkout."""
+    return next(finding for finding in doctor.examine() if finding.name == "EPyMARL")
+
+
 @pytest.mark.parametrize("place", ["home", "here", "parent", "below"])
 def test_doctor_finds_an_epymarl_checkout(tmp_path, monkeypatch, place):
     monkeypatch.delenv("EPYMARL_HOME", raising=False)
@@ -177,9 +182,9 @@ def test_doctor_finds_an_epymarl_checkout(tmp_path, monkeypatch, place):
     (checkout / "src" / "main.py").touch()
     monkeypatch.chdir({"here": checkout, "parent": checkout / "src", "below": checkout.parent}.get(place, tmp_path))
     if place == "home":
-        assert doctor._epymarl().state == "absent"
+        assert epymarl().state == "absent"
         monkeypatch.setenv("EPYMARL_HOME", str(checkout))
-    found = doctor._epymarl()
+    found = epymarl()
     assert found.state == "ok"
     assert f"checkout at {checkout}, commit unknown; tested with cbc38c0" in found.detail
     assert found.advice == f"git -C {checkout} checkout cbc38c0"
@@ -187,7 +192,7 @@ def test_doctor_finds_an_epymarl_checkout(tmp_path, monkeypatch, place):
 
 def test_doctor_goes_on_without_the_parts_of_epymarl(monkeypatch):
     monkeypatch.setitem(sys.modules, "epymarl_pr", None)
-    assert doctor._epymarl().state == "conflict"
+    assert epymarl().state == "conflict"
     hosts = {finding.name: finding for finding in doctor.examine() if finding.group == "host"}
     assert {"sacred", "click", "imageio", "EPyMARL"} <= hosts.keys()
 

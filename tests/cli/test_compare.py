@@ -44,7 +44,7 @@ def compare(out, arms, seeds, train, jobs=2):
     return code, console.file.getvalue()
 
 
-def test_arms_are_run_kept_and_not_mixed_with_other_settings(shared, tmp_path):
+def test_arms_are_run_kept_and_not_mixed_with_other_settings(shared, tmp_path, in_process):
     out = tmp_path / "out"
     code, said = compare(out, ("td3",), (0,), shared, jobs=1)
     assert code == 0
@@ -87,11 +87,12 @@ def test_what_is_refused_claims_no_directory(shared, tmp_path, change, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_settings_without_a_done_cell_may_be_replaced(shared, tmp_path, monkeypatch):
+def test_settings_without_a_done_cell_may_be_replaced(shared, tmp_path, monkeypatch, request):
     out, name = tmp_path / "out", "td3-Pendulum-v1-seed0"
     with monkeypatch.context() as patch:
         patch.setattr(processes, "serving", lambda: [sys.executable, "-c", "raise SystemExit('boom')"])
         assert compare(out, ("td3",), (0, 3), shared)[0] == 1
+    request.getfixturevalue("in_process")
     code, said = compare(out, ("td3",), (0,), replace(shared, tau=0.5))
     assert code == 0
     assert "its settings are replaced (settings.tau was 0.005 and is now 0.5)" in said

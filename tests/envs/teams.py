@@ -30,15 +30,3 @@ def play(env, steps, seed=3):
         seen.extend(observations.values())
         seen.append([*rewards.values(), *terminated.values(), *truncated.values()])
     return np.concatenate(seen)
-
-
-def returns(env, team, episodes):
-    """Return of every agent in every episode under a scripted team, (episodes, n_agents), from seed 0."""
-    env.seed(0)
-    totals = np.zeros((episodes, len(env.possible_agents)))
-    for total in totals:
-        observations, _ = env.reset()
-        while env.agents:
-            observations, rewards, *_ = env.step(team(observations))
-            total += list(rewards.values())
-    return totals

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-pytest.importorskip("jax", reason="jax is not installed: pip install 'marl-pr[smax]'")
-pytest.importorskip("jaxmarl", reason="JaxMARL is not installed: pip install --no-deps jaxmarl")
+from tests.needs import NEEDS_JAX
 
 
+@NEEDS_JAX
 @pytest.mark.slow
 def test_the_next_process_reads_what_this_one_compiled(tmp_path):
     code = (

@@ -9,9 +9,10 @@ pytest.importorskip("mpe2", reason="needs the extra mpe: pip install 'marl-pr[mp
 from mpe2 import simple_spread_v3
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
+from benchmarks.environments import returns
 from marl_pr_common.envs import make
 from marl_pr_common.envs.grids.reference import cover, own
-from tests.envs.teams import play, random_actions, returns
+from tests.envs.teams import play, random_actions
 
 IDS = ["CooperativeNavigation-3", "CooperativeNavigation-6"]
 BOTH = [name + end for name in IDS for end in ("", "-maptf")]

@@ -7,13 +7,15 @@ import sys
 import numpy as np
 import pytest
 
-pytest.importorskip("jax", reason="jax is not installed: pip install 'marl-pr[smax]'")
-pytest.importorskip("jaxmarl", reason="JaxMARL is not installed: pip install --no-deps jaxmarl")
+pytest.importorskip("pettingzoo", reason="needs the extra smax: pip install 'marl-pr[smax]'")
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 from marl_pr_common.envs import make
 from marl_pr_common.envs.grids.reference import chase
 from marl_pr_common.envs.particles.vector import ParticleVector
+from tests.needs import NEEDS_JAX
+
+pytestmark = NEEDS_JAX
 
 NAMES = ("CooperativeNavigation-3", "CooperativeNavigation-6", "PredatorPrey-3", "PredatorPrey-6")
 TOLERANCE = 1e-5

@@ -7,11 +7,12 @@ import pytest
 import torch as th
 
 pytest.importorskip("mpe2", reason="needs the extra mpe: pip install 'marl-pr[mpe]'")
+from benchmarks.environments import returns
 from marl_pr_common.envs import make
 from marl_pr_common.envs.grids.reference import chase
 from marl_pr_common.envs.particles import prey as scripts
 from marl_pr_common.envs.particles.pretrained_prey import PARAMETERS, PretrainedPrey, find_parameters, three_predators
-from tests.envs.teams import needs_checkout, returns
+from tests.envs.teams import needs_checkout
 
 
 # Wide windows round the means of benchmarks/environments.py; docs/environments.md has the table.

@@ -5,13 +5,15 @@ import pickle
 import numpy as np
 import pytest
 
-pytest.importorskip("jax", reason="jax is not installed: pip install 'marl-pr[smax]'")
-pytest.importorskip("jaxmarl", reason="JaxMARL is not installed: pip install --no-deps jaxmarl")
+pytest.importorskip("pettingzoo", reason="needs the extra smax: pip install 'marl-pr[smax]'")
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 from marl_pr_common.envs import make
 from marl_pr_common.envs.smax.maps import LIMITS
 from marl_pr_common.envs.smax.simulator import STOP, simulator
+from tests.needs import NEEDS_JAX
+
+pytestmark = NEEDS_JAX
 
 PAPER = ("3s_vs_5z", "5m_vs_6m")
 SHAPES = {"3s_vs_5z": (3, 101, 96, 10, 250), "5m_vs_6m": (5, 140, 132, 11, 70)}

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("jax", reason="jax is not installed: pip install 'marl-pr[smax]'")
-pytest.importorskip("jaxmarl", reason="JaxMARL is not installed: pip install --no-deps jaxmarl")
-
 from marl_pr_common.envs import make
 from marl_pr_common.envs.smax.maps import LIMITS
 from marl_pr_common.envs.smax.simulator import STOP, simulator
 from marl_pr_common.envs.smax.vector import SMAXVector
 from tests.envs.test_smax import episode, legal
+from tests.needs import NEEDS_JAX
+
+pytestmark = NEEDS_JAX
 
 PAPER = ("3s_vs_5z", "5m_vs_6m")
 SHAPES = {"3s_vs_5z": (3, 101, 96, 10, 250), "5m_vs_6m": (5, 140, 132, 11, 70)}

@@ -195,6 +195,15 @@ class Teams(Plain):
     possible_agents = ("adversary_0", "agent_0")
 
 
+class Sizes(Plain):
+    """Agents with different observations and actions."""
+
+    def __init__(self, **_: Any) -> None:
+        super().__init__()
+        self.observation_space = spaces.Tuple([spaces.Box(-1, 1, (size,), np.float32) for size in (3, 4)])
+        self.action_space = spaces.Tuple([spaces.Discrete(n) for n in (3, 2)])
+
+
 class Friends(Plain):
     possible_agents = ("speaker_0", "listener_0")
 

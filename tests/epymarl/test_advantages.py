@@ -34,7 +34,7 @@ def test_reciprocal_advantages(checkout: Any, name: str, standardised: bool, nor
     seen = sample["state"][:, :, None].expand(-1, -1, N, -1) if joint else sample["obs"]
     places = filled(sample)
     states = th.stack([seen[b, t] for b, t in places], 1)
-    adjacent = before._adjacent(states[:1] if joint else states, joint)
+    adjacent = before.adjacent(states[:1] if joint else states, joint)
     kappa = before.config.kappa
 
     def raw(value: th.Tensor, j: int) -> th.Tensor:

@@ -84,8 +84,7 @@ def test_actions_are_the_best_available_ones(checkout: Any, name: str) -> None:
     assert other > 0, "the own networks would choose the same"
 
 
-@pytest.mark.parametrize("double_q", [False, True])
-@pytest.mark.parametrize("recurrent", [False, True])
+@pytest.mark.parametrize("recurrent, double_q", [(False, False), (True, True)])
 @pytest.mark.parametrize("name", NAMES)
 def test_what_the_target_is(checkout: Any, name: str, recurrent: bool, double_q: bool) -> None:
     """The value that the host's ``train`` reads, by its own code: masks, double Q-learning, and then max or gather."""

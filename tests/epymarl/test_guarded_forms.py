@@ -36,6 +36,24 @@ def test_opponents_of_pettingzoo(make: Any) -> None:
     assert "pr_peer_matrix=[[0,1,1,0],[1,0,1,0],[1,1,0,0],[0,0,0,0]]" in said
 
 
+def test_agents_of_different_kinds_share_no_experience(make: Any) -> None:
+    shares = Uses(share_experience=True)
+    assert "adversary_0, agent_0 play against one another" in message(make, "Teams", shares)
+    said = message(make, "Sizes", shares)
+    assert "different observations ((3,), (4,)) and actions (3, 2); EPyMARL pads them" in said
+    assert said.endswith("with pr_shared_experience=True each would learn from the others' rows. Use False.")
+    make("Sizes", Uses(all_are_peers=True))
+    make("Friends", shares)
+
+
+def test_a_side_that_is_played_by_the_environment_is_no_opponent(make: Any) -> None:
+    pytest.importorskip("mpe2")
+    both = Uses(all_are_peers=True, share_experience=True)
+    assert make("pz-mpe-simple-tag-v3", both, pretrained_wrapper="FrozenTag").n_agents == 3
+    said = message(make, "pz-mpe-simple-tag-v3", Uses(share_experience=True))
+    assert "adversary_0, adversary_1, adversary_2, agent_0 play against one another" in said
+
+
 def test_pettingzoo_is_drawn(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mpe2")
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")

@@ -42,7 +42,7 @@ def test_the_actor_follows_the_reciprocal_value(checkout: Any, name: str, own_vi
     (found,) = th.autograd.grad((objective * weights).sum(), leaf)
     places = [tuple(place) for place in sample["filled"][:, 1:, 0].nonzero().tolist()]
     dim = made.target_critic.dim
-    adjacent = before._adjacent(th.stack([inputs[b, t, :, :dim] for b, t in places], 1))
+    adjacent = before.adjacent(th.stack([inputs[b, t, :, :dim] for b, t in places], 1))
     again, wanted = actions.clone().requires_grad_(), th.zeros((), dtype=th.float64)
     for row, (b, t) in enumerate(places):
         for i in range(N):
@@ -123,7 +123,7 @@ def test_masks_fill_what_a_peer_sees_and_the_agent_does_not(checkout: Any) -> No
     made, sample, before = prepared(checkout, "qmix_ns", pr_observation_masks=masks, pr_adjacency="same")
     found, places = made.target_mac.values(sample), filled(sample)
     states = th.stack([sample["obs"][b, t] for b, t in places], 1)
-    before._adjacent(states)
+    before.adjacent(states)
     oracle, holes = Utilities(made.pr_peers, sample), 0
     for row, (b, t) in enumerate(places):
         for i in range(N):

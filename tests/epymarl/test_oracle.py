@@ -94,7 +94,7 @@ def test_utilities(checkout: Any, name: str, recurrent: bool, variant: dict[str,
     found = th.stack([made.target_mac.forward(sample, t) for t in range(sample.max_seq_length)], 1)
     places = filled(sample)
     states = th.stack([sample["obs"][b, t] for b, t in places], 1)
-    adjacent = before._adjacent(states)
+    adjacent = before.adjacent(states)
     alone, oracle = Utilities(made.target_mac.wrapped, sample), Utilities(made.pr_peers, sample)
     with th.no_grad():
         for row, (b, t) in enumerate(places):
@@ -137,7 +137,7 @@ def test_state_values(checkout: Any, name: str, variant: dict[str, Any], standar
     joint = made.args.critic_type.startswith("cv")
     seen = sample["state"][:, :, None].expand(-1, -1, N, -1) if joint else sample["obs"]
     states = th.stack([seen[b, t] for b, t in places], 1)
-    adjacent = before._adjacent(states[:1] if joint else states)
+    adjacent = before.adjacent(states[:1] if joint else states)
     with th.no_grad():
         for row, (b, t) in enumerate(places):
             for i in range(N):
@@ -178,7 +178,7 @@ def test_action_values(checkout: Any, name: str, own_view: bool, variant: dict[s
     places = [tuple(place) for place in sample["filled"][:, 1:, 0].nonzero().tolist()]
     dim = made.target_critic.dim
     states = th.stack([inputs[b, t, :, :dim] for b, t in places], 1)
-    adjacent = before._adjacent(states if own_view else states[:1])
+    adjacent = before.adjacent(states if own_view else states[:1])
     with th.no_grad():
         for row, (b, t) in enumerate(places):
             for i in range(N):

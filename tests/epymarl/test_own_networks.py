@@ -6,6 +6,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch as th
 
@@ -71,6 +72,49 @@ def test_the_answer_is_the_mixture_of_the_own_networks(checkout: Any, settings: 
         assert th.equal(chosen[now], want[now])
         if not settings:
             made.mac.init_hidden(sample.batch_size)
+
+
+def test_each_reads_the_target_at_the_action_it_likes_best_itself(checkout: Any) -> None:
+    """EPyMARL's double Q-learning, of every network as of the first: the gradient of its loss, by loops over rows."""
+    settings = {
+        "pr_kappa": 0.3,
+        "double_q": True,
+        "common_reward": False,
+        "standardise_rewards": False,
+        "grad_norm_clip": 1e9,
+    }
+    made = hosts.learner(checkout, "iql_ns_pr", **OWN, **settings)
+    sample = hosts.batch(made)
+    sample["filled"][:], sample["terminated"][:] = 1, 0
+    sample["avail_actions"][sample["avail_actions"].sum(3) == 0] = 1  # padded steps
+    member = made.pr_others.learners[1]
+    with th.no_grad():
+        others = sum(forward(other, sample) for other in made.pr_others.targets) / (N - 1)
+        target = 0.7 * forward(made.target_mac.wrapped, sample) + 0.3 * others
+    live, available, losses = forward(member.mac, sample), sample["avail_actions"] == 1, []
+    best, firsts = (
+        values.detach().masked_fill(~available, -th.inf).argmax(3) for values in (live, forward(made.mac, sample))
+    )
+    for b, t, i in np.ndindex(*best[:, 1:].shape):
+        y = sample["reward"][b, t, i] + made.args.gamma * target[b, t + 1, i, best[b, t + 1, i]]
+        losses.append((live[b, t, i, sample["actions"][b, t, i, 0]] - y) ** 2)
+    parameters = list(member.mac.parameters())
+    expected = th.autograd.grad(sum(losses) / len(losses), parameters)
+    member.optimiser.step = lambda: None
+    made.train(sample, 1, 1)
+    for parameter, gradient in zip(parameters, expected, strict=True):
+        th.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
+    assert (best != firsts).any()
+
+
+def test_with_shared_experience_every_network_learns_from_all_agents_rows(checkout: Any) -> None:
+    shared, alone = (hosts.learner(checkout, "iql_ns_pr", pr_shared_experience=share, **OWN) for share in (True, False))
+    sample = hosts.batch(shared)
+    shared.pr_others.macs[0].agent.load_state_dict(shared.mac.agent.state_dict())
+    for made in (shared, alone):
+        made.train(sample, 1, 1)
+    assert same(state(shared.pr_others.macs[0]), state(shared.mac))
+    assert not same(state(shared.pr_others.macs[1]), state(alone.pr_others.macs[1]))
 
 
 @pytest.mark.parametrize("name", ["iql_ns", "vdn_ns"])

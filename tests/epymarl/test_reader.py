@@ -14,7 +14,7 @@ from marl_pr_common.runs.table import COLUMNS, TEAM
 from tests.epymarl import runs
 
 KEY = "epymarl_pr:spread-3-v0"
-SMALL = ("hidden_dim=16", "t_max=300", "test_interval=100")
+SMALL = ("hidden_dim=16", "t_max=230", "test_interval=100")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """SMAX in EPyMARL: episode, parallel and vectorised runners; what is logged; mistakes. Runs need jax and JaxMARL."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -11,11 +10,8 @@ import pytest
 from epymarl_pr.launch import checks, derive, locate
 from epymarl_pr.launch.errors import UsageError
 from marl_pr_common.envs.smax.maps import LIMITS
+from tests.needs import NEEDS_JAX
 
-NEEDS_JAX = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("jax", "jaxmarl")),
-    reason="jax or JaxMARL is not installed: pip install 'marl-pr[smax]' && pip install --no-deps jaxmarl",
-)
 QUICK = ("test_nepisode=2", "test_interval=100000", "batch_size=2", "buffer_size=8", "seed=1", "log_interval=50")
 
 

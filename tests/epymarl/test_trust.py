@@ -172,8 +172,8 @@ def test_what_is_logged(checkout: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("mappo_ns", {}, "pr_trust=td with ppo_learner: .* q_learner"),
-        ("maddpg", {}, "pr_trust=td with maddpg_learner"),
+        ("mappo_ns", {"pr_normalize": "sum"}, "pr_trust='td' with pr_normalize"),
+        ("maddpg_ns", {"pr_own_critics": True}, "pr_trust=td: own critics need pr_trust=uniform"),
         ("iql_ns", {"pr_normalize": "sum"}, "pr_trust='td' with pr_normalize"),
         ("iql_ns", {"pr_trust": "uniform", "pr_consensus": 0.1}, "pr_consensus=0.1"),
     ],

@@ -59,11 +59,15 @@ def trusted(graph, errors, i, power):
     weights.setdefault(i, sum(weights.values()) / len(weights))
 
     def error(j):
+        if math.isinf(errors[i][j]):
+            return math.inf
         if math.isnan(errors[i][i]):
             return 1.0
         return errors[i][i] if math.isnan(errors[i][j]) else errors[i][j]
 
     best = min(error(j) for j in weights)
+    if math.isinf(best):  # nobody says anything: it keeps to itself
+        return [float(j == i) for j in range(n)]
     left = {
         j: weight if error(j) == best else 0.0 if best == 0 else weight * (best / error(j)) ** power
         for j, weight in weights.items()

@@ -24,6 +24,7 @@ ERRORS = {
     "far apart": np.exp(100 * np.random.default_rng(1).normal(size=(N, N))),
     "some unknown": np.where(np.random.default_rng(3).random((N, N)) < 0.4, np.nan, 0.5 + np.eye(N)),
     "zeros": np.where(np.random.default_rng(4).random((N, N)) < 0.5, 0.0, 2.0),
+    "some broken": np.array([[1, np.inf, 2, np.nan], [1, np.nan, 1, 1], [np.nan, 1, np.nan, np.inf], [np.inf] * 4]),
 }
 
 
@@ -60,7 +61,7 @@ def oracle(reciprocity, found, states, evaluate, own):
 
 def adjacent(reciprocity, states):
     """The adjacent states that the next call will draw."""
-    return copy.deepcopy(reciprocity)._adjacent(states)
+    return copy.deepcopy(reciprocity).adjacent(states)
 
 
 @pytest.mark.parametrize("errors", ERRORS.values(), ids=ERRORS)
@@ -159,10 +160,36 @@ def test_the_running_mean():
     reciprocity.observe_errors(second, updates=10)
     for i in range(N):
         for j in range(N):
-            known = np.isfinite(second[i, j])
-            kept = DECAY**10
-            expected = kept * first[i, j] + (1 - kept) * second[i, j] if known else first[i, j]
-            assert reciprocity.errors[i, j] == pytest.approx(expected, rel=1e-14)
+            kept, old, new = DECAY**10, (1 - DECAY) * first[i, j], second[i, j]
+            mean = (kept * old + (1 - kept) * new) / (1 - DECAY**11)
+            assert reciprocity.errors[i, j] == pytest.approx(first[i, j] if np.isnan(new) else mean, rel=1e-12)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_peer_whose_values_are_not_finite_has_no_weight_until_they_are(bad):
+    reciprocity, states, evaluate, own = group(trust="td", peers="ring")
+    target = th.zeros(N, BATCH, dtype=th.float64)
+
+    def one_broken(asked, peer):
+        return evaluate(asked, peer).index_fill(2, th.tensor([3]), bad).where(peer == 0, evaluate(asked, peer))
+
+    def look(ask_peer, y=target):
+        reciprocity.observe_errors(reciprocity.squared_errors(own, states, y, ask_peer))
+        return reciprocity.errors, reciprocity.weights
+
+    _, before = look(evaluate)
+    assert before[1, 0] > 0
+    errors, after = look(one_broken)
+    assert np.isinf(errors[1, 0])
+    assert after[1, 0] == 0
+    assert np.isnan(errors[2, 0])  # nobody asked
+    assert after[1].sum() == pytest.approx(1)
+    unknown = target.clone()
+    unknown[1, 0] = np.nan  # where the target is none, no answer is wrong
+    np.testing.assert_array_equal(look(evaluate, unknown)[0][1], errors[1])
+    again, weights = look(evaluate)
+    assert again[1, 0] == pytest.approx(float(reciprocity.squared_errors(own, states, target, evaluate)[1, 0]))
+    assert weights[1, 0] > 0
 
 
 def test_errors_are_those_of_plain_loops():

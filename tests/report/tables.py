@@ -7,32 +7,20 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from tests.rows import n_agents, row
+
 STEPS = (0, 100, 200, 300)
 LABELS = {"td3": "TD3, 1 agent", "td3_pr": "TD3PR, 3 agents"}
 
 
 def _run(arm: str, task: str, seed: int, gain: float, rng: np.random.Generator) -> list[dict[str, object]]:
-    n_agents = 1 if arm == "td3" else 3
     luck = rng.normal(0.0, 3.0)
     return [
-        {
-            "run": f"{arm}-{task}-seed{seed}",
-            "arm": arm,
-            "task": task,
-            "engine": "stable-baselines3 2.9.2",
-            "evaluation": "10 episodes per agent, deterministic",
-            "seed": seed,
-            "agent": agent,
-            "env_steps_per_agent": steps,
-            "total_env_steps": steps * n_agents,
-            "updates": steps,
-            "wall_time": 2.0 * steps + seed,
-            "cpu_time": 1.5 * steps + seed,
-            "metric": "eval/return",
-            "value": gain * steps / 100.0 + luck + agent,
-        }
+        row(
+            arm, seed, agent, steps, gain * steps / 100.0 + luck + agent, task, (2.0 * steps + seed, 1.5 * steps + seed)
+        )
         for steps in STEPS
-        for agent in range(n_agents)
+        for agent in range(n_agents(arm))
     ]
 
 

@@ -96,6 +96,6 @@ def test_step_labels():
 def test_every_upstream_arm_has_its_controls():
     for family in ("td3", "ddpg"):
         names = {name for name in ARMS if name.startswith(family)}
-        suffixes = ["", "_independent", "_shared_replay", "_own_critics", "_random_peer", "_noise"]
+        suffixes = ["", "_independent", "_shared_replay", "_own_critics", "_random_peer", "_noise", "_all_steps"]
         suffixes += ["_pr", "_pr_shared_replay", "_pr_trust", "_pr_one_voice"]
         assert names == {family + suffix for suffix in suffixes}

@@ -10,7 +10,6 @@ from marl_pr_common.results.stats import (
     area_under_curve,
     mean_interval,
     paired_difference,
-    scalar_interval,
     team_curves,
 )
 
@@ -49,7 +48,7 @@ def test_a_curve_has_an_interval_at_every_point():
 def test_the_same_generator_gives_the_same_interval_and_no_global_state_is_used():
     scores = np.arange(5.0)
     state = np.random.get_state()[1].copy()  # noqa: NPY002
-    first, second = (scalar_interval(scores, np.random.default_rng(7)) for _ in range(2))
+    first, second = (mean_interval(scores, np.random.default_rng(7)) for _ in range(2))
     assert first == second
     assert np.array_equal(state, np.random.get_state()[1])  # noqa: NPY002
 
@@ -98,9 +97,9 @@ def test_a_diverged_run_is_an_error_and_not_a_smaller_mean(make_results):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda rng: scalar_interval(np.array([]), rng), "at least one seed"),
-        (lambda rng: scalar_interval(np.array([1.0, np.inf]), rng), "not finite"),
-        (lambda rng: scalar_interval(np.ones(3), rng, level=95), r"\(0, 1\)"),
+        (lambda rng: mean_interval(np.array([]), rng), "at least one seed"),
+        (lambda rng: mean_interval(np.array([1.0, np.inf]), rng), "not finite"),
+        (lambda rng: mean_interval(np.ones(3), rng, level=95), r"\(0, 1\)"),
         (lambda rng: paired_difference(np.ones(3), np.ones(4), rng), "seed by seed"),
         (lambda rng: area_under_curve(np.array([0]), np.array([1.0])), ">= 2"),
         (lambda rng: area_under_curve(np.array([0, 0]), np.array([1.0, 1.0])), "must increase"),

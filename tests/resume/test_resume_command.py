@@ -20,12 +20,12 @@ from tests.processes import CLI
 from tests.resume.tools import assert_equal, done, hashes, kill, log_content, run, serial
 
 SMALL = {
-    "timesteps_per_agent": 300,
+    "timesteps_per_agent": 170,
     "learning_starts": 50,
-    "buffer_size": 220,
+    "buffer_size": 120,
     "batch_size": 16,
     "net_arch": [16, 16],
-    "eval_every": 75,
+    "eval_every": 85,
     "eval_episodes": 1,
     "checkpoint_every": 50,
     "device": "cpu",
@@ -72,7 +72,7 @@ def results(out):
 def test_killed_and_resumed_is_the_same_run(config, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     done(run(train(config, whole)))
-    kill(train(config, killed), tmp_path / "halted", before_save=4)
+    kill(train(config, killed), tmp_path / "halted", before_save=3)
     first = checkpoints(killed / "checkpoints")[-1].name
     assert f"resumed at step {first.rpartition('-')[2]} of" in done(resume(killed))
     assert_equal(hashes(whole / "checkpoints"), hashes(killed / "checkpoints"))
@@ -144,8 +144,8 @@ def test_what_cannot_be_resumed_is_said_so(arguments, message, tmp_path, capsys)
 
 def test_a_killed_comparison_resumes_its_cells(tmp_path):
     out = tmp_path / "comparison"
-    options = [*("--timesteps-per-agent", "300"), *("--learning-starts", "50"), *("--batch-size", "16")]
-    options += ["--eval-every", "150", "--eval-episodes", "1", "--net-arch", "16", "--buffer-size", "220"]
+    options = [*("--timesteps-per-agent", "160"), *("--learning-starts", "50"), *("--batch-size", "16")]
+    options += ["--eval-every", "80", "--eval-episodes", "1", "--net-arch", "16", "--buffer-size", "120"]
     command = [*CLI, "compare", "--out", str(out), "--arms", "td3_pr", "--seeds", "0", "--jobs", "1", *options]
     command += ["--checkpoint-every", "50", "--device", "cpu"]
     name = "td3_pr-Pendulum-v1-seed0"
@@ -156,5 +156,5 @@ def test_a_killed_comparison_resumes_its_cells(tmp_path):
     assert sorted(path.name for path in (out / "cells").iterdir() if path.is_dir()) == [name]
     assert checkpoints(cell / "checkpoints") == []
     rows = pd.read_parquet(out / "results.parquet")
-    assert sorted(rows[rows["metric"] == "eval/return"]["env_steps_per_agent"].unique()) == [0, 150, 300]
+    assert sorted(rows[rows["metric"] == "eval/return"]["env_steps_per_agent"].unique()) == [0, 80, 160]
     assert not rows.duplicated(["agent", "env_steps_per_agent", "metric"]).any()

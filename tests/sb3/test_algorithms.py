@@ -6,9 +6,11 @@ import pytest
 from stable_baselines3 import PPO
 
 import sb3_pr
+from marl_pr_common.runs.table import read_results
+from marl_pr_common.study.hosts import CellRun
 from sb3_pr.algorithms.spec import ALGORITHMS, MODULES, class_name, model_class, spec, spec_of
 from sb3_pr.study.config import Algorithm, TrainConfig
-from sb3_pr.study.host import ARMS, plan
+from sb3_pr.study.host import ARMS, plan, run
 
 CONTROLS = ["", "_pr", "_independent", "_shared_replay", "_pr_shared_replay", "_own_critics"]
 
@@ -28,6 +30,32 @@ def test_every_algorithm_has_its_choices_arms_and_class(name):
     assert all(hasattr(TrainConfig(), option) for option in record.options)
     for policy in ours.policy_aliases.values():
         assert policy.networks == record.networks
+
+
+TINY = {"n_agents": 3, "timesteps_per_agent": 20, "eval_every": 10, "checkpoint_every": 15, "eval_episodes": 1}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_one_agent_with_the_steps_of_all_takes_as_many_as_a_team(name):
+    team, alone = (plan("Pendulum-v1", 0, {**TINY, **ARMS[name + arm].settings}) for arm in ("_pr", "_all_steps"))
+    assert (team.n_agents, team.env_steps_per_agent, team.total_env_steps) == (3, 20, 60)
+    assert (alone.n_agents, alone.env_steps_per_agent, alone.total_env_steps) == (1, 60, 60)
+    assert (alone.settings["algo"], alone.settings["eval_every"], alone.settings["checkpoint_every"]) == (name, 30, 45)
+    assert alone.settings["learning_starts"] == team.settings["learning_starts"]  # upstream's, of one agent
+    with pytest.raises(ValueError, match=f"steps_of_all with algo={name}_pr: it is for one agent, algo={name}"):
+        plan("Pendulum-v1", 0, {"algo": f"{name}_pr", "steps_of_all": True})
+    pytest.importorskip("mpe2", reason="needs the extra mpe: pip install 'marl-pr[mpe]'")
+    with pytest.raises(ValueError, match="upstream's algorithm is one agent, and a team is several"):
+        plan("CooperativeNavigation-3", 0, ARMS[f"{name}_all_steps"].settings)
+
+
+def test_its_results_count_per_agent_and_in_total(tmp_path):
+    small = {"net_arch": (4,), "buffer_size": 100, "device": "cpu"}
+    planned = plan("Pendulum-v1", 0, {**TINY, **small, **ARMS["td3_all_steps"].settings})
+    run(CellRun("cell", "td3_all_steps", "Pendulum-v1", 0, planned), tmp_path / "run")
+    rows = read_results([tmp_path / "run"]).query("metric == 'eval/return'")
+    assert list(rows["env_steps_per_agent"]) == list(rows["total_env_steps"]) == [0, 30, 60]
+    assert set(rows["agent"]) == {0}
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)

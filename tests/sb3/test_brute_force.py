@@ -43,7 +43,7 @@ def expected(model, obs, actions, critic=None, reciprocity=None, first=0):
     reciprocity.redraw_peers()
     graph = (reciprocity.peer_weights > 0) if config.peers != "matrix" else np.asarray(config.peer_matrix)
     states = obs.view(N, BATCH, -1)
-    found = reciprocity._adjacent(states).states  # (n_adjacent, N, BATCH, dim)
+    found = reciprocity.adjacent(states).states  # (n_adjacent, N, BATCH, dim)
     networks = lone_critics(model)[first : first + N]
 
     def value(j, state, action):
@@ -142,7 +142,7 @@ def test_a_broken_peer_is_left_out_counted_and_logged():
 def test_the_adjacency_space_is_drawn_on_all_coordinates_that_vary():
     model, obs, _ = make(adjacency="drop", n_adjacent=40, rho=1, include_self=False)
     obs[:, 3] = 2.0
-    found = model.reciprocity._adjacent(obs.view(N, BATCH, -1)).states
+    found = model.reciprocity.adjacent(obs.view(N, BATCH, -1)).states
     changed = (found != obs.view(N, BATCH, -1)).any(0).any(1)
     assert not changed[:, 3].any()
     assert changed[:, [0, 1, 2, 4, 5, 6, 7, 8, 9, 10]].all()

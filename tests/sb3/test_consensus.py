@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -86,6 +87,28 @@ def test_all_begin_alike_and_stay_near():
         one.learn(300)
     spread = [one.policy.critic.qf0[0].weight.detach().std(0).mean() for one in (model, apart)]
     assert 0 < spread[0] < spread[1]
+
+
+def test_who_does_not_begin_alike_is_said_and_kept(tmp_path):
+    apart = group(kappa=0.0).learn(90)
+    apart.save(tmp_path / "apart")
+    agents, before = [apart.agent(i) for i in range(N)], apart.policy.state_dict()
+    for make in (
+        lambda: TD3PR.load(tmp_path / "apart", consensus=0.1),
+        lambda: TD3PR.from_agents(agents, consensus=0.1),
+    ):
+        with pytest.warns(UserWarning, match=r"consensus=0\.1: these agents have different weights"):
+            given = make()
+        assert all(th.equal(tensor, before[name]) for name, tensor in given.policy.state_dict().items())
+        given.save(tmp_path / "given")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        TD3PR.from_agents(agents[0], n_agents=N, consensus=0.1)
+        TD3PR.from_agents(agents)
+        TD3PR.load(tmp_path / "given", consensus=0.2)  # has been averaged before
+        TD3PR.load(tmp_path / "apart")
+        group(consensus=0.1).save(tmp_path / "new")
+        TD3PR.load(tmp_path / "new", consensus=0.2)
 
 
 def test_off_is_not_there():

@@ -28,7 +28,7 @@ def make_env(policy, normalized):
     return VecNormalize(env, norm_obs=policy == "MlpPolicy") if normalized else env
 
 
-@pytest.mark.parametrize("steps", [400, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("steps", [250, pytest.param(2000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("policy", "normalized"), [("MlpPolicy", False), ("MlpPolicy", True), ("CnnPolicy", True)])
 @pytest.mark.parametrize(("ours", "upstream"), PAIRS)
 def test_one_agent_without_reciprocity_is_upstream_bit_for_bit(ours, upstream, policy, normalized, steps):

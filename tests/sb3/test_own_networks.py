@@ -126,8 +126,7 @@ EXTRACTORS = [
 ]
 
 
-@pytest.mark.parametrize("n_agents", [1, 2])
-@pytest.mark.parametrize("share", [False, True])
+@pytest.mark.parametrize(("share", "n_agents"), [(False, 2), (True, 1), (True, 2)])
 @pytest.mark.parametrize(("policy", "env", "extractor"), EXTRACTORS)
 def test_features_extractors_own_and_shared(policy, env, extractor, share, n_agents):
     cls = DDPGPR if share else TD3PR

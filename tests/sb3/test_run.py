@@ -1,5 +1,7 @@
 """Groups of agents train, whatever the observation, buffer or option; and on real MuJoCo."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch as th
@@ -32,8 +34,7 @@ def moved(model, steps=160, **learn):
     return model
 
 
-@pytest.mark.parametrize("adjacency", ADJACENCY)
-@pytest.mark.parametrize("estimator", ["full", "sampled"])
+@pytest.mark.parametrize(("adjacency", "estimator"), zip(ADJACENCY, itertools.cycle(["full", "sampled"])))
 def test_adjacency_and_estimators(adjacency, estimator):
     model = TD3PR(
         "MlpPolicy",
@@ -81,7 +82,16 @@ def test_options(options):
 def test_dict_observations(algorithm, adjacency):
     env = make_vec_env(lambda: SimpleMultiObsEnv(discrete_actions=False, random_start=True), n_envs=2)
     small = {"net_arch": [16], "features_extractor_kwargs": {"cnn_output_dim": 16}}
-    model = algorithm("MultiInputPolicy", env, adjacency=adjacency, policy_kwargs=small, buffer_size=500, seed=0)
+    model = algorithm(
+        "MultiInputPolicy",
+        env,
+        adjacency=adjacency,
+        policy_kwargs=small,
+        buffer_size=500,
+        batch_size=16,
+        train_freq=4,
+        seed=0,
+    )
     moved(model, 160)
 
 

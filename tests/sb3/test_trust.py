@@ -104,7 +104,8 @@ def test_they_are_looked_at_every_tenth_update_and_in_part_of_the_batch(in_float
     new = errors_of(model, batch, first, rows)
     model.train(1, 100)
     kept = 0.99**trust.EVERY
-    np.testing.assert_allclose(model.reciprocity.errors, kept * first + (1 - kept) * new, rtol=1e-10, atol=1e-10)
+    mean = (kept * (1 - kept) * first + (1 - kept) * new) / (1 - kept**2)
+    np.testing.assert_allclose(model.reciprocity.errors, mean, rtol=1e-10, atol=1e-10)
 
 
 def test_many_peers_share_the_rows():
@@ -220,6 +221,14 @@ def test_what_is_logged_and_saved(tmp_path):
     assert (loaded.pr.trust, loaded.pr.trust_power) == ("td", 2.0)
     assert TD3PR.load(tmp_path / "model", trust="uniform").pr.trust == "uniform"
     assert TD3PR.load(tmp_path / "model", trust=True).pr.trust == "td"  # the file is trusted
+    both = {"trust": True, "pr_trust": "uniform"}
+    assert TD3PR.load(tmp_path / "model", **both).trust == "uniform"
+    assert TD3PR.load(tmp_path / "model", pr_trust="uniform", trust_power=3.0).pr.trust_power == 3
+    assert TD3PR.load(tmp_path / "model", None, "cpu", {"trust": "uniform"}, trust=True).pr.trust == "uniform"
+    with pytest.raises(ValueError, match="trust='td' and pr_trust='uniform': PR's trust is given twice"):
+        TD3PR.load(tmp_path / "model", trust="td", pr_trust="uniform")
+    with pytest.raises(ValueError, match="trust='tdd' is not one of uniform, td"):
+        TD3PR.load(tmp_path / "model", trust=True, pr_trust="tdd")
 
 
 @pytest.mark.parametrize(

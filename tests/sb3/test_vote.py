@@ -90,6 +90,11 @@ def test_agents_of_one_world_have_nothing_to_vote_on(tmp_path):
     model.save(tmp_path / "team")
     with pytest.raises(ValueError, match="share one world"):  # also where nobody gave the world again
         TD3PR.load(tmp_path / "team").predict(model.env.reset()[:1], team="vote")
+    later = TD3PR.from_agents([model.agent(i) for i in range(2)])  # or gave it later
+    later.set_env(lambda: Pair(ends))
+    later.save(tmp_path / "later")
+    with pytest.raises(ValueError, match="share one world"):
+        TD3PR.load(tmp_path / "later").predict(model.env.reset()[:1], team="vote")
 
 
 def test_one_agent_answers_as_upstream():

@@ -11,6 +11,8 @@ from marl_pr_common.study.cell import DONE, is_done
 from marl_pr_common.study.run import report_only, run_study
 from tests.study.studies import TABULAR, console, study
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 
 def test_a_diverged_cell_is_left_out_by_name_and_the_rest_is_reported(finished, tmp_path):
     _, old, _ = finished

@@ -117,7 +117,7 @@ def test_results_are_what_epymarl_logged(
 def test_a_killed_cell_goes_on_and_loses_nothing(
     checkout: Checkout, tmp_path: Path, arm: str, settings: dict[str, Any], number: int
 ) -> None:
-    what = cells.cell("epymarl", arm, PP, 2, {**SHORT, "save_model_interval": 100, **settings})
+    what = cells.cell("epymarl", arm, PP, 2, {**SHORT, "t_max": 400, "save_model_interval": 100, **settings})
     assert what.plan.settings["resumable"]
     whole, ended = tmp_path / "whole", tmp_path / "ended"
     expected = cells.to_the_end("epymarl", what, whole)

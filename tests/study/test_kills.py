@@ -64,6 +64,7 @@ def check(file, out, reference, vouched, n_cells):
     assert found.equals(expected), "killed and resumed cells differ from uninterrupted ones"
 
 
+@pytest.mark.slow  # tests/resume kills a comparison, tests/study/test_damage has what a kill leaves
 def test_a_killed_study_goes_on(tmp_path):
     file = write(tmp_path / "grids.yaml", TABULAR, seeds=1, tasks={"Landmarks-2": {}})
     longest = uninterrupted(file, tmp_path / "reference")

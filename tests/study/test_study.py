@@ -7,12 +7,13 @@ import sys
 
 import pytest
 
+from marl_pr_common.cli import main
 from marl_pr_common.runs.table import RESULTS, read_results, write_results
 from marl_pr_common.study import processes
 from marl_pr_common.study.cell import DONE, is_done, read_manifest, write_manifest
 from marl_pr_common.study.plan import resolve
 from marl_pr_common.study.run import report_only, run_study
-from tests.study.studies import NETWORKS, TABULAR, console, run, said, study, write
+from tests.study.studies import NETWORKS, TABULAR, console, said, study, write
 
 TIMES = ["wall_time", "cpu_time"]
 REPORT = ["report.html", "summary.md", RESULTS, "study.json"]
@@ -47,7 +48,7 @@ def test_light_cells_share_a_process_and_each_has_its_own_log_and_command(finish
         assert json.loads((path / "run" / "run.json").read_text())["command"].endswith(f"study.cell {path}")
 
 
-def test_arms_of_sac(tmp_path):
+def test_arms_of_sac(tmp_path, in_process):
     settings = {**NETWORKS["settings"], "timesteps_per_agent": 70, "eval_every": 70}
     arms = {"sac": {}, "sac_pr": {}, "sac_own_critics": {}}
     out = tmp_path / "out"
@@ -59,16 +60,15 @@ def test_arms_of_sac(tmp_path):
     }
 
 
-def test_a_second_run_runs_nothing(finished):
-    _, out, file = finished
-    before = stamps(out)
-    again = run(file, out)
-    assert again.returncode == 0
-    assert "8 of 8 cells are done and kept." in again.stderr
+def test_a_second_run_runs_nothing(finished, in_process):
+    _, out, _ = finished
+    before, screen = stamps(out), console()
+    assert not run_study(study(TABULAR), out, console=screen).failed
+    assert "8 of 8 cells are done and kept." in said(screen)
     assert stamps(out) == before
 
 
-def test_arms_may_be_added_and_tasks_left_out_and_only_what_is_missing_runs(finished, tmp_path):
+def test_arms_may_be_added_and_tasks_left_out_and_only_what_is_missing_runs(finished, tmp_path, in_process):
     _, old, _ = finished
     out = tmp_path / "out"
     shutil.copytree(old, out)
@@ -101,7 +101,7 @@ def test_done_cells_of_other_settings_are_refused_and_nothing_changes(finished):
         ("import os; os.write(2, b'out of memory'); os._exit(9)", "out of memory (exit code 9)"),
     ],
 )
-def test_a_failing_cell_stops_no_other_and_its_log_is_named(tmp_path, monkeypatch, fault, said_last):
+def test_a_failing_cell_stops_no_other_and_its_log_is_named(tmp_path, monkeypatch, request, fault, said_last):
     """One that ends the process which it shares with others, too."""
     out, name = tmp_path / "out", "iql-Landmarks-2-seed0"
     program = f"""
@@ -126,13 +126,14 @@ sys.exit(cell.main(["--serve"]))
     assert f"{name} ({said_last})" in text
     assert f"cells/{name}/log.txt" in text
     monkeypatch.undo()
+    request.getfixturevalue("in_process")
     assert not run_study(small, out, console=console()).failed
 
 
 FAMILIES = {"iql": {}, "iql_pr_decision": {"reference": "iql_pr_decision", "label": "IQL+PR"}}
 
 
-def test_every_reference_has_a_report_of_its_own_and_old_ones_go(finished, tmp_path):
+def test_every_reference_has_a_report_of_its_own_and_old_ones_go(finished, tmp_path, in_process):
     _, old, _ = finished
     out = tmp_path / "out"
     shutil.copytree(old, out)
@@ -142,7 +143,7 @@ def test_every_reference_has_a_report_of_its_own_and_old_ones_go(finished, tmp_p
     assert "IQL+PR" not in (out / "iql" / "summary.md").read_text()
 
 
-def test_a_family_whose_runs_all_diverged_does_not_take_the_others_with_it(finished, tmp_path):
+def test_a_family_whose_runs_all_diverged_does_not_take_the_others_with_it(finished, tmp_path, in_process):
     _, old, _ = finished
     out = tmp_path / "out"
     shutil.copytree(old, out)
@@ -175,11 +176,13 @@ def test_another_directory_is_not_touched(tmp_path):
         (("--scale", "huge"), "scale='huge': this study has no scales"),
     ],
 )
-def test_mistakes_on_the_command_line_are_one_line(tmp_path, options, message):
-    done = run(write(tmp_path / "grids.yaml", TABULAR), tmp_path / "out", *options)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_mistakes_on_the_command_line_are_one_line(tmp_path, capsys, monkeypatch, options, message):
+    monkeypatch.delenv("MARL_PR_DEBUG", raising=False)
+    file = write(tmp_path / "grids.yaml", TABULAR)
+    assert main(["study", str(file), "--out", str(tmp_path / "out"), *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
 

@@ -21,10 +21,10 @@ from marl_pr_common.tabular import (
     decision,
     faithful,
     iql,
-    vectorised,
 )
 from marl_pr_common.tabular.kernels import keep_allowed
 from marl_pr_common.tabular.learner import TabularPR
+from tests.tabular.vectorised import schedule
 
 CONFIGS = {
     "iql": iql(),
@@ -168,7 +168,7 @@ def peers_values(
     learner: TabularPR, config: TabularConfig, q: np.ndarray, n: np.ndarray, steps: int, masked: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """What is bootstrapped on, and Q_star, of all agents, states and actions."""
-    pull = vectorised.schedule(learner.rules.pull, n, np.broadcast_to(n.sum(axis=0), n.shape))
+    pull = schedule(learner.rules.pull, n, np.broadcast_to(n.sum(axis=0), n.shape))
     star = learner.reciprocity.q_star(q, pull, n, steps, masked)
     if config.mode == "faithful":
         return q, star

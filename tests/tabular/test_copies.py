@@ -97,7 +97,7 @@ def test_a_killed_run_goes_on_bit_for_bit(task):
     part.train(33)
     rest.load_state_dict(part.state_dict())
     rest.train(37)
-    assert np.array_equal(whole.trainer.learner.tables.q, rest.trainer.learner.tables.q)
+    assert np.array_equal(whole.learner.tables.q, rest.learner.tables.q)
     assert np.array_equal(whole.evaluate(3).returns, rest.evaluate(3).returns)
 
 

@@ -15,6 +15,7 @@ from marl_pr_common.tabular import kernels
 from marl_pr_common.tabular.config import TabularConfig, iql
 from marl_pr_common.tabular.learner import TabularPR
 from marl_pr_common.tabular.schedules import Constant, Power, Shrink, TheoryWarning
+from tests.tabular.vectorised import Vectorised
 
 LINE = ObsSpace((3,), ordinal=(True,))
 BACKENDS = ["numpy", pytest.param("numba", marks=pytest.mark.skipif(not HAS_NUMBA, reason="needs the extra fast"))]
@@ -180,19 +181,16 @@ CONFIGS = {
 }
 
 
-@pytest.mark.skipif(not HAS_NUMBA, reason="needs the extra fast")
 @pytest.mark.parametrize("graph", ["complete", "ring", "changing"])
 @pytest.mark.parametrize("name", CONFIGS)
-def test_numpy_and_compiled_agree(name: str, graph: str) -> None:
+def test_kernels_and_vectorised_learner_agree(name: str, graph: str) -> None:
     """Two observation classes, a complete, a fixed and a changing graph, 1500 steps: tables equal to 1e-12."""
     spaces = [ObsSpace((4, 3, 3), keep, (True, True, False)) for keep in [(1, 1, 0), (1, 0, 1), (1, 1, 0), (1, 0, 1)]]
     matrix = {"complete": None, "ring": peers.ring(4), "changing": np.stack([peers.ring(4), peers.complete(4)])}[graph]
     config = CONFIGS[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TheoryWarning)
-        both = [
-            TabularPR(config.reciprocity(spaces, matrix), 3, config, 0.9, 2, backend) for backend in ("numpy", "numba")
-        ]
+        both = [kind(config.reciprocity(spaces, matrix), 3, config, 0.9, 2) for kind in (Vectorised, TabularPR)]
     rng = np.random.default_rng(3)
     for _ in range(1500):
         states, following, actions = (

@@ -10,7 +10,6 @@ import pytest
 from marl_pr_common.envs import ObsSpace, digital_mdp, make, optimal_q
 from marl_pr_common.envs.grids.specs import GridSpec, navigation
 from marl_pr_common.tabular import TabularConfig, TabularPR, WorldTrainer, adjacency, iql, train_parallel
-from marl_pr_common.tabular.measures import flattened_fixed_point
 from marl_pr_common.tabular.reciprocity import Reciprocity, mixing
 from tests.tabular.line import Line, train
 
@@ -80,8 +79,6 @@ def test_iterations_end_or_refuse() -> None:
     mdp = digital_mdp(np.random.default_rng(0), 4)
     with pytest.raises(ValueError, match="finite"):
         optimal_q(mdp, reward=np.full((4, 2), np.nan))
-    with pytest.raises(ValueError, match="no fixed point"):
-        flattened_fixed_point(mdp.transition, np.full((4, 2), np.nan), np.eye(4), 0.8, 1.0)
     with pytest.raises(ValueError, match="seed=None"):
         train(Line, seed=None)
     with pytest.raises(ValueError, match="every=0"):

@@ -9,10 +9,10 @@ import pytest
 from gymnasium import spaces
 
 from marl_pr_common.envs import ObsSpace
-from marl_pr_common.envs.jit import HAS_NUMBA
 from marl_pr_common.reciprocity import peers
 from marl_pr_common.tabular import ParallelTrainer, Shrink, TabularConfig, TabularPR, decision, faithful, iql
 from tests.tabular.line import Line, train
+from tests.tabular.vectorised import Vectorised
 
 CONFIGS = {
     "iql": iql(),
@@ -127,15 +127,14 @@ def test_a_mask_of_all_actions_changes_nothing() -> None:
         np.testing.assert_array_equal(train(Free, config).q, train(Line, config).q)
 
 
-@pytest.mark.skipif(not HAS_NUMBA, reason="needs the extra fast")
 @pytest.mark.filterwarnings("ignore::marl_pr_common.tabular.TheoryWarning")
 @pytest.mark.parametrize("graph", ["complete", "ring", "changing"])
 @pytest.mark.parametrize("config", [*CONFIGS.values(), TabularConfig(weighting="mean", kappa=Shrink(2.0), q_init=3.0)])
-def test_compiled_and_vectorised_learners_agree_on_masks(config: TabularConfig, graph: str) -> None:
+def test_kernels_and_vectorised_learner_agree_on_masks(config: TabularConfig, graph: str) -> None:
     """Random transitions of several steps, random masks from the middle on: the same actions, tables equal to 1e-12."""
     views = [ObsSpace((3, 2, 2), keep, (True, True, False)) for keep in [(1, 1, 0), (1, 0, 1), (1, 1, 0), (1, 1, 1)]]
     matrix = {"complete": None, "ring": peers.ring(4), "changing": np.stack([peers.ring(4), peers.complete(4)])}[graph]
-    both = [TabularPR(config.reciprocity(views, matrix), 3, config, 0.9, 2, backend) for backend in ("numpy", "numba")]
+    both = [kind(config.reciprocity(views, matrix), 3, config, 0.9, 2) for kind in (Vectorised, TabularPR)]
     rng = np.random.default_rng(5)
     sizes = np.array([view.n_states for view in views])
     for t in range(600):

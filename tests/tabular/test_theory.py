@@ -16,7 +16,6 @@ from marl_pr_common.tabular.measures import (
     boundedness,
     consensus_error,
     decay_slope,
-    flattened_fixed_point,
     mean_distance,
     process_distance,
 )
@@ -113,6 +112,16 @@ def test_constant_kappa_misses_q_star(digital: tuple[FiniteMDP, np.ndarray]) -> 
     assert process_distance(found["shrink"], found["1"])[0] < 0.01 * value_range
 
 
+def flattened_fixed_point(mdp: FiniteMDP, adjacency: np.ndarray, pull: float) -> np.ndarray:
+    """Where Qbar settles if (1 - kappa) beta / alpha stays at ``pull`` = lambda: Q = (I + lambda (I - A))^-1 T Q,
+    (S, A)."""
+    solve = np.linalg.inv(np.eye(mdp.n_states) + pull * (np.eye(mdp.n_states) - adjacency))
+    reward, q = mdp.reward.mean(axis=0), np.zeros((mdp.n_states, mdp.n_actions))
+    for _ in range(200):
+        q = solve @ (reward + mdp.gamma * mdp.transition @ q.max(axis=-1))
+    return q
+
+
 def test_why_it_fails(digital: tuple[FiniteMDP, np.ndarray]) -> None:
     """Qbar follows (I + lambda (I - A))^-1 T Q with lambda = (1 - kappa) beta / alpha of the moment."""
     mdp, q_star = digital
@@ -121,7 +130,7 @@ def test_why_it_fails(digital: tuple[FiniteMDP, np.ndarray]) -> None:
     k = agents.visits.mean()
     pull = 0.5 * (k + 1) ** (0.65 - 0.35)
     near = agents.reciprocity.adjacency.toarray()
-    predicted = flattened_fixed_point(mdp.transition, mdp.reward.mean(axis=0), near, mdp.gamma, pull)
+    predicted = flattened_fixed_point(mdp, near, pull)
     assert mean_distance(agents.q, predicted)[0] < 0.15 * mean_distance(agents.q, q_star)[0]
 
 

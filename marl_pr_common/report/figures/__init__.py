@@ -1,4 +1,4 @@
-"""Figures: learning curves, interval plots, profiles, probability of improvement, sweeps, time and thresholds.
+"""Figures: learning curves, interval plots, profiles, probability of improvement, sweeps, time, thresholds and trust.
 
 Each module draws one kind of figure from small arrays that :mod:`marl_pr_common.results.stats` has computed.
 """
@@ -7,23 +7,14 @@ from marl_pr_common.report.figures.curves import Curve, draw_learning_curves, le
 from marl_pr_common.report.figures.improvement import improvement_plot
 from marl_pr_common.report.figures.intervals import Estimates, Panel, interval_plot
 from marl_pr_common.report.figures.profiles import performance_profiles
-from marl_pr_common.report.figures.style import (
-    DASHES,
-    MARKERS,
-    OKABE_ITO,
-    ArmLabel,
-    save_figure,
-    step_label,
-)
+from marl_pr_common.report.figures.style import DASHES, OKABE_ITO, ArmLabel, save_figure, step_label
 from marl_pr_common.report.figures.sweeps import SweepLine, sweep_plot
 from marl_pr_common.report.figures.threshold import Watched, kaplan_meier, threshold_plot
+from marl_pr_common.report.figures.trust import trust_plot
 from marl_pr_common.report.figures.wall_clock import TimedCurve, return_against_time
-from marl_pr_common.results.stats import MIN_SEEDS_FOR_INTERVAL
 
 __all__ = [
     "DASHES",
-    "MARKERS",
-    "MIN_SEEDS_FOR_INTERVAL",
     "OKABE_ITO",
     "ArmLabel",
     "Curve",
@@ -44,5 +35,6 @@ __all__ = [
     "step_label",
     "sweep_plot",
     "threshold_plot",
+    "trust_plot",
     "with_interval",
 ]

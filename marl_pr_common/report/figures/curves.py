@@ -16,6 +16,7 @@ from scipy.optimize import isotonic_regression
 from marl_pr_common.config.arrays import Floats
 from marl_pr_common.report.figures.style import (
     ArmLabel,
+    ArmStyle,
     arm_legend,
     count_steps,
     draw_band,
@@ -41,6 +42,16 @@ class Curve:
     data: TeamCurves
     interval: tuple[Floats, Floats, Floats] | None
     """Mean, low and high, each (n_points,); None with too few seeds for it. Both panels draw the same one."""
+
+    def draw(self, axes: Axes, x: Floats, style: ArmStyle) -> None:
+        """A line and its band; with too few seeds a thin line for each.
+
+        :param x: (n_points,)
+        """
+        if self.interval is not None:
+            draw_band(axes, x, *self.interval, style)
+        else:
+            draw_seeds(axes, x, self.data.curves, style)
 
 
 def learning_curves(
@@ -100,11 +111,7 @@ def draw_learning_curves(panels: Mapping[str, Mapping[ArmLabel, Curve]], metric_
 
 def _draw(axes: Axes, arms: Mapping[ArmLabel, Curve], steps: str) -> None:
     for arm, curve in arms.items():
-        x = getattr(curve.data, steps)
-        if curve.interval is not None:
-            draw_band(axes, x, *curve.interval, arm.style)
-        else:
-            draw_seeds(axes, x, curve.data.curves, arm.style)
+        curve.draw(axes, getattr(curve.data, steps), arm.style)
     longest = max(int(getattr(curve.data, steps)[-1]) for curve in arms.values())
     axes.set_xlim(0, longest * 1.02)
     count_steps(axes)

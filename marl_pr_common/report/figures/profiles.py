@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from marl_pr_common.report.figures.style import ArmLabel, arm_legend, panel_grid, set_title, styled
+from marl_pr_common.report.figures.style import ArmLabel, draw_steps, name_panels, panel_grid, styled
 from marl_pr_common.results.stats import Profile
 
 
@@ -22,10 +23,7 @@ def performance_profiles(panels: Mapping[str, Mapping[ArmLabel, Profile]], xlabe
             for arm, profile in profiles.items():
                 _draw(axes, arm, profile)
             axes.set(xlabel=xlabel, ylim=(-0.02, 1.02))
-        for axes in grid[::2]:
-            axes.set_ylabel("Share of runs above it")
-        arm_legend(figure, (arm for profiles in panels.values() for arm in profiles))
-        set_title(figure, title)
+        name_panels(figure, grid, "Share of runs above it", title, chain(*panels.values()))
     return figure
 
 
@@ -33,13 +31,5 @@ def _draw(axes: Axes, arm: ArmLabel, profile: Profile) -> None:
     style = arm.style
     axes.fill_between(profile.taus, profile.low, profile.high, step="post", color=style.color, alpha=0.14, lw=0)
     every = max(1, len(profile.taus) // 7)
-    axes.step(
-        *(profile.taus, profile.value),
-        where="post",
-        color=style.color,
-        ls=style.dash,
-        lw=1.7,
-        marker=style.marker,
-        ms=3.6,
-        markevery=(2 * arm.index % every, every),  # markers of two arms seldom hide each other
-    )
+    # markers of two arms seldom hide each other
+    draw_steps(axes, profile.taus, profile.value, style, markevery=(2 * arm.index % every, every))

@@ -95,22 +95,19 @@ def styled() -> Any:
     return mpl.rc_context(STYLE)
 
 
-def save_figure(
-    figure: Figure, stem: Path, dpi: int = 200, tight: bool = False, style: Any = STYLE
-) -> tuple[Path, Path]:
+def save_figure(figure: Figure, stem: Path, dpi: int = 200) -> tuple[Path, Path]:
     """Write ``stem.png`` and ``stem.svg`` (text as text) and return their paths.
 
     :param stem: the path without suffix; its folder is made
-    :param tight: cut off empty margins
-    :param style: matplotlib's settings while it is saved; those that it was made with
     """
     paths = (stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg"))
-    with mpl.rc_context(style):
+    with styled():
         for path in paths:
             with replacing(path) as temporary:
                 # no date in the SVG: the same data gives the same file
                 metadata = {"Date": None} if path.suffix == ".svg" else None
-                figure.savefig(temporary, dpi=dpi, metadata=metadata, bbox_inches="tight" if tight else None)
+                figure.savefig(temporary, dpi=dpi, metadata=metadata)
+            figure.set_layout_engine("none")  # found once: the second file has the same places
     return paths
 
 
@@ -152,6 +149,14 @@ def draw_band(axes: Axes, x: Floats, value: Floats, low: Floats, high: Floats, s
     axes.plot(x, value, color=style.color, lw=1.7, ls=style.dash, marker=style.marker, ms=3.6, markevery=every)
 
 
+def draw_steps(axes: Axes, x: Floats, y: Floats, style: ArmStyle, **more: Any) -> None:
+    """One arm as a staircase: each value holds up to the next point.
+
+    :param x, y: (n_points,)
+    """
+    axes.step(x, y, where="post", color=style.color, ls=style.dash, lw=1.7, marker=style.marker, ms=3.6, **more)
+
+
 def panel_grid(headings: Sequence[str], height: float) -> tuple[Figure, list[Axes]]:
     """A figure with one panel per heading, two in a row; a single panel makes a narrow figure.
 
@@ -167,6 +172,15 @@ def panel_grid(headings: Sequence[str], height: float) -> tuple[Figure, list[Axe
     for panel, heading in zip(axes, headings, strict=False):
         panel.set_title(textwrap.fill(heading, 48), loc="left")
     return figure, axes[: len(headings)]
+
+
+def name_panels(figure: Figure, grid: Sequence[Axes], ylabel: str, title: str, arms: Iterable[ArmLabel] = ()) -> None:
+    """The words around the panels of :func:`panel_grid`, and below them the names of the arms, if there are any."""
+    for axes in grid[::2]:
+        axes.set_ylabel(ylabel)
+    if arms := list(arms):
+        arm_legend(figure, arms)
+    set_title(figure, title)
 
 
 def name_rows(axes: Axes, labels: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from marl_pr_common.config.arrays import Floats
-from marl_pr_common.report.figures.style import arm_style, panel_grid, set_title, styled
+from marl_pr_common.report.figures.style import arm_style, name_panels, panel_grid, styled
 from marl_pr_common.results.stats import Interval
 
 
@@ -36,9 +36,7 @@ def sweep_plot(panels: Mapping[str, SweepLine], xlabel: str, ylabel: str, title:
         for index, (axes, line) in enumerate(zip(grid, panels.values(), strict=True)):
             _draw(axes, line, index)
             axes.set(xlabel=xlabel)
-        for axes in grid[::2]:
-            axes.set_ylabel(ylabel)
-        set_title(figure, title)
+        name_panels(figure, grid, ylabel, title)
     return figure
 
 

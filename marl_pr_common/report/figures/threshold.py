@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import CensoredData, ecdf
 
 from marl_pr_common.config.arrays import Floats
-from marl_pr_common.report.figures.style import ArmLabel, arm_legend, count_steps, panel_grid, set_title, styled
+from marl_pr_common.report.figures.style import ArmLabel, count_steps, draw_steps, name_panels, panel_grid, styled
 from marl_pr_common.results.stats import Reached
 
 
@@ -32,24 +33,11 @@ def threshold_plot(panels: Mapping[str, Mapping[ArmLabel, Watched]], title: str)
         figure, grid = panel_grid(list(panels), 2.6)
         for axes, arms in zip(grid, panels.values(), strict=True):
             for arm, watched in arms.items():
-                style = arm.style
-                steps, share = kaplan_meier(watched)
-                axes.step(
-                    *(steps, share),
-                    where="post",
-                    color=style.color,
-                    ls=style.dash,
-                    lw=1.7,
-                    marker=style.marker,
-                    ms=3.6,
-                )
+                draw_steps(axes, *kaplan_meier(watched), arm.style)
             axes.set(ylim=(-0.02, 1.02), xlabel="Environment steps per agent")
             axes.set_xlim(left=0)
             count_steps(axes)
-        for axes in grid[::2]:
-            axes.set_ylabel("Share of seeds that reached it")
-        arm_legend(figure, (arm for arms in panels.values() for arm in arms))
-        set_title(figure, title)
+        name_panels(figure, grid, "Share of seeds that reached it", title, chain(*panels.values()))
     return figure
 
 

@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from marl_pr_common.config.arrays import Floats
 from marl_pr_common.report.figures.curves import Curve
-from marl_pr_common.report.figures.style import (
-    ArmLabel,
-    arm_legend,
-    draw_band,
-    draw_seeds,
-    new_figure,
-    set_title,
-    styled,
-)
+from marl_pr_common.report.figures.style import ArmLabel, arm_legend, new_figure, set_title, styled
 
 _AXES = {"wall": "Training time on the clock", "cpu": "CPU time of training"}
 
@@ -46,7 +37,7 @@ def return_against_time(panels: Mapping[str, Mapping[ArmLabel, TimedCurve]], yla
             for axes, (name, xlabel) in zip(row, _AXES.items(), strict=True):
                 unit, seconds = _unit(max(float(getattr(timed, name)[-1]) for timed in arms.values()))
                 for arm, timed in arms.items():
-                    _draw(axes, arm, timed, getattr(timed, name) / seconds)
+                    timed.curve.draw(axes, getattr(timed, name) / seconds, arm.style)
                 axes.set_xlim(left=0)
                 axes.xaxis.set_major_locator(MaxNLocator(5))
                 axes.set_xlabel(f"{xlabel} [{unit}]")
@@ -54,13 +45,6 @@ def return_against_time(panels: Mapping[str, Mapping[ArmLabel, TimedCurve]], yla
         arm_legend(figure, (arm for arms in panels.values() for arm in arms))
         set_title(figure, title)
     return figure
-
-
-def _draw(axes: Axes, arm: ArmLabel, timed: TimedCurve, x: Floats) -> None:
-    if timed.curve.interval is not None:
-        draw_band(axes, x, *timed.curve.interval, arm.style)
-    else:
-        draw_seeds(axes, x, timed.curve.data.curves, arm.style)
 
 
 def _unit(longest: float) -> tuple[str, float]:

@@ -19,7 +19,7 @@ EXTENDED = ("td3", "ddpg", "sac", "tqc", "crossq")
 """Algorithms that this package may have arms of its own for."""
 _ARMS = (
     *("_pr", "pr", "_independent", "_shared_replay", "_pr_shared_replay", "_own_critics"),
-    *("_pr_trust", "_pr_one_voice", "_random_peer", "_noise"),
+    *("_pr_trust", "_pr_one_voice", "_random_peer", "_noise", "_all_steps"),
 )
 ALGORITHMS = frozenset(_ALGORITHMS_WORDS.split()) | {name + arm for name in EXTENDED for arm in _ARMS}
 _GENERIC_WORDS = (

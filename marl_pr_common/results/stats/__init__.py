@@ -13,7 +13,7 @@ limits        how many seeds a statement needs
 
 from marl_pr_common.config.arrays import Floats
 from marl_pr_common.results.stats.aggregate import STATISTICS, aggregate, iqm, mean, median, optimality_gap
-from marl_pr_common.results.stats.bootstrap import Interval, bootstrap_means, mean_interval, scalar_interval
+from marl_pr_common.results.stats.bootstrap import Interval, bootstrap_means, mean_interval
 from marl_pr_common.results.stats.curves import Axis, TeamCurves, area_under_curve, cut, team_curves
 from marl_pr_common.results.stats.difference import Difference, compare_pairs, paired_difference
 from marl_pr_common.results.stats.improvement import probability_of_improvement
@@ -50,7 +50,6 @@ __all__ = [
     "paired_difference",
     "performance_profile",
     "probability_of_improvement",
-    "scalar_interval",
     "scores",
     "steps_to_threshold",
     "team_curves",

@@ -84,15 +84,6 @@ def mean_interval(
     return np.mean(scores, axis=0), low, high
 
 
-def scalar_interval(scores: Floats, rng: np.random.Generator, level: float = 0.95) -> Interval:
-    """:func:`mean_interval` of one score per seed.
-
-    :param scores: (n_seeds,)
-    """
-    mean, low, high = mean_interval(scores, rng, level)
-    return Interval(float(mean), float(low), float(high))
-
-
 Draws = npt.NDArray[np.intp]
 
 

@@ -81,13 +81,10 @@ def digital_runs(
 def figure2(seeds: int, steps: int, out: Path, advance: Advance | None = None) -> Path:
     """Upper: Boltzmann policies of agents 6, 9, 12 and the mean agent at random states. Lower: the measures against
     steps."""
-    data, last, mdp = digital_runs(seeds, steps, KAPPAS, advance)
-    out.mkdir(parents=True, exist_ok=True)
-    data.to_csv(out / "figure2.csv", index=False)
-    policy_rows(last["0.5"][0], (6, 9, 12), mdp).to_csv(out / "figure2_policies.csv", index=False)
-    (out / "figure2.md").write_text(theory_summary(data, float(np.ptp(optimal_q(mdp)))))
+    agents = (6, 9, 12)
+    data, last, mdp = _told(out / "figure2", seeds, steps, "0.5", agents, advance)
     figure, axes = new_figure(2, 3, (13.2, 6.8))
-    draw_policies(axes[0, 0], last["0.5"][0], (6, 9, 12), mdp, f"kappa = 0.5, {steps:,} steps, seed 0")
+    draw_policies(axes[0, 0], last["0.5"][0], agents, mdp, f"kappa = 0.5, {steps:,} steps, seed 0")
     draw_greedy(axes[0, 1], last, mdp)
     draw_measure(axes[0, 2], data, "consensus")
     draw_measure(axes[1, 0], data, "policy_mse")
@@ -98,17 +95,25 @@ def figure2(seeds: int, steps: int, out: Path, advance: Advance | None = None) -
 
 def figure3(seeds: int, steps: int, out: Path, advance: Advance | None = None) -> Path:
     """kappa = 1: policies of agents 3, 6, 9, 12, 15, 18, and Corollary 1's distance to the processes with kappa < 1."""
-    data, last, mdp = digital_runs(seeds, steps, KAPPAS, advance)
-    out.mkdir(parents=True, exist_ok=True)
-    data.to_csv(out / "figure3.csv", index=False)
     agents = (3, 6, 9, 12, 15, 18)
-    policy_rows(last["1"][0], agents, mdp).to_csv(out / "figure3_policies.csv", index=False)
-    (out / "figure3.md").write_text(theory_summary(data, float(np.ptp(optimal_q(mdp)))))
+    data, last, mdp = _told(out / "figure3", seeds, steps, "1", agents, advance)
     figure, axes = new_figure(1, 3, (13.8, 3.6))
     draw_policies(axes[0, 0], last["1"][0], agents, mdp, f"kappa = 1, {steps:,} steps, seed 0")
     draw_measure(axes[0, 1], data[data["kappa"] == "1"], "policy_mse")
     draw_measure(axes[0, 2], data[data["kappa"] != "1"], "process_distance")
     return _finish(figure, axes, out / "figure3")
+
+
+def _told(
+    stem: Path, seeds: int, steps: int, kappa: str, agents: Sequence[int], advance: Advance | None
+) -> tuple[pd.DataFrame, dict[str, Floats], FiniteMDP]:
+    """Run, and write what is drawn as tables; policies are those of one kappa."""
+    data, last, mdp = digital_runs(seeds, steps, KAPPAS, advance)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    data.to_csv(f"{stem}.csv", index=False)
+    policy_rows(last[kappa][0], agents, mdp).to_csv(f"{stem}_policies.csv", index=False)
+    stem.with_suffix(".md").write_text(theory_summary(data, float(np.ptp(optimal_q(mdp)))))
+    return data, last, mdp
 
 
 def policy_rows(q: Floats, agents: Sequence[int], mdp: FiniteMDP) -> pd.DataFrame:

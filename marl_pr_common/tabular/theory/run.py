@@ -9,8 +9,6 @@ from typing import Literal
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from marl_pr_common.study.config import StudyConfig, Task, load_study
-from marl_pr_common.tabular.theory import convergence
-from marl_pr_common.tabular.theory import figures as theory
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,9 @@ class FigureConfig:
 
 def run_figure(config: FigureConfig) -> Path:
     """Make figure 2 or 3 and return the path of its PNG; SVG, CSV and a Markdown summary lie beside it."""
+    from marl_pr_common.tabular.theory import convergence  # slow to import: after the options are checked
+    from marl_pr_common.tabular.theory import figures as theory
+
     seeds, steps = config.seeds or 5, config.steps or 10_000_000
     extra = 2 * 20 * convergence.CHECKPOINTS[-1] if config.number == 3 else 0
     columns = (

@@ -1,4 +1,4 @@
-"""The steps of ``kernels.py`` in NumPy, vectorised over agents and seeds: their oracle, and the fallback without numba.
+"""The steps of ``kernels.py`` written another way, in NumPy over agents and seeds at once: their oracle.
 
 Axes: b seed, i or j agent, m action asked for, k neighbour of a state. All functions act on the tables of all seeds.
 """
@@ -10,11 +10,30 @@ from typing import Any
 import numpy as np
 
 from marl_pr_common.config.arrays import Flags, Floats, Ints
+from marl_pr_common.tabular.learner import TabularPR
 from marl_pr_common.tabular.schedules import Code
 from marl_pr_common.tabular.structs import NEAR_SUM, NEAR_WEIGHT, SUM, TOTAL, WEIGHT, Links, Rules, Tables
 
 Transition = tuple[Ints, Ints, Floats, Ints, Flags, Flags, Flags, Floats]
 """states, actions, rewards, next states, terminated, active, masks of the next states, discounts of the next states."""
+
+
+class Vectorised(TabularPR):
+    """A learner by the functions below."""
+
+    def act(self, states: Any, epsilon: float, uniforms: Any, active: Any = None, masks: Any = None) -> Ints:
+        asked = self.inputs.asked(states, active, masks, uniforms)
+        given = (asked.states, asked.active, asked.masks, epsilon, asked.uniforms)
+        return act(self.tables, self.links, self.rules, *given, self.steps)
+
+    def update(self, *transition: Any, active: Any = None, masks: Any = None, discounts: Any = None) -> None:
+        states, actions, rewards, following, terminated, *more = transition
+        active, masks, discounts = (*more, *(active, masks, discounts)[len(more) :])
+        discounts = np.full(self.inputs.shape, self.rules.gamma) if discounts is None else discounts
+        whole = self.inputs.transition(states, actions, rewards, following, terminated, active, masks, discounts)
+        self.refresh()
+        update(self.tables, self.frozen, self.links, self.rules, whole, self.steps)
+        self.steps += 1
 
 
 def schedule(code: Code, k: Ints, total: Ints) -> Floats:
