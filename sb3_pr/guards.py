@@ -153,7 +153,7 @@ class Watch:
     def _worst(self, model: Any, loss: str) -> int:
         """The agent with the largest gradient."""
         name = loss.removesuffix("_loss")
-        parameters = [tensor for one, tensor, _ in spec_of(model).learnt_by(model) if one.loss == loss]
+        parameters: list[Any] = [tensor for one, tensor, _ in spec_of(model).learnt_by(model) if one.loss == loss]
         parameters = list(getattr(model.policy, name).parameters()) if name in TRAINED else parameters
         gradients = [p.grad.detach() for p in parameters if p.grad is not None]
         if self.n_agents == 1 or not gradients:
