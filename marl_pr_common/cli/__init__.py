@@ -149,7 +149,8 @@ def _known(command: str) -> str:
 
 def command_of(name: str) -> Any:
     """The dataclass whose fields are the options of a command."""
-    return importlib.import_module(f"{OF_HOSTS.get(name, __package__)}.{name}").Command
+    module = "names" if name == "list" else name  # a module of that name would hide Python's list here
+    return importlib.import_module(f"{OF_HOSTS.get(name, __package__)}.{module}").Command
 
 
 def _command(name: str, options: Sequence[str]) -> Any:

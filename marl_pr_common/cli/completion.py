@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from tyro.conf import Positional, arg
 
 from marl_pr_common.cli import COMMANDS, QUIET, VERBOSE, command_of
-from marl_pr_common.cli.list import NAMES, Kind
+from marl_pr_common.cli.names import NAMES, Kind
 from marl_pr_common.cli.options import flags
 from marl_pr_common.study.config import load_study
 

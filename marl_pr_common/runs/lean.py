@@ -45,7 +45,7 @@ class _Waiting(ModuleType):
         def function(*arguments: Any, **options: Any) -> Any:
             nonlocal upstream
             if upstream is None and type(self) is ModuleType:
-                upstream = self.disable(fn, *given, **named)  # type: ignore[unreachable]
+                upstream = self.disable(fn, *given, **named)
             return (upstream or fn)(*arguments, **options)
 
         return function
@@ -56,11 +56,9 @@ class _Waiting(ModuleType):
         return getattr(_load(self), name)
 
 
-def _load(module: ModuleType) -> Any:
+def _load(module: Any) -> Any:
     if type(module) is _Waiting:
         module.__class__ = ModuleType
-        assert module.__spec__ is not None
-        assert module.__spec__.loader is not None
         module.__spec__.loader.exec_module(module)
     return module
 
