@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import warnings
 from collections import deque
 from typing import Any
 
@@ -30,7 +31,9 @@ def lone_team(model: Any, number: int, replay: bool = True) -> Any:
     options = {name: getattr(model, name) for name in SAME}
     options |= {**dataclasses.asdict(model.pr), "observation_masks": model.observation_masks}
     agents = [lone_agent(model, column) for column in columns]
-    team = type(model).from_agents(agents, **options)
+    with warnings.catch_warnings():  # these agents have been drawn together from the beginning
+        warnings.filterwarnings("ignore", message="consensus=")
+        team = type(model).from_agents(agents, **options)
     for name in model.spec.networks if n > 1 else ():  # a lone agent's hidden coordinates have weight 0
         _load(getattr(team.policy, name), getattr(model.policy, name), columns)
     if getattr(model, "peer_critics", None) is not None and n > 1:
