@@ -56,11 +56,12 @@ class _Waiting(ModuleType):
         return getattr(_load(self), name)
 
 
-def _load(module: Any) -> Any:
+def _load(module: ModuleType) -> Any:
+    loaded: Any = module
     if type(module) is _Waiting:
-        module.__class__ = ModuleType
-        module.__spec__.loader.exec_module(module)
-    return module
+        loaded.__class__ = ModuleType
+        loaded.__spec__.loader.exec_module(loaded)
+    return loaded
 
 
 class _Parts(MetaPathFinder, Loader):
