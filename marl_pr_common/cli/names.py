@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
@@ -69,7 +69,7 @@ def _environments() -> Iterator[tuple[str, str]]:
     yield "your own", "package.module:factory"
 
 
-def _is_old(name: str, known: dict[str, object]) -> bool:
+def _is_old(name: str, known: Container[str]) -> bool:
     """Whether there is a later version."""
     head, _, version = name.rpartition("-v")
     return f"{head}-v{int(version) + 1}" in known if version.isdigit() else False

@@ -61,7 +61,7 @@ class Command:
         if self.report_only:
             outcome = report_only(config, out, command)
             return tell(outcome, out, console, to_the_end=False)
-        note = asked.scales[scale].note if scale in asked.scales else ""
+        note = asked.scales[scale].note if scale is not None else ""
         if len(asked.scales) > 1:
             console.print(
                 f"{config.title or name} at scale {scale}, of {', '.join(asked.scales)} (--scale)", markup=False
