@@ -1,8 +1,8 @@
 """The random generators of EPyMARL's environments, wherever they run.
 
-Between two episodes an environment is about to be reset: what it carries over is the state of its generators. They
-travel in ``get_stats()``, which EPyMARL's parallel runner asks its workers for and does not read, and come back when
-the environment is made.
+Between two episodes an environment is about to be reset: what it carries over is the state of its generators, and with
+some (:data:`CARRIED`) a little more. It travels in ``get_stats()``, which EPyMARL's parallel runner asks its workers
+for and does not read, and comes back when the environment is made.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from marl_pr_common.reciprocity.stand_in import Delegate
 
 KEY = "pr_environment"
 KNOWN = ("lbforaging.", "mpe2.", "pettingzoo.", "rware.", "marl_pr_common.envs.", "epymarl_pr.")
-"""Packages whose environments keep nothing but generators from one episode to the next."""
+"""Packages whose environments keep nothing but generators, and what is in CARRIED, from one episode to the next."""
+CARRIED = {"lbforaging.": "/players/*/position"}
+"""Package -> attributes, tuples of integers or None, that its ``reset`` still reads: level-based foraging puts no new
+player where an old one stood."""
 _MAX_DEPTH = 12
 _Generator = (np.random.Generator, np.random.RandomState, th.Generator)
 
@@ -58,8 +61,9 @@ def environment_state(env: Any) -> dict[str, Any]:
     """The generators of an environment, and in a worker the global ones; with the class that they belong to."""
     env = _bare(env)
     return {
-        "class": _innermost(env),
+        "class": _class_of(_innermost(env)),
         "generators": {path: generator_state(found) for path, found in generators(env)},
+        "carried": [None if value is None else [int(part) for part in value] for value in _carried(env)],
         "global": rng_state() if _in_worker() else None,
     }
 
@@ -74,6 +78,25 @@ def restore_environment(env: Any, state: dict[str, Any]) -> None:
         if path not in here:  # made at its first use
             here[path] = _make_generator(env, path, saved)
         set_generator_state(here[path], saved)
+    for (owner, name), value in zip(_carriers(env), state.get("carried", ()), strict=False):  # older ones have none
+        setattr(owner, name, None if value is None else tuple(value))
+
+
+def _carried(env: Any) -> Iterator[Any]:
+    return (getattr(owner, name) for owner, name in _carriers(env))
+
+
+def _carriers(env: Any) -> list[tuple[Any, str]]:
+    """Owners and names of the attributes in :data:`CARRIED`."""
+    inner = _innermost(env)
+    path = next((path for package, path in CARRIED.items() if _class_of(inner).startswith(package)), None)
+    if path is None:
+        return []
+    *parents, name = path.strip("/").split("/")
+    owners = [inner]
+    for parent in parents:
+        owners = [item for owner in owners for item in (owner if parent == "*" else [getattr(owner, parent)])]
+    return [(owner, name) for owner in owners]
 
 
 def generators(owner: Any) -> Iterator[tuple[str, Any]]:
@@ -122,13 +145,16 @@ def _bare(env: Any) -> Any:
     return env
 
 
-def _innermost(env: Any) -> str:
-    """The class of the environment inside EPyMARL's wrappers."""
+def _innermost(env: Any) -> Any:
+    """The environment inside EPyMARL's wrappers."""
     found = getattr(env, "_env", env)
     found = getattr(found, "unwrapped", found)
     found = getattr(found, "_env", found)  # EPyMARL's wrapper of PettingZoo
-    found = getattr(found, "unwrapped", found)
-    return f"{type(found).__module__}.{type(found).__qualname__}"
+    return getattr(found, "unwrapped", found)
+
+
+def _class_of(env: Any) -> str:
+    return f"{type(env).__module__}.{type(env).__qualname__}"
 
 
 def _in_worker() -> bool:
