@@ -6,6 +6,7 @@ Importing it needs no checkout; planning and running do. See :mod:`epymarl_pr.st
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from epymarl_pr.study.arms import arms
 from epymarl_pr.study.plan import plan
@@ -20,9 +21,14 @@ def cost(task: str, plan: Plan) -> Cost:
     return Cost(15.0 + 3.6e-3 * plan.env_steps_per_agent)
 
 
+def completed(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What was given is all that a plan holds. See :class:`marl_pr_common.study.hosts.Host`."""
+    return settings
+
+
 def may_share(task: str, plan: Plan) -> bool:
     """Never: a cell is EPyMARL's own process. See :class:`marl_pr_common.study.hosts.Host`."""
     return False
 
 
-__all__ = ["ARMS", "cost", "may_share", "plan", "run"]
+__all__ = ["ARMS", "completed", "cost", "may_share", "plan", "run"]

@@ -92,6 +92,12 @@ class Host(Protocol):
         is known to keep nothing in modules or classes. The task is not made.
         """
 
+    def completed(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Settings of a plan of an earlier release, with what that release did not have at its default.
+
+        :raises ValueError: if this release does not take them
+        """
+
     def run(self, cell: CellRun, directory: Path) -> None:
         """Run the cell to its end in ``directory``: go on from its newest checkpoint if there is one, else anew.
 

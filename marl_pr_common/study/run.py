@@ -197,10 +197,14 @@ def require_same_settings(cells: Sequence[Cell]) -> list[Cell]:
                 f"{cell.directory} has {DONE}, but no manifest.json that says of what. Nothing was changed; move that "
                 "directory away to run the cell again."
             )
-        if found is None or _meaning(found) == _meaning(cell.manifest):
+        if (
+            found is None
+            or _meaning(found) == _meaning(cell.manifest)
+            or _meaning(_now(found)) == _meaning(cell.manifest)
+        ):
             continue
         if is_done(cell.directory):
-            what = "; ".join(differences(_meaning(found), _meaning(cell.manifest)))
+            what = "; ".join(differences(_meaning(_now(found)), _meaning(cell.manifest)))
             raise ValueError(
                 f"{cell.directory} is done with other settings: {what}. Nothing was changed; choose another --out, or "
                 "give the old settings to go on with it."
@@ -215,6 +219,14 @@ def _manifest(cell: Cell) -> Manifest | None:
         return read_manifest(cell.directory)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+
+
+def _now(manifest: Manifest) -> Manifest:
+    """What an earlier release wrote, as this one would; as it is, if this one does not take it."""
+    with contextlib.suppress(ValueError):
+        settings = load_host(manifest.host).completed(manifest.plan.settings)
+        return dataclasses.replace(manifest, plan=dataclasses.replace(manifest.plan, settings=settings))
+    return manifest
 
 
 def _meaning(manifest: Manifest) -> dict[str, object]:

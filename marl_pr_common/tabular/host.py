@@ -66,6 +66,11 @@ def cost(task: str, plan: Plan) -> Cost:
     return Cost(seconds, kept=1_000_000)
 
 
+def completed(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What was given is all that a plan holds. See ``Host``."""
+    return settings
+
+
 def may_share(task: str, plan: Plan) -> bool:
     """Whether the task is one of our own environments; of others it isn't known what they keep. See ``Host``."""
     return is_ours(task)

@@ -73,10 +73,12 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
         config = _with_the_steps_of_all(config)
     _check_options(config)
     total = config.timesteps_per_agent * config.team_size
-    plain = as_plain(config)
-    if not config.env_kwargs:
-        del plain["env_kwargs"]  # cells of earlier releases, which did not have it, are the same
-    return Plan(plain, config.team_size, config.timesteps_per_agent, total, config.evaluation_protocol)
+    return Plan(as_plain(config), config.team_size, config.timesteps_per_agent, total, config.evaluation_protocol)
+
+
+def completed(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the fields of :class:`TrainConfig` that came later. See :class:`marl_pr_common.study.hosts.Host`."""
+    return as_plain(from_mapping(TrainConfig, settings, where="settings"))
 
 
 _START, _STEP, _PRODUCT, _PLAYED = 6.0, 5e-4, 3.9e-10, 1.5e-4

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -48,16 +49,29 @@ def test_light_cells_share_a_process_and_each_has_its_own_log_and_command(finish
         assert json.loads((path / "run" / "run.json").read_text())["command"].endswith(f"study.cell {path}")
 
 
-def test_arms_of_sac(tmp_path, in_process):
-    settings = {**NETWORKS["settings"], "timesteps_per_agent": 70, "eval_every": 70}
+SAC = {**NETWORKS["settings"], "timesteps_per_agent": 70, "eval_every": 70}
+
+
+def test_arms_of_sac_and_cells_of_an_earlier_release(tmp_path, in_process):
     arms = {"sac": {}, "sac_pr": {}, "sac_own_critics": {}}
     out = tmp_path / "out"
-    run_study(study(NETWORKS, seeds=1, settings=settings, arms=arms), out, console=console())
+    run_study(study(NETWORKS, seeds=1, settings=SAC, arms=arms), out, console=console())
     assert read_results([out]).query("metric == 'eval/return'").groupby("arm")["agent"].nunique().to_dict() == {
         "sac": 1,
         "sac_pr": 2,
         "sac_own_critics": 2,
     }
+    for path in (path.parent for path in (out / "cells").glob("*/DONE")):  # as by a release that lacked some settings
+        manifest = read_manifest(path)
+        settings = json.loads(json.dumps(manifest.plan.settings))
+        del settings["env_kwargs"], settings["pr"]["trust"]
+        write_manifest(path, replace(manifest, plan=replace(manifest.plan, settings=settings)))
+    screen = console()
+    run_study(study(NETWORKS, seeds=1, settings=SAC, arms=arms), out, console=screen)
+    assert "3 of 3 cells are done and kept." in said(screen)
+    changed = study(NETWORKS, seeds=1, settings={**SAC, "pr": {"trust": "td"}}, arms={"sac_pr": {}})
+    with pytest.raises(ValueError, match=r"other settings: plan.settings.pr.trust was 'uniform' and is now 'td'\."):
+        run_study(changed, out, console=console())
 
 
 def test_a_second_run_runs_nothing(finished, in_process):
