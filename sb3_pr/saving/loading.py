@@ -68,8 +68,9 @@ def require_same_agents(model: Any, given: Mapping[str, Any]) -> None:
     found = _number_of_agents(own, others, model.n_columns)
     if found != model.n_columns:
         raise OtherAgents(
-            f"the parameters are of {found} agent(s), and the model has {model.n_columns}. Make the model with "
-            f"n_agents={found}. {checks.OTHER_NUMBER}"
+            f"the parameters are of {found} agent(s), and the model has n_agents={model.n_agents}"
+            f"{f', n_teams={model.n_teams}' if model.n_teams > 1 else ''}. Make the model with n_agents={found}. "
+            f"{checks.OTHER_NUMBER}"
         )
     critics = [_number_of_critics(one) for one in (own, others)]
     if critics[0] != critics[1]:
