@@ -65,7 +65,11 @@ def begin(name, folder):
     return model, callbacks(folder, model.get_vec_normalize_env() is not None)
 
 
-@pytest.mark.parametrize("name", MODELS)
+LONG = ("DDPGPR", "schedule", "memory-optimised")
+"""What others have a part in, too."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in MODELS])
 def test_every_part_goes_on(name, tmp_path):
     """2 N steps at once, and N steps, then a new model, evaluation, logger and callbacks, then N steps."""
     whole, half = tmp_path / "whole", tmp_path / "half"
