@@ -51,7 +51,7 @@ def film(run: Path, episodes: int = 1, seed: int = EVALUATION_SEED) -> list[NDAr
         raise ValueError(f"{run} was trained on {config.env}, which has no team of ours to film.")
     from sb3_pr.algorithms.spec import model_class
 
-    env: Any = make(config.env, continuous_actions=True, render_mode="rgb_array")
+    env: Any = make(config.env, continuous_actions=True, render_mode="rgb_array", **config.env_kwargs)
     model = model_class(config.algo).load(run / "model.zip", device="cpu")
     frames = []
     for episode in range(episodes):

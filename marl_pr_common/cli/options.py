@@ -46,9 +46,17 @@ def prepared(command: type[Any], options: Sequence[str]) -> list[str]:
             _require(flag, known)
             if equals:
                 result[index] = f"{flag}={_value(flag, known.get(flag), value)}"
-        else:
+        elif word != "-h":
             result[index] = _value(flag, known.get(flag), word)
+            flag = flag if _takes_more(known.get(flag)) else ""
     return result
+
+
+def _takes_more(hint: Any) -> bool:
+    """Whether an option goes on to take words after its first value."""
+    if get_origin(hint) in (Union, types.UnionType, Annotated):
+        return any(_takes_more(kind) for kind in get_args(hint))
+    return get_origin(hint) in (tuple, list, Mapping)
 
 
 def _require(flag: str, known: Mapping[str, Any]) -> None:
@@ -61,6 +69,8 @@ def _require(flag: str, known: Mapping[str, Any]) -> None:
 
 def _value(flag: str, hint: Any, given: str) -> str:
     if get_origin(hint) in (Union, types.UnionType):
+        if given == "None" and type(None) in get_args(hint):
+            return given
         kinds = [kind for kind in get_args(hint) if kind is not type(None)]
         return _value(flag, kinds[0], given) if len(kinds) == 1 else given
     if get_origin(hint) is tuple:

@@ -58,6 +58,8 @@ class Command:
         config = asked.at(scale)
         command = shlex.join(["marl-pr", "study", self.study, *(["--scale", scale] if scale else [])])
         console = screen()
+        if self.report_only and self.dry_run:
+            raise ValueError("--dry-run with --report-only: the first writes nothing, the second a report. Give one.")
         if self.report_only:
             outcome = report_only(config, out, command)
             return tell(outcome, out, console, to_the_end=False)
@@ -111,11 +113,11 @@ def tell(outcome: Outcome, out: Path, console: Console, to_the_end: bool = True)
     """
     for file in outcome.reports:
         console.print(f"Wrote {file}, and beside it summary.md and figures", markup=False)
+    console = screen(quiet=False) if console.quiet else console  # what went wrong is said in any case
     if outcome.refused:
         console.print(f"No report: {outcome.refused}", markup=False)
     for failed in outcome.failed:
-        loud = screen(quiet=False) if console.quiet else console
-        loud.print(f"FAILED: {failed}. Log: {out / 'cells' / failed / 'log.txt'}", markup=False)
+        console.print(f"FAILED: {failed}. Log: {out / 'cells' / failed / 'log.txt'}", markup=False)
     left = outcome.left if to_the_end else ()
     if left:
         console.print(f"Not run to the end: {', '.join(left)}. The same command goes on.", markup=False)

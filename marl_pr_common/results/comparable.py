@@ -60,8 +60,10 @@ def comparable(
     notes += more
     evaluations = results[results["metric"] == metric]
     differences = [*_versions(evaluations)]
+    against = reference or str(evaluations["arm"].iloc[0])
+    somewhere = bool((evaluations["arm"] == against).any())
     for task, rows in evaluations.groupby("task", sort=False):
-        differences += _differences(str(task), rows, reference or str(evaluations["arm"].iloc[0]))
+        differences += _differences(str(task), rows, against, somewhere)
     if differences:
         raise NotComparableError(
             "These arms cannot be compared:\n"
@@ -145,7 +147,7 @@ def _versions(rows: pd.DataFrame) -> Iterator[str]:
             yield f"version of {base}: the arms ran different ones ({found})"
 
 
-def _differences(task: str, rows: pd.DataFrame, reference: str) -> Iterator[str]:
+def _differences(task: str, rows: pd.DataFrame, reference: str, somewhere: bool) -> Iterator[str]:
     """What arms differ in on one task, each as a phrase."""
     arms = {str(arm): part for arm, part in rows.groupby("arm", sort=False)}
     for arm, part in arms.items():
@@ -155,7 +157,7 @@ def _differences(task: str, rows: pd.DataFrame, reference: str) -> Iterator[str]
         if len({value for values in found.values() for value in values}) > 1:
             values = "; ".join(f"{arm}: {' and '.join(map(repr, value)) or 'unknown'}" for arm, value in found.items())
             yield f"{column} on {task}: {values}"
-    groups = _compared(arms, reference)
+    groups = _compared(arms, reference, somewhere)
     if not all(any(_alike([_end(part, steps) for part in group]) for steps in STEPS) for group in groups):
         budgets = "; ".join(
             f"{arm}: {_end(part, STEPS[0])[0]:,} env steps per agent, {_end(part, STEPS[1])[0]:,} in total"
@@ -170,10 +172,13 @@ def _differences(task: str, rows: pd.DataFrame, reference: str) -> Iterator[str]
         yield f"steps of the evaluations on {task} (per agent), of which none are common: {points}"
 
 
-def _compared(arms: Mapping[str, pd.DataFrame], reference: str) -> list[list[pd.DataFrame]]:
-    """Groups of arms that must have one budget, per agent or in total: each with the reference; all if it is absent."""
+def _compared(arms: Mapping[str, pd.DataFrame], reference: str, somewhere: bool) -> list[list[pd.DataFrame]]:
+    """Groups of arms that must have one budget, per agent or in total: each with the reference; all if there is none.
+
+    :param somewhere: whether the reference ran on any task; where it did not, nothing is compared
+    """
     if reference not in arms:
-        return [list(arms.values())]
+        return [[part] for part in arms.values()] if somewhere else [list(arms.values())]
     return [[arms[reference], part] for part in arms.values()]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from marl_pr_common.runs.console import screen
 from marl_pr_common.study.cell import RUN_DIRECTORY, is_done
 from marl_pr_common.study.config import StudyConfig
 from marl_pr_common.study.hosts import Cost, load_host
@@ -112,6 +113,7 @@ def require_meant(console: Console, found: Outlook, yes: bool) -> None:
     """
     if yes or found.seconds is None or found.seconds <= LONG:
         return
+    console = screen(quiet=False) if console.quiet else console  # a question that nobody sees waits for ever
     if not (console.is_terminal and _someone_types()):
         console.print("That is more than an hour; it begins now, as nobody can be asked here.", markup=False)
         return

@@ -15,6 +15,7 @@ from typing import Any
 
 from marl_pr_common import __version__, checkpoint
 from marl_pr_common.checkpoint import StopRequest, catch_signals
+from marl_pr_common.envs.jit import HAS_NUMBA
 from marl_pr_common.envs.registry import is_ours
 from marl_pr_common.runs.directory import RunDirectory
 from marl_pr_common.runs.provenance import record_resume
@@ -61,8 +62,8 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
 
 
 def cost(task: str, plan: Plan) -> Cost:
-    """On our own environments, whose loop is compiled: 1,080 cells of fig4 took 1.5 h on one core; see ``Host``."""
-    seconds = 1.0 + 1.1e-5 * plan.total_env_steps if is_ours(task) else None
+    """Of our own environments, if their loop is compiled: 1,080 cells of fig4 took 1.5 h on one core; see ``Host``."""
+    seconds = 1.0 + 1.1e-5 * plan.total_env_steps if HAS_NUMBA and is_ours(task) else None
     return Cost(seconds, kept=1_000_000)
 
 

@@ -155,7 +155,7 @@ class Persistence(StackedTeams):
         :raises ValueError: if it is of another class, or of other spaces or another number of environments than the
             model's: the model keeps the buffer that it has
         """
-        before = self.replay_buffer
+        before = getattr(self, "replay_buffer", None)  # some delete it first
         try:
             with nullcontext(path) if trust else handed(read_pickle(path)) as file:
                 super().load_replay_buffer(file, truncate_last_traj)

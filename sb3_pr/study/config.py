@@ -145,12 +145,24 @@ def check_env_kwargs(given: Mapping[str, Any]) -> None:
     for key, value in given.items():
         if not isinstance(key, str) or not key.isidentifier():
             raise ValueError(f"env_kwargs: {key!r}: expected the name of an argument.")
+        if isinstance(value, str) and "e" in value.lower() and _reads_as_number(value):
+            raise ValueError(
+                f"env_kwargs: {key}={value} is text in YAML, which wants a point and a sign, as in 1.0e-3."
+            )
         try:
             json.dumps(value)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"env_kwargs: {key}={value!r}: expected numbers, text, true, false, null, or lists and mappings."
             ) from error
+
+
+def _reads_as_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def check_entropy(ent_coef: Any, target_entropy: Any) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 from marl_pr_common.config import from_mapping
 from marl_pr_common.envs.registry import is_ours
 from marl_pr_common.runs.directory import RunDirectory
+from marl_pr_common.runs.files import read_json
 from marl_pr_common.runs.lean import without_compiler
-from marl_pr_common.runs.provenance import as_plain
+from marl_pr_common.runs.provenance import RUN, as_plain
 from marl_pr_common.runs.table import CHECKPOINTS, set_aside
 from marl_pr_common.study.hosts import Arm, CellRun, Cost, Plan
 from sb3_pr.algorithms.spec import MODULES
@@ -155,9 +156,17 @@ def run(cell: CellRun, directory: Path) -> None:
 def _can_resume(directory: Path, plan: Plan) -> bool:
     """Whether a run of the same settings was interrupted, not failed, with a checkpoint, or is complete."""
     run = RunDirectory(directory, plan.total_env_steps)
-    if run.state in (None, "failed") or not run.is_of(config=plan.settings):
+    if run.state in (None, "failed") or not _same(run, plan):
         return False
     return run.state == "complete" or any((directory / CHECKPOINTS).glob("*/manifest.json"))
+
+
+def _same(run: RunDirectory, plan: Plan) -> bool:
+    """Whether the run's settings are the plan's; those that its release did not have are at their defaults."""
+    try:
+        return completed(read_json(run.path / RUN)["config"]) == json.loads(json.dumps(plan.settings))
+    except (OSError, KeyError, ValueError, TypeError, AttributeError):
+        return False
 
 
 def _check_options(config: TrainConfig) -> None:

@@ -211,3 +211,26 @@ def test_quiet_says_nothing_and_verbose_more(tmp_path, capsys, in_process):
     assert "steps_per_agent" not in said["plain"]
     assert "own.yaml" in said["--verbose"].split("Plan")[0]
     assert run("-q", "train", "--verbose") == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("study", "--jobs", "2", "quick", "--dry-run"),
+        ("study", "--engine", "local", "quick", "--dry-run"),
+        ("train", "--algo", "td3_pr", "-h"),
+        ("study", "quick", "--jobs", "2", "-h"),
+    ],
+)
+def test_a_word_after_an_options_value_is_no_value(words):
+    assert run(*words) == 0
+
+
+def test_a_dry_run_writes_no_report(capsys):
+    assert run("study", "quick", "--report-only", "--dry-run") == 2
+    assert "--dry-run with --report-only" in capsys.readouterr().err
+
+
+def test_numbers_that_yaml_takes_for_text_are_told(capsys):
+    assert run("train", "--env", "Pendulum-v1", "--env-kwargs", "g:1e-3") == 2
+    assert "env_kwargs: g=1e-3 is text in YAML" in capsys.readouterr().err
