@@ -101,9 +101,11 @@ class AgentEvalCallback(EvalCallback):
     def _record(self, returns: list[Any]) -> None:
         size = getattr(self.model, "n_agents", 1)
         n_teams = getattr(self.model, "n_teams", 1)
-        for agent, rewards in enumerate(returns):
-            self.logger.record(f"eval/{name_of(agent, size, n_teams)}/mean_reward", float(np.mean(rewards)))
-        self.logger.record("eval/mean_reward_of_agents", float(np.mean([np.mean(rewards) for rewards in returns])))
+        means = {agent: float(np.mean(rewards)) for agent, rewards in enumerate(returns)}
+        means = {agent: mean for agent, mean in means.items() if np.isfinite(mean)}  # of a team that ended: NaN
+        for agent, mean in means.items():
+            self.logger.record(f"eval/{name_of(agent, size, n_teams)}/mean_reward", mean)
+        self.logger.record("eval/mean_reward_of_agents", float(np.mean([*means.values()])))
 
 
 def _monitored(env: VecEnv) -> VecEnv:

@@ -98,6 +98,11 @@ class Watch:
                     "large for float32. Resume from the last checkpoint with a smaller learning_rate.",
                 )
                 end(model, [worst], error)
+                ended = True
+        if ended:  # upstream logs an actor's loss in every second update only: the next one must not see this one
+            for name in [name for name in model.logger.name_to_value if name.endswith("_loss")]:
+                if not np.isfinite(model.logger.name_to_value[name]):
+                    del model.logger.name_to_value[name]
         if self._values:
             own_values = th.stack(self._values).mean(0, keepdim=True).double().cpu().numpy()
             self._values = []

@@ -142,6 +142,12 @@ class StackedTeams(OffPolicyAlgorithm):
         """Agents of all teams: columns of the VecEnv."""
         return self.n_agents * self.n_teams
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy, whose buffer draws with the copy's generators: by itself a buffer is copied without any."""
+        self.__dict__.update(state)
+        if self.streams is not None and self.replay_buffer is not None:
+            self.replay_buffer.streams = self.streams  # type: ignore[attr-defined]
+
     def _own_streams(self) -> AbstractContextManager[None]:
         """Within it what is made and drawn is drawn with the teams' generators."""
         return nullcontext() if self.streams is None else self.streams.active()
@@ -178,9 +184,9 @@ class StackedTeams(OffPolicyAlgorithm):
 
         :raises ValueError: for an environment that several teams can't be trained in
         """
-        super().set_env(env, force_reset)
         if self.n_teams > 1:
-            check_env(self.env, self.n_teams)
+            check_env(env, self.n_teams)
+        super().set_env(env, force_reset)
 
     def _sample_action(
         self, learning_starts: int, action_noise: Any = None, n_envs: int = 1

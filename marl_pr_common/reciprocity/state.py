@@ -239,7 +239,7 @@ class Reciprocity(Draws, Judging, Measured):
         """Models saved by version 0.1.0 hold the object itself; some, a list for :class:`PeerStatistics`."""
         known = isinstance(state.get("_statistics"), PeerStatistics)
         self.__dict__.update(state if known else {**state, "_statistics": PeerStatistics()})
-        self.team_size = self.n_agents
+        self.__dict__.setdefault("team_size", self.n_agents)
 
 
 Begin = Callable[[Reciprocity, slice], ask.Asking[th.Tensor]]

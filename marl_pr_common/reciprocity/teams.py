@@ -40,6 +40,10 @@ class Teams(Reciprocity):
         self.n_agents = team_size * len(self.teams)
         self._take_over()
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy; there are no files of earlier releases."""
+        self.__dict__.update(state)
+
     def _take_over(self) -> None:
         """What is read of all teams together, after a change."""
         first = self.teams[0]

@@ -224,7 +224,7 @@ def _manifest(cell: Cell) -> Manifest | None:
 def _now(manifest: Manifest) -> Manifest:
     """What an earlier release wrote, as this one would; as it is, if this one does not take it."""
     with contextlib.suppress(ValueError):
-        settings = load_host(manifest.host).completed(manifest.plan.settings)
+        settings = dict(load_host(manifest.host).completed(manifest.plan.settings))
         return dataclasses.replace(manifest, plan=dataclasses.replace(manifest.plan, settings=settings))
     return manifest
 

@@ -111,6 +111,8 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         overrides = {name: self.__dict__.pop(name) for name in checks.PR_OPTIONS if name in self.__dict__}
         self._leader = self.__dict__.pop("leader", self._leader)
         previous, self.pr = self.pr, checks.replace(self.pr, overrides)
+        if self.n_teams > 1:
+            stacked_teams.check_env(self.env, self.n_teams)
         checks.columns(self, self.n_envs)
         checks.settings(self)
         stacked_teams.check(self)

@@ -31,7 +31,7 @@ def gather(kwargs: dict[str, Any], trust: Any, pr_trust: str | None, upstream: t
     if of_pr is not None:
         kwargs["trust"] = of_pr
     custom = dict(kwargs.get("custom_objects") or {})
-    for name in (*checks.PR_OPTIONS, "leader", "n_agents"):
+    for name in (*checks.PR_OPTIONS, "leader", "n_agents", "n_teams", "seeds"):
         if name in custom:
             kwargs.setdefault(name, custom.pop(name))
     if custom:

@@ -91,6 +91,8 @@ class Persistence(StackedTeams):
         kwargs |= dict(zip(("device", "custom_objects", "print_system_info", "force_reset"), args, strict=False))
         trust = gather(kwargs, trust, pr_trust, cls.upstream)  # type: ignore[attr-defined]
         numbers = {name: kwargs.pop(name) for name in ("n_agents", "n_teams") if name in kwargs}
+        if kwargs.pop("seeds", None) is not None:
+            raise ValueError("seeds: load keeps the file's. For other ones: set_random_seed(first), or a new model.")
         source, made_later = path, isinstance(env, str) or is_factory(env)
         if not trust:
             replaced = kwargs.get("custom_objects") or {}
@@ -108,6 +110,7 @@ class Persistence(StackedTeams):
                 )
         if made_later:
             model.set_env(env, kwargs.get("force_reset", True))
+            model.set_random_seed(model.seed)  # the environments', which the file's seed has not reached yet
         model.averaging.warn_if_unlike(model)
         return model
 

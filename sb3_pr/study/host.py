@@ -79,7 +79,8 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
 
 def completed(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """With the fields of :class:`TrainConfig` that came later. See :class:`marl_pr_common.study.hosts.Host`."""
-    return as_plain(from_mapping(TrainConfig, settings, where="settings"))
+    plain: Mapping[str, Any] = as_plain(from_mapping(TrainConfig, settings, where="settings"))
+    return plain
 
 
 _START, _STEP, _PRODUCT, _PLAYED = 6.0, 5e-4, 3.9e-10, 1.5e-4
@@ -164,7 +165,7 @@ def _can_resume(directory: Path, plan: Plan) -> bool:
 def _same(run: RunDirectory, plan: Plan) -> bool:
     """Whether the run's settings are the plan's; those that its release did not have are at their defaults."""
     try:
-        return completed(read_json(run.path / RUN)["config"]) == json.loads(json.dumps(plan.settings))
+        return bool(completed(read_json(run.path / RUN)["config"]) == json.loads(json.dumps(plan.settings)))
     except (OSError, KeyError, ValueError, TypeError, AttributeError):
         return False
 

@@ -1,6 +1,8 @@
 """Stacked teams: files, exact resume, what is refused, and a team that ends."""
 
+import copy
 import logging
+import pickle
 
 import numpy as np
 import pytest
@@ -175,3 +177,38 @@ def test_a_team_whose_networks_break_ends_alone(caplog):
 def test_the_last_team_takes_the_run_with_it():
     with pytest.raises(NonFiniteError, match="reward of agent 1"):
         broken(1, n_teams=1)
+
+
+@pytest.mark.parametrize("pr", [{"trust": "td"}, {"shared_replay": True, "adjacency": "noise"}])
+def test_a_copy_trains_as_the_original_would(pr):
+    model = stack(TD3PR, **pr)
+    copies = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    for one in (*copies, model):
+        one.learn(10 * 6, reset_num_timesteps=False)
+        th.manual_seed(123)  # nothing is drawn from the global generators
+        np.random.seed(123)  # noqa: NPY002
+    for one in copies:
+        assert_same_bits(one, model)
+
+
+def test_what_load_and_set_env_refuse_changes_nothing(tmp_path):
+    model = stack(TD3PR)
+    model.save(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"^seeds: load keeps the file's"):
+        TD3PR.load(tmp_path / "model", seeds=[5, 9])
+    with pytest.raises(ValueError, match=r"n_teams=3, but .* holds 2 team\(s\)"):
+        TD3PR.load(tmp_path / "model", custom_objects={"n_teams": 3})
+    before = model.env
+    with pytest.raises(ValueError, match="with VecNormalize"):
+        model.set_env(VecNormalize(pendulums()))
+    assert model.env is before
+    by_id = TD3PR.load(tmp_path / "model", env="Pendulum-v1")
+    assert by_id.env.unwrapped._seeds == TD3PR.load(tmp_path / "model", env=pendulums()).env.unwrapped._seeds
+
+
+def test_an_actor_that_broke_ends_its_team_alone():
+    model = stack(TD3PR, n_teams=3)
+    with th.no_grad():
+        next(model.policy.actor.parameters())[3] = np.nan
+    model.learn(12 * 9, reset_num_timesteps=False)
+    assert list(model.ended) == [1]
