@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from marl_pr_common.report import drawings, tables, wording
+from marl_pr_common.report import drawings, tables, verdicts, wording
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.document import Document
 from marl_pr_common.report.figures import save_figure
@@ -49,15 +49,17 @@ def build(results: pd.DataFrame, context: ReportContext) -> Document:
     measured = measure(results, context)
     rng = np.random.default_rng([context.seed, 1])
     equal = {name: equal_budgets(task, rng) for name, task in measured.tasks.items()}
-    by_task = {name: tables.of_task(task, rng) for name, task in measured.tasks.items()}
+    by_task = {name: tables.of_task(task, measured.alone, rng) for name, task in measured.tasks.items()}
     document = Document(
         title=context.title,
         setting=wording.setting(measured),
         description=[part.strip() for part in context.description.split("\n\n") if part.strip()],
-        conclusion=wording.conclusion(measured, equal),
+        conclusion=wording.conclusion(measured, context),
+        verdicts=verdicts.verdicts(measured, context, equal),
         differences=wording.differences(measured),
         limits=wording.limits(measured, context),
         drawings=drawings.draw(measured, context),
+        undrawn=drawings.never_reached(measured),
         tables=by_task,
         sharing=wording.sharing(measured, equal),
         sharing_differences=wording.sharing_differences(measured, equal),

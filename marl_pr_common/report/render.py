@@ -9,9 +9,6 @@ import jinja2
 
 from marl_pr_common.report.document import Document, Table
 
-MAX_OPEN = 12
-"""Lists that are longer are folded."""
-
 
 def to_html(document: Document, images: Mapping[str, bytes]) -> str:
     """The HTML file; nothing in it refers to anything outside it.
@@ -28,7 +25,7 @@ def to_html(document: Document, images: Mapping[str, bytes]) -> str:
     # As an image, not inline: the files share ids, and an image may not run or load anything.
     sources = {name: f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" for name, svg in images.items()}
     template = environment.get_template("report.html.j2")
-    return template.render(report=document, sources=sources, max_open=MAX_OPEN) + "\n"
+    return template.render(report=document, sources=sources) + "\n"
 
 
 def to_markdown(document: Document, figures: str) -> str:
@@ -37,15 +34,18 @@ def to_markdown(document: Document, figures: str) -> str:
     :param figures: folder of the figures beside the file
     """
     lines = [f"# {_inline(document.title)}", "", *_paragraphs(document.description)]
-    lines += ["## What came out", "", *_paragraphs(document.conclusion), *_items(document.differences)]
+    lines += ["## What came out", "", *_paragraphs(document.conclusion)]
+    lines += [*(_table(document.verdicts) if document.verdicts else []), *_items(document.differences)]
     lines += ["## What it does not show", "", *_items(document.limits)]
     lines += ["## What was run", "", *_items(document.setting)]
     lines += ["## Figures", ""]
     for drawing in document.drawings:
         lines += [f"![{_inline(drawing.title)}]({figures}/{drawing.name}.png)", "", drawing.caption, ""]
+    lines += _items(document.undrawn)
     for task, tables in document.tables.items():
         lines += [f"## {_inline(task)}", "", *(line for table in tables for line in _table(table))]
-    lines += ["## The effect of sharing the budget", "", *_paragraphs(document.sharing)]
+    if document.sharing:
+        lines += ["## The effect of sharing the budget", "", *_paragraphs(document.sharing)]
     lines += [line for table in document.sharing_tables for line in _table(table)]
     lines += _items(document.sharing_differences)
     if document.left_out or document.notes:
