@@ -51,6 +51,8 @@ class Document:
     """A whole report."""
 
     title: str
+    reference: str
+    """Name of the arm that the others are compared with."""
     setting: Sequence[str]
     """Tasks, engine, arms, seeds and budgets, one line each."""
     description: Sequence[str]

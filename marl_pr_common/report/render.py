@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 import jinja2
 
@@ -15,6 +16,22 @@ def to_html(document: Document, images: Mapping[str, bytes]) -> str:
 
     :param images: name of a drawing -> its SVG
     """
+    # As an image, not inline: the files share ids, and an image may not run or load anything.
+    sources = {name: f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" for name, svg in images.items()}
+    return _render("report.html.j2", report=document, sources=sources)
+
+
+def to_index(title: str, description: Sequence[str], reports: Mapping[str, Document], file: str) -> str:
+    """The HTML file that leads to several reports.
+
+    :param reports: folder -> the report in it
+    :param file: name of the reports in their folders
+    """
+    hrefs = {folder: f"{quote(folder)}/{file}" for folder in reports}
+    return _render("index.html.j2", title=title, description=description, reports=reports, hrefs=hrefs)
+
+
+def _render(template: str, **given: object) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("marl_pr_common.report"),
         autoescape=True,  # labels, notes and logs are other people's text
@@ -22,10 +39,7 @@ def to_html(document: Document, images: Mapping[str, bytes]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # As an image, not inline: the files share ids, and an image may not run or load anything.
-    sources = {name: f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" for name, svg in images.items()}
-    template = environment.get_template("report.html.j2")
-    return template.render(report=document, sources=sources) + "\n"
+    return environment.get_template(template).render(**given) + "\n"
 
 
 def to_markdown(document: Document, figures: str) -> str:

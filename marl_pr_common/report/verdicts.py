@@ -145,8 +145,8 @@ class Learnt:
     low: float
     high: float
     n_seeds: int
-    since: str
-    """What the agents were then, in words."""
+    first: str
+    """The agents of the first evaluation, in words."""
 
     @property
     def text(self) -> str:
@@ -167,31 +167,34 @@ def learnt(arm: ArmResult) -> Learnt | None:
     if len(gains) >= MIN_SEEDS_FOR_LEARNT:
         found = paired_difference(curves[:, -1], curves[:, 0], np.random.default_rng(0))
         low, high = found.low, found.high
-    since = "untrained" if steps[0] <= UNTRAINED * steps[-1] else f"after {steps[0]:,} env steps"
-    return Learnt(float(gains.mean()), low, high, len(gains), since)
+    first = "untrained" if steps[0] <= UNTRAINED * steps[-1] else f"after {steps[0]:,} env steps"
+    return Learnt(float(gains.mean()), low, high, len(gains), first)
 
 
 def baselines(measured: Measured) -> tuple[list[str], list[str]]:
-    """On which tasks the reference has not learnt, and what is known of the others, in words."""
-    failed, passed = [], []
+    """Whether the reference has learnt: on which tasks not, and on which it has or that is not known, in sentences."""
+    label = measured.labels[measured.reference].text
+    found: dict[str, list[str]] = {"absent": [], "not": [], "unknown": [], "learnt": []}
     for name, task in measured.tasks.items():
+        gain = None if task.reference is None else learnt(task.arms[task.reference])
         if task.reference is None:
-            failed.append(f"{name}: the reference was not run there, so nothing is compared.")
-            continue
-        found, label = learnt(task.arms[task.reference]), task.arms[task.reference].label.text
-        if found is None:
-            passed.append(f"{name}: one evaluation only, so whether the reference, {label}, has learnt is not known.")
-        elif found.low <= 0:
-            failed.append(
-                f"{name}: the reference has not learnt ({label}, last evaluation minus the first, {found.since}: "
-                f"{found.text}). No conclusion about the arms is drawn there."
-            )
+            found["absent"].append(name)
+        elif gain is None:
+            found["unknown"].append(name)
         else:
-            passed.append(
-                f"{name}: the reference, {label}, has learnt: last evaluation minus the first, {found.since}: "
-                f"{found.text}."
-            )
-    return failed, passed
+            found["learnt" if gain.low > 0 else "not"].append(f"{name} (first: {gain.first}; {gain.text})")
+    change = "Last evaluation minus the first"
+    texts = {  # before and after the tasks
+        "not": (
+            f"The reference has not learnt: {label} on ",
+            f". {change}; no conclusion about the arms is drawn there.",
+        ),
+        "absent": (f"The reference, {label}, was not run on ", ", so nothing is compared there."),
+        "learnt": (f"The reference has learnt: {label} on ", f". {change}."),
+        "unknown": ("One evaluation only on ", f": whether the reference, {label}, has learnt is not known."),
+    }
+    said = {key: ["; ".join(found[key]).join(text)] if found[key] else [] for key, text in texts.items()}
+    return said["not"] + said["absent"], said["learnt"] + said["unknown"]
 
 
 def fallen(measured: Measured) -> list[str]:
@@ -201,7 +204,7 @@ def fallen(measured: Measured) -> list[str]:
         for arm in task.arms.values():
             if (gain := learnt(arm)) is not None and gain.value < 0:
                 what = "Worse than" if gain.high < 0 else "In the mean, but not shown to be, worse than"
-                found.setdefault(f"{what} {gain.since}", []).append(f"{arm.label.text} on {name} ({gain.text})")
+                found.setdefault(f"{what} {gain.first}", []).append(f"{arm.label.text} on {name} ({gain.text})")
     return [f"{what}: {'; '.join(arms)}." for what, arms in found.items()]
 
 

@@ -1,7 +1,7 @@
 """From done cells to results and report: every file is checked against the DONE that vouches for it.
 
 A study whose arms have several references (TD3+PR against TD3, DDPG+PR against DDPG) gets one report for each, in a
-directory with the reference's name.
+directory with the reference's name, and ``index.html`` leads to them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from marl_pr_common.report import ReportContext, context_of, write_report
+from marl_pr_common.report import ReportContext, build, context_of, write, write_index
 from marl_pr_common.report.collect import differing
 from marl_pr_common.results.comparable import NotComparableError
 from marl_pr_common.runs.files import file_name
@@ -57,7 +57,7 @@ def report(
         return [], []
     write_results(out / RESULTS, found.results)
     context = _context(config, cells, found, command)
-    written, refused = [], []
+    written, refused, documents = [], [], {}
     for reference, arms in families(config).items():
         part = found.results[found.results["arm"].isin(arms)]
         own, reason = _family_context(config, part, reference, context)
@@ -66,10 +66,14 @@ def report(
             refused.append(reason)
             continue
         try:
-            written.append(write_report(part, folder, own))
+            documents[folder.name] = build(part, own)
         except NotComparableError as error:
             refused.append(str(error))
+        else:
+            written.append(write(documents[folder.name], folder))
     _remove_stale(out, written)
+    if len(families(config)) > 1 and written:
+        write_index(out, context["title"], config.question, documents)
     return written, refused
 
 
@@ -95,7 +99,7 @@ def _family_context(
 
 def _remove_stale(out: Path, written: Sequence[Path]) -> None:
     """Reports of an earlier time that are not of this study any more."""
-    for path in [*out.glob("report.html"), *out.glob("*/report.html")]:
+    for path in [*out.glob("report.html"), *out.glob("index.html"), *out.glob("*/report.html")]:
         if path not in written:
             path.unlink()
 
