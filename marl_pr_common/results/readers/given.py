@@ -38,14 +38,14 @@ def parse(texts: Iterable[str]) -> dict[Path, dict[str, Any]]:
     return found
 
 
-def named(paths: Iterable[Path]) -> tuple[list[Path], dict[Path, dict[str, Any]]]:
+def named(paths: Iterable[Path | str]) -> tuple[list[Path], dict[Path, dict[str, Any]]]:
     """``NAME=PATH`` as the path, and the arm that everything in and below it is; other paths as they are.
 
     :raises ValueError: if one path is given two names
     """
     found: list[Path] = []
     arms: dict[Path, dict[str, Any]] = {}
-    for path in paths:
+    for path in map(Path, paths):
         name, equals, rest = str(path).partition("=")
         if path.exists() or not (equals and name and rest) or "/" in name:
             found.append(path)
