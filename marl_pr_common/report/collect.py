@@ -112,9 +112,9 @@ def _unfinished(paths: Sequence[Path]) -> tuple[list[str], list[str]]:
         status = try_status(file.parent)
         if status is not None and status.state != "complete":
             name = file.parent.parent.name if file.parent.name == "run" else file.parent.name
-            how = {"stopped": "stopped", "failed": f"failed ({status.error})"}.get(status.state, "is running or was ended")
+            states = {"stopped": "stopped", "failed": f"failed ({status.error})", "running": "is running or was ended"}
             done = f"{status.total_env_steps:,} of {status.of_total_env_steps:,}"
-            texts[name] = f"Run {name} {how} at {done} env steps in total: it is unfinished."
+            texts[name] = f"Run {name} {states[status.state]} at {done} env steps in total: it is unfinished."
     return [cell.name for cell in cells if not (cell / DONE).is_file()], list(texts.values())
 
 

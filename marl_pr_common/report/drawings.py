@@ -66,6 +66,7 @@ def _curves(measured: Measured, title: str) -> Drawing:
         " An arm of another number of agents than the reference has a second panel, against the steps of all agents: "
         "both are needed to judge a team."
     )
+    reference = measured.labels[measured.reference]
     sizes = {arm.data.n_agents for task in measured.tasks.values() for arm in task.arms.values()}
     return Drawing(
         "learning_curves",
@@ -74,7 +75,7 @@ def _curves(measured: Measured, title: str) -> Drawing:
         f"Return without exploration noise{team}: each arm in colour, the reference in grey. Line: mean over seeds; "
         "band: 95 % percentile bootstrap interval of that mean, each point on its own; below 5 seeds one thin line per "
         f"seed, below 3 evaluations points alone.{both * (len(sizes) > 1)}",
-        plots.small_multiples(panels, measured.labels[measured.reference], plots.step_axes, "Return", f"{tasks}  ·  {title}"),
+        plots.small_multiples(panels, reference, plots.step_axes, "Return", f"{tasks}  ·  {title}"),
     )
 
 
@@ -197,7 +198,8 @@ def _trust(measured: Measured, title: str) -> Drawing:
 
 
 def _times(measured: Measured, tasks: Mapping[str, TaskResult], title: str) -> Drawing:
-    longest = max(arm.curve.cpu[-1] for task in tasks.values() for arm in task.arms.values() if arm.curve.cpu is not None)
+    curves = [arm.curve for task in tasks.values() for arm in task.arms.values()]
+    longest = max(curve.cpu[-1] for curve in curves if curve.cpu is not None)
     unit, seconds = next(((u, s) for u, s in (("h", 3600.0), ("min", 60.0)) if longest >= 3 * s), ("s", 1.0))
     axes: plots.curves.Axes = {f"CPU time of training [{unit}]": lambda curve: np.asarray(curve.cpu) / seconds}
     return Drawing(

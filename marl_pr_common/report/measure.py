@@ -142,8 +142,8 @@ def measure(results: pd.DataFrame, context: ReportContext) -> Measured:
 
 
 def label_arms(results: pd.DataFrame, names: Mapping[str, str], metric: str = "eval/return") -> dict[str, str]:
-    """Arm -> its name for readers, that of the column ``arm`` if ``names`` has none, with its number of agents where any
-    arm has more than one."""
+    """Arm -> its name for readers, that of the column ``arm`` if ``names`` has none; with its number of agents, unless
+    all are one agent."""
     sizes: dict[str, list[int]] = {}
     for (arm, _), rows in results[results["metric"] == metric].groupby(["arm", "task"], sort=False):
         sizes.setdefault(str(arm), []).append(team_size(rows))

@@ -69,7 +69,7 @@ def _scores(task: TaskResult, alone: bool) -> Table:
         header=(*header, *(f"{SCORES[score]}, {name}" for score, name in columns)),
         rows=rows,
         note="In brackets: 95 % percentile bootstrap interval over seeds, 10,000 resamples. Below "
-        f"{MIN_SEEDS_FOR_INTERVAL} seeds: one value per seed.{'' if alone else ' Agents of a team are averaged first.'}",
+        f"{MIN_SEEDS_FOR_INTERVAL} seeds: one value per seed." + " Agents of a team are averaged first." * (not alone),
     )
 
 
@@ -174,7 +174,8 @@ def of_settings(measured: Measured, context: ReportContext) -> Table | None:
     if not keys:
         return None
     rows = [(key, *(plain(context.settings.get(arm, {}).get(key, "")) for arm in measured.labels)) for key in keys]
-    return Table("Settings of the arms", ("setting", *(f"{x.text} ({arm})" for arm, x in measured.labels.items())), rows)
+    arms = [f"{label.text} ({arm})" for arm, label in measured.labels.items()]
+    return Table("Settings of the arms", ("setting", *arms), rows)
 
 
 def of_provenance(provenance: Mapping[str, Any]) -> list[Table]:

@@ -1,6 +1,6 @@
 """The first lines of a report: a verdict per arm and task, and whether its runs can carry one.
 
-From ten common seeds on the calibrated exact test and its interval decide. Below, nothing is called by a word that ranks.
+From ten common seeds on the calibrated exact test and its interval decide; below, no word ranks anything.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def word(difference: Difference) -> str:
 def verdicts(measured: Measured, context: ReportContext, equal: Mapping[str, Sequence[EqualBudget]]) -> Table | None:
     """Arm by arm and task by task; None if nothing is compared."""
     totals = {task: pair[1] for task, pair in equal.items() if pair}
-    scores = [key for key in SCORES if all(key in arm.scores for t in measured.tasks.values() for arm in t.arms.values())]
+    results = [arm for task in measured.tasks.values() for arm in task.arms.values()]
+    scores = [key for key in SCORES if all(key in arm.scores for arm in results)]
     header = ["arm", "task", *(SCORES[key] for key in scores)]
     header += ["final return at equal env steps in total"] * bool(totals) + ["seeds", steps_words(measured)]
     rows = []
@@ -88,9 +89,7 @@ def _common(task: TaskResult, arm: str) -> Floats:
     return np.intersect1d(task.arms[arm].data.seeds, task.arms[task.reference].data.seeds)
 
 
-def _cell(
-    task: TaskResult, arm: str, key: str, told: Mapping[tuple[str, str], Difference], whole: bool = True
-) -> str:
+def _cell(task: TaskResult, arm: str, key: str, told: Mapping[tuple[str, str], Difference], whole: bool = True) -> str:
     """A verdict with its numbers; with too few seeds the means of both arms, where the whole budget is meant."""
     if (arm, key) in told:
         difference = told[arm, key]

@@ -8,7 +8,7 @@ from marl_pr_common.report import verdicts
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.measure import ArmResult, Measured, TaskResult
 from marl_pr_common.report.numbers import plural, span, verdict
-from marl_pr_common.report.scoring import DIFFERENCES, SCORES
+from marl_pr_common.report.scoring import DIFFERENCES
 from marl_pr_common.report.sharing import EqualBudget
 from marl_pr_common.results.stats import MIN_SEEDS_FOR_DIFFERENCE, TeamCurves
 
@@ -59,7 +59,8 @@ def setting(measured: Measured) -> list[str]:
     for arm, label in measured.labels.items():
         data = [task.arms[arm].data for task in measured.tasks.values() if arm in task.arms]
         role = " (reference)" if arm == measured.reference else ""
-        line = f"{label.text}{role}: {_seeds(data)}; {span(int(item.env_steps_per_agent[-1]) for item in data)} env steps"
+        steps = span(int(item.env_steps_per_agent[-1]) for item in data)
+        line = f"{label.text}{role}: {_seeds(data)}; {steps} env steps"
         if not measured.alone:
             line += f" per agent, {_totals(data)} of all its agents together, "
             line += "depending on the run" if _runs_differ(data) else "in each run"

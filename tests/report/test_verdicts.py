@@ -21,6 +21,7 @@ from marl_pr_common.runs.table import write_results
 from tests.report.tables import study
 
 TASK = "Pendulum-v1"
+NOTHING = ReportContext()
 ARMS = {"td3_independent": 10.0, "td3_shared_replay": 10.0, "td3_pr": 20.0}
 
 
@@ -31,14 +32,14 @@ def few_resamples(monkeypatch):
     monkeypatch.setattr("marl_pr_common.report.scoring.N_RESAMPLES", 20)
 
 
-def first_lines(results, context=ReportContext()):
+def first_lines(results, context=NOTHING):
     return conclusion(measure(results, context), context)
 
 
-def document_of(results, monkeypatch, context=ReportContext()) -> Document:
+def document_of(results, monkeypatch) -> Document:
     """A report without figures."""
     monkeypatch.setattr("marl_pr_common.report.drawings.draw", lambda measured, context: [])
-    return build(results, context)
+    return build(results, NOTHING)
 
 
 def test_reciprocity_comes_first_and_the_test_decides(monkeypatch):
@@ -117,7 +118,8 @@ def test_one_agent_needs_no_words_for_teams(monkeypatch):
     both = pd.concat([results, results.assign(arm="mine", run="mine" + results["run"])])
     document = document_of(both, monkeypatch)
     texts = [*document.conclusion, *document.setting[2:], *document.limits, *document.sharing]
-    texts += [cell for t in [document.verdicts, *document.tables[TASK]] if t for row in [t.header, *t.rows] for cell in row]
+    tables = [table for table in (document.verdicts, *document.tables[TASK]) if table]
+    texts += [cell for table in tables for row in (table.header, *table.rows) for cell in row]
     assert not [text for text in texts if "agent" in text]
     assert document.setting[-1] == "mine: 5 seeds; 300 env steps."
 

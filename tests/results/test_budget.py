@@ -13,7 +13,8 @@ from marl_pr_common.results.readers.given import named
 def log(folder, n_points):
     folder.mkdir(parents=True)
     steps = 5000 * np.arange(1, n_points + 1)
-    np.savez(folder / "evaluations.npz", timesteps=steps, results=np.ones((n_points, 2)), ep_lengths=np.ones((n_points, 2)))
+    ones = np.ones((n_points, 2))
+    np.savez(folder / "evaluations.npz", timesteps=steps, results=ones, ep_lengths=ones)
 
 
 @pytest.fixture
