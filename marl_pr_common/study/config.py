@@ -64,6 +64,8 @@ class StudyConfig:
     """What the report is called."""
     question: str = ""
     """What is asked, in a sentence or two."""
+    preregistered: str = ""
+    """What was fixed before the first run, and when; reports say it below the question."""
     host: str = "sb3"
     """The framework that runs it: sb3, epymarl or tabular."""
     metric: str = "eval/return"

@@ -139,6 +139,12 @@ def diverged(results: pd.DataFrame, metric: str) -> list[str]:
     return sorted(rows["run"].unique())
 
 
+def _asked(config: StudyConfig) -> str:
+    """The question, and what was fixed before the first run."""
+    fixed = config.preregistered.strip()
+    return config.question.strip() + (f" Fixed before the first run: {fixed}" if fixed else "")
+
+
 def _context(config: StudyConfig, cells: Sequence[Cell], found: Collected, command: str) -> dict[str, Any]:
     assert found.results is not None
     sweep = swept(config, tuple(cells)) if config.sweep else {}
@@ -146,7 +152,7 @@ def _context(config: StudyConfig, cells: Sequence[Cell], found: Collected, comma
     done = [cell.directory / RUN_DIRECTORY for cell in cells if is_done(cell.directory)]
     return {
         "title": config.title or "Study",
-        "description": config.question,
+        "description": _asked(config),
         "labels": {cell.manifest.arm: cell.manifest.label for cell in cells},
         "settings": differing(first, ignore=("seed", "env")),
         "failed": found.failed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import torch as th
@@ -31,6 +32,28 @@ def _refuse_initialisation() -> NoReturn:
         "take them for one layer's. Initialise each agent's: "
         "`for matrix in layer.matrices(): torch.nn.init.orthogonal_(matrix)`."
     )
+
+
+def _of_several(tensor: th.Tensor) -> bool:
+    """Whether ``tensor`` is a view of more than one agent's part of a stacked layer, such as ``weight[:]``."""
+    base = tensor._base
+    return base is not None and tensor.ndim > 2 and (isinstance(base, StackedParameter) or "dim" in vars(base))
+
+
+def _one_agents(initialise: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(initialise)
+    def checked(tensor: th.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if _of_several(tensor):
+            _refuse_initialisation()
+        return initialise(tensor, *args, **kwargs)
+
+    return checked
+
+
+def install() -> None:
+    """Have what in ``torch.nn.init`` looks at whole matrices refuse views of several agents' weights, too."""
+    for name in ("_calculate_fan_in_and_fan_out", "orthogonal_", "dirac_"):
+        setattr(nn.init, name, _one_agents(getattr(nn.init, name)))
 
 
 def _no_state() -> None:

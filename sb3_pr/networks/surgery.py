@@ -19,7 +19,7 @@ from stable_baselines3.common.torch_layers import (
 from stable_baselines3.td3.policies import Actor
 from torch import nn
 
-from sb3_pr.networks import clipping
+from sb3_pr.networks import clipping, parameters
 from sb3_pr.networks.layers import (
     AgentsNetwork,
     PerAgent,
@@ -58,6 +58,7 @@ ROW_WISE = {
 """Modules without weights that treat every row alike: one serves all agents."""
 
 clipping.install()
+parameters.install()
 
 
 class Children(dict[str, Any]):
