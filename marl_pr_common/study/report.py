@@ -73,7 +73,7 @@ def report(
             written.append(write(documents[folder.name], folder))
     _remove_stale(out, written)
     if len(families(config)) > 1 and written:
-        write_index(out, context["title"], config.question, documents)
+        write_index(out, context["title"], context["description"], documents)
     return written, refused
 
 
