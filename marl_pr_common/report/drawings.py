@@ -67,14 +67,14 @@ def _curves(measured: Measured, title: str) -> Drawing:
         "both are needed to judge a team."
     )
     reference = measured.labels[measured.reference]
-    sizes = {arm.data.n_agents for task in measured.tasks.values() for arm in task.arms.values()}
+    sizes = [len({arm.data.n_agents for arm in task.arms.values()}) for task in measured.tasks.values()]
     return Drawing(
         "learning_curves",
         "Learning curves",
         _alt("Learning curves of every arm beside the reference", measured),
         f"Return without exploration noise{team}: each arm in colour, the reference in grey. Line: mean over seeds; "
         "band: 95 % percentile bootstrap interval of that mean, each point on its own; below 5 seeds one thin line per "
-        f"seed, below 3 evaluations points alone.{both * (len(sizes) > 1)}",
+        f"seed, below 3 evaluations points alone.{both * (max(sizes) > 1)}",
         plots.small_multiples(panels, reference, plots.step_axes, "Return", f"{tasks}  ·  {title}"),
     )
 

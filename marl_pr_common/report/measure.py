@@ -215,7 +215,7 @@ def _cpu(rows: pd.DataFrame, curve: Curve) -> Floats | None:
     times = rows.groupby("env_steps_per_agent")["cpu_time"].mean()
     if not np.isfinite(times.to_numpy()).all() or times.iloc[-1] <= 0:
         return None
-    return np.interp(curve.data.env_steps_per_agent, times.index, times)
+    return np.asarray(np.interp(curve.data.env_steps_per_agent, times.index, times))
 
 
 def _across(tasks: Mapping[str, TaskResult], reference: str, rng: np.random.Generator) -> dict[str, Interval]:

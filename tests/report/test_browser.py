@@ -12,7 +12,7 @@ from marl_pr_common.report.figures import WIDTH
 from tests.report.tables import study
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-SIZES = {"phone": (390, 844), "desk": (1280, 900)}
+SIZES = {"phone": (375, 812), "390": (390, 844), "desk": (1280, 900)}
 # What sticks out of the page, tables and figures included; only code may scroll.
 STICKS_OUT = """() => [...document.querySelectorAll("body *:not(pre *)")].filter(
   item => item.getBoundingClientRect().right > innerWidth + 0.5 || item.matches(".scroll, .plot")

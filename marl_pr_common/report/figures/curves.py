@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib import axes as plt
 from matplotlib.figure import Figure
@@ -36,7 +38,7 @@ class Curve:
 
 
 Arms = Mapping[ArmLabel, Curve]
-Axis = Callable[[Curve], Floats]
+Axis = Callable[[Curve], npt.NDArray[Any]]
 """What a curve is drawn against, (n_points,)."""
 Axes = dict[str, Axis]
 """Words below a panel -> what is drawn against."""
@@ -106,7 +108,7 @@ def small_multiples(
         for place, (_, arm, arms, xlabel, axis) in zip(grid, cells, strict=True):
             _draw(place, arms, arm, axis)
             place.set_xlabel(xlabel)
-            place.title.set_color(arm.style.color)
+            place.set_title(place.get_title(loc="left"), loc="left", color=arm.style.color)
         for task in panels:
             _level([place for place, cell in zip(grid, cells, strict=True) if cell[0] == task])
         name_panels(figure, grid, ylabel, title)
@@ -119,11 +121,11 @@ def small_multiples(
 def _pairs(arms: Arms, reference: ArmLabel | None) -> Iterator[tuple[ArmLabel, Arms]]:
     """Every arm, and what is drawn in its panel: the reference below it."""
     for arm in [arm for arm in arms if arm != reference] or list(arms):
-        yield arm, {label: arms[label] for label in (reference, arm) if label in arms}
+        yield arm, {label: curve for label, curve in arms.items() if label in (reference, arm)}
 
 
 def _draw(place: plt.Axes, arms: Arms, arm: ArmLabel, axis: Axis) -> None:
-    for label, curve in arms.items():
+    for label, curve in sorted(arms.items(), key=lambda item: item[0] == arm):  # the reference lies below
         style = label.style if label == arm else replace(label.style, color=MUTED, dash="-")
         draw_curves(place, axis(curve), curve.data.curves, curve.interval, style)
     place.set_xlim(0, max(float(axis(curve)[-1]) for curve in arms.values()) * 1.02 or 1.0)
