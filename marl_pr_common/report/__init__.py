@@ -7,9 +7,9 @@ document, build, render     put together, and written
 collect   the context of results that lie on disk
 """
 
-from marl_pr_common.report.build import FIGURES, build, write, write_index, write_report
+from marl_pr_common.report.build import FIGURES, write_index, write_report
 from marl_pr_common.report.collect import context_of
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.measure import label_arms
 
-__all__ = ["FIGURES", "ReportContext", "build", "context_of", "label_arms", "write", "write_index", "write_report"]
+__all__ = ["FIGURES", "ReportContext", "context_of", "label_arms", "write_index", "write_report"]

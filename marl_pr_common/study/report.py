@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from marl_pr_common.report import ReportContext, build, context_of, write, write_index
+from marl_pr_common.report import ReportContext, context_of, write_index
+from marl_pr_common.report.build import build, write
 from marl_pr_common.report.collect import differing
 from marl_pr_common.results.comparable import NotComparableError
 from marl_pr_common.runs.files import file_name
