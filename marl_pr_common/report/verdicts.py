@@ -24,20 +24,23 @@ MIN_SEEDS_FOR_LEARNT = 6
 """With fewer seeds the exact interval has no ends: the range over seeds stands in its place."""
 UNTRAINED = 0.02
 """A first evaluation within this part of the budget is one of untrained agents."""
-_RECIPROCAL = re.compile(r"(^|[_-])pr([_-]|$)", re.IGNORECASE)
+_RECIPROCAL = re.compile(r"(?:^|[_+-]|td3|ddpg|sac)pr(?![a-z0-9])", re.IGNORECASE)
 _NAMED = 4
 """So many runs are named in the first lines."""
 
 
 def ordered(measured: Measured, context: ReportContext) -> list[str]:
-    """The arms but the reference: those with reciprocity first, known by their names, or else by a kappa above 0."""
+    """The arms but the reference: those with reciprocity first."""
+    first = _reciprocal(measured, context)
+    return [*first, *(arm for arm in measured.labels if arm not in (measured.reference, *first))]
+
+
+def _reciprocal(measured: Measured, context: ReportContext) -> list[str]:
+    """The arms with reciprocity, known by their names, or else what readers call them, or else a kappa above 0."""
     arms = [arm for arm in measured.labels if arm != measured.reference]
-    return sorted(arms, key=lambda arm: arm not in _reciprocal(arms, context))
-
-
-def _reciprocal(arms: Sequence[str], context: ReportContext) -> list[str]:
     named = [arm for arm in arms if _RECIPROCAL.search(arm)]
-    return named or [arm for arm in arms if _kappa(context.settings.get(arm, {})) > 0]
+    called = [arm for arm in arms if _RECIPROCAL.search(measured.labels[arm].text)]
+    return named or called or [arm for arm in arms if _kappa(context.settings.get(arm, {})) > 0]
 
 
 def _kappa(settings: Mapping[str, object]) -> float:
@@ -105,8 +108,8 @@ def _cell(task: TaskResult, arm: str, key: str, told: Mapping[tuple[str, str], D
 
 def headlines(measured: Measured, context: ReportContext) -> list[str]:
     """One line per arm with reciprocity, or per arm if there is none: what the test decides on every task."""
-    arms = ordered(measured, context)
-    return [line for arm in _reciprocal(arms, context) or arms if (line := _headline(measured, arm))]
+    arms = _reciprocal(measured, context) or ordered(measured, context)
+    return [line for arm in arms if (line := _headline(measured, arm))]
 
 
 def _headline(measured: Measured, arm: str) -> str:

@@ -13,9 +13,9 @@ from tests.report.tables import study
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 SIZES = {"phone": (375, 812), "390": (390, 844), "desk": (1280, 900)}
-# What sticks out of the page, tables and figures included; only code may scroll.
-STICKS_OUT = """() => [...document.querySelectorAll("body *:not(pre *)")].filter(
-  item => item.getBoundingClientRect().right > innerWidth + 0.5 || item.matches(".scroll, .plot")
+# What sticks out of the page or scrolls in it: tables, figures and code included.
+STICKS_OUT = """() => [...document.querySelectorAll("body *")].filter(
+  item => item.getBoundingClientRect().right > innerWidth + 0.5 || item.matches(".scroll, .plot, pre")
     && item.scrollWidth > item.clientWidth + 1).map(item => item.outerHTML.slice(0, 80))"""
 
 

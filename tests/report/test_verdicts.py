@@ -57,9 +57,15 @@ def test_reciprocity_comes_first_and_the_test_decides(monkeypatch):
     assert (seeds, steps) == ("10", "300 / 900")
 
 
-def test_arms_that_only_their_settings_tell_apart():
+@pytest.mark.parametrize(
+    "context",
+    [
+        ReportContext(settings={"a": {"pr_kappa": 0.0}, "b": {"pr_kappa": 0.0}, "c": {"pr_kappa": 0.5}}),
+        ReportContext(labels={"a": "QMIX", "b": "QMIX, prioritised", "c": "QMIX+PR"}),
+    ],
+)
+def test_reciprocity_that_the_names_of_arms_do_not_tell(context):
     results = study(2, {"a": 1.0, "b": 1.0, "c": 1.0}, [TASK])
-    context = ReportContext(settings={"a": {"pr_kappa": 0.0}, "b": {"pr_kappa": 0.0}, "c": {"pr_kappa": 0.5}})
     assert ordered(measure(results, context), context) == ["c", "b"]
 
 

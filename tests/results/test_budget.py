@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from marl_pr_common.cli import main
 from marl_pr_common.results.budget import within
 from marl_pr_common.results.readers import UntoldError, read_all
 from marl_pr_common.results.readers.given import named
@@ -15,6 +16,14 @@ def log(folder, n_points):
     steps = 5000 * np.arange(1, n_points + 1)
     ones = np.ones((n_points, 2))
     np.savez(folder / "evaluations.npz", timesteps=steps, results=ones, ep_lengths=ones)
+
+
+def pictures(figure, stem, dpi):
+    """Other files in the place of a report's pictures."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    for kind in ("png", "svg"):
+        stem.with_name(f"{stem.name}.{kind}").write_text("<svg/>")
+    return stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")
 
 
 @pytest.fixture
@@ -54,6 +63,17 @@ def test_runs_are_cut_at_the_budget(logs):
         within(results, 30_000)
     with pytest.raises(ValueError, match=r"budget=100: no evaluation within it in mine-one task-seed0"):
         within(results, 100)
+
+
+def test_one_command_makes_a_report_in_words_for_one_agent(logs, tmp_path, monkeypatch):
+    monkeypatch.setattr("marl_pr_common.report.build.save_figure", pictures)
+    folders, _ = logs
+    options = ["--reference", "base", "--budget", "20k", "--out", str(tmp_path / "out")]
+    assert main(["plot", f"mine={folders[0]}", f"base={folders[1]}", *options]) == 0
+    assert (tmp_path / "out" / "learning_curves.svg").is_file()
+    text = (tmp_path / "out" / "summary.md").read_text()
+    assert "mine against base: 1 seed: no verdict on one task, after 20,000 env steps." in text
+    assert "of all its agents" not in text
 
 
 def test_one_folder_has_one_name(tmp_path):
