@@ -106,6 +106,7 @@ JSON_LIKE = st.recursive(
 
 
 @settings(max_examples=60, deadline=None)
+@settings(max_examples=25)
 @given(st.dictionaries(st.text(), JSON_LIKE))
 def test_any_nesting_comes_back(tree):
 

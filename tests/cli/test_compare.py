@@ -127,6 +127,7 @@ def test_a_comparison_of_an_earlier_version_is_named_and_reported_on(shared, tmp
     assert "TD3PR, 3 agents" in (tmp_path / "report" / "summary.md").read_text()
 
 
+@pytest.mark.slow  # tests/study/test_kills.py ends a study's
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM to catch")
 def test_sigterm_ends_the_cells_too_and_the_comparison_can_go_on(tmp_path):
     out = tmp_path / "out"

@@ -10,7 +10,7 @@ from marl_pr_common.study.config import overlay
 
 SHORT = {
     "tabular": {"steps_per_agent": 2_000, "eval_every": 500, "eval_episodes": 2},
-    "sb3": {"timesteps_per_agent": 60, "learning_starts": 20, "eval_every": 30, "eval_episodes": 1},
+    "sb3": {"timesteps_per_agent": 60, "n_agents": 2, "learning_starts": 20, "eval_every": 60, "eval_episodes": 1},
 }
 
 

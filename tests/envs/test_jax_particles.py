@@ -91,7 +91,9 @@ def test_a_thousand_random_episodes(name):
         assert ends == [(False, False)] * 4 + [(False, True)]
 
 
-@pytest.mark.parametrize("prey", ["flee", "random", "frozen"])
+@pytest.mark.parametrize(
+    "prey", ["flee", *(pytest.param(prey, marks=pytest.mark.slow) for prey in ("random", "frozen"))]
+)
 @pytest.mark.parametrize("name", ["CooperativeNavigation-3", "PredatorPrey-3"])
 def test_a_row_of_the_vector_is_the_single_environment(name, prey):
     options = {"prey": prey} if name.startswith("Pred") else {}

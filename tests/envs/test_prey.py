@@ -20,12 +20,12 @@ from tests.envs.teams import needs_checkout
     ("prey", "n_agents", "low", "high"),
     [
         ("random", 3, 30, 56),
-        ("random", 6, 64, 96),
         ("frozen", 3, 58, 82),
         ("flee", 3, 1, 9),
-        ("flee", 6, 4, 17),
+        pytest.param("random", 6, 64, 96, marks=pytest.mark.slow),
+        pytest.param("flee", 6, 4, 17, marks=pytest.mark.slow),
         pytest.param("pretrained", 3, 0.5, 12, marks=needs_checkout),
-        pytest.param("pretrained", 6, 3, 17, marks=needs_checkout),
+        pytest.param("pretrained", 6, 3, 17, marks=[needs_checkout, pytest.mark.slow]),
     ],
 )
 def test_chasing_predators_earn_what_the_prey_lets_them(prey, n_agents, low, high):

@@ -46,6 +46,7 @@ def rollouts(checkout: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return made
 
 
+@pytest.mark.slow
 def test_a_distilled_team_behaves_as_its_teachers(rollouts: Any) -> None:
     """Teachers that disagree can't all be followed: the best that one policy can do is their mean."""
     made = rollouts

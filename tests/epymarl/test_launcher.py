@@ -109,6 +109,7 @@ DECIDING = [
 ]
 
 
+@pytest.mark.slow  # in one process: test_deciding.py
 @pytest.mark.parametrize("name, settings", DECIDING)
 def test_deciding_with_kappa_0_is_upstream(play: Play, name: str, settings: list[str]) -> None:
     run = play(f"{name}_pr", *settings, "pr_act=True", "pr_trust=td", "pr_kappa=0")
@@ -120,6 +121,7 @@ def test_a_plain_algorithm_is_upstream(play: Play, name: str, settings: list[str
     assert equal(play(name, *settings, upstream=True), play(name, *settings))
 
 
+@pytest.mark.slow  # in one process: test_identical.py
 def test_kappa_is_what_makes_the_difference(play: Play) -> None:
     upstream, ours = play("mappo_ns", *WORKERS, upstream=True), play("mappo_ns_pr", *WORKERS)
     assert upstream.models.keys() == ours.models.keys()
@@ -160,7 +162,7 @@ def test_a_mistake_found_while_workers_wait_ends_the_run(checkout: Checkout, tmp
     "number, code, settings",
     [
         pytest.param(signal.SIGINT, 130, [], marks=SLOW),
-        (signal.SIGTERM, 143, ["runner=parallel", "batch_size_run=2"]),
+        pytest.param(signal.SIGTERM, 143, ["runner=parallel", "batch_size_run=2"], marks=SLOW),
     ],
 )
 def test_a_signal_ends_a_run_and_leaves_nothing_behind(

@@ -96,8 +96,11 @@ def test_the_size_of_a_pass_changes_nothing(
 @pytest.mark.parametrize(
     "name, estimator",
     [
-        *(("qmix_ns", estimator) for estimator in ("one_state", "sampled", "one_voice")),
-        *(("ippo_ns", "one_state"), ("mappo_ns", "sampled"), ("maddpg_ns", "one_voice")),
+        ("qmix_ns", "one_state"),
+        ("mappo_ns", "sampled"),
+        ("maddpg_ns", "one_voice"),
+        *(pytest.param("qmix_ns", estimator, marks=pytest.mark.slow) for estimator in ("sampled", "one_voice")),
+        pytest.param("ippo_ns", "one_state", marks=pytest.mark.slow),
     ],
 )
 def test_drawn_estimates_are_unbiased(checkout: Any, name: str, estimator: str) -> None:

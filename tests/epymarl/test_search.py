@@ -52,6 +52,7 @@ def seeds(root: Path) -> dict[str, list[int]]:
     return {name: sorted(values) for name, values in found.items()}
 
 
+@pytest.mark.slow
 def test_all_combinations_in_several_processes(grid: Path) -> None:
     printed = searched(grid, f"--config={grid / 'grid.yaml'}", "--seeds=1", "locally", "--cpus=2")
     assert "There are 2 combinations of configurations" in printed
@@ -100,7 +101,9 @@ def test_values_with_spaces_stay_whole() -> None:
     assert all(search.quote(setting).startswith("--") == setting.startswith("--") for setting in settings)
 
 
-@pytest.mark.parametrize("how, code", [(["single", "0"], 2), (["locally", "--cpus=2"], 1)])
+@pytest.mark.parametrize(
+    "how, code", [(["single", "0"], 2), pytest.param(["locally", "--cpus=2"], 1, marks=pytest.mark.slow)]
+)
 def test_a_run_that_fails_fails_the_search(grid: Path, how: list[str], code: int) -> None:
     wrong = {"grid-search": {"--config": ["iql_pr"], "t_max": ["many", "few"]}, "grid-search-groups": {"e": []}}
     wrong["grid-search-groups"]["e"] = GRID["grid-search-groups"]["env0"]

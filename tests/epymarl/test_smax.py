@@ -119,6 +119,7 @@ def test_the_environment_has_what_epymarl_asks_for():
     assert alone.episode_limit == LIMITS["3m"]
 
 
+@pytest.mark.slow
 @NEEDS_JAX
 def test_the_smaller_limit_of_the_vectorised_runner_counts(checkout):
     code = (

@@ -35,7 +35,7 @@ def group(tmp_path_factory):
     model = TD3PR(
         *("MlpPolicy", "Pendulum-v1"),
         n_agents=3,
-        learning_starts=60,
+        learning_starts=1100,
         seed=0,
         policy_kwargs={"net_arch": [4]},
         batch_size=4,

@@ -142,6 +142,7 @@ def test_what_cannot_be_resumed_is_said_so(arguments, message, tmp_path, capsys)
     assert sorted(tmp_path.rglob("*.json")) == before
 
 
+@pytest.mark.slow  # tests/study/test_kills.py kills a study
 def test_a_killed_comparison_resumes_its_cells(tmp_path):
     out = tmp_path / "comparison"
     options = [*("--timesteps-per-agent", "160"), *("--learning-starts", "50"), *("--batch-size", "16")]

@@ -65,7 +65,7 @@ def begin(name, folder):
     return model, callbacks(folder, model.get_vec_normalize_env() is not None)
 
 
-LONG = ("DDPGPR", "schedule", "memory-optimised")
+LONG = ("DDPGPR", "SACPR", "Ornstein-Uhlenbeck", "schedule", "memory-optimised", "train_freq")
 """What others have a part in, too."""
 
 

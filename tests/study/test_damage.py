@@ -28,7 +28,13 @@ def test_a_diverged_cell_is_left_out_by_name_and_the_rest_is_reported(finished, 
     assert read_results([out / RESULTS])["value"].isna().sum() == 1
 
 
-@pytest.mark.parametrize("damage", ["truncated", "deleted", "no DONE that can be read", "half a status"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "truncated",
+        *(pytest.param(of, marks=pytest.mark.slow) for of in ("deleted", "no DONE that can be read", "half a status")),
+    ],
+)
 def test_damaged_results_are_left_out_and_run_again(finished, tmp_path, damage):
     _, old, _ = finished
     out, name = tmp_path / "out", "iql-Landmarks-2-seed0"

@@ -104,6 +104,7 @@ def test_results_are_what_epymarl_logged(
     assert changes(checkout.root) == before, "something was written into the checkout"
 
 
+@pytest.mark.slow  # tests/epymarl/test_resume.py kills a run, test_kills.py a study
 @pytest.mark.parametrize(
     ("arm", "settings", "number"),
     [
@@ -188,6 +189,7 @@ def test_settings_of_reciprocity_reach_the_arms_that_have_it(checkout: Checkout)
     assert len({plan.evaluation for plan in plans}) == 1
 
 
+@pytest.mark.slow
 def test_sums_and_means_over_agents_are_different_protocols(checkout: Checkout) -> None:
     own = cells.cell("epymarl", "iql", SPREAD, 0, {**SHORT, **OWN_REWARDS}).plan.evaluation
     team = cells.cell("epymarl", "iql_team_reward", SPREAD, 0, {**SHORT, **OWN_REWARDS}).plan.evaluation

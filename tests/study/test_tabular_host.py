@@ -58,7 +58,7 @@ def test_an_arm_learns_as_its_learner_does_by_hand(tmp_path: Path, arm: str, tas
 @pytest.mark.parametrize(
     ("task", "steps"), [("Blocker-3", 60_000), pytest.param("Courier-2", 60_000, marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_cell_that_was_ended_goes_on_as_if_it_had_not(tmp_path: Path, task: str, steps: int, number: int) -> None:
     settings = {"steps_per_agent": steps, "eval_every": 2_000, "eval_episodes": 5}
     what = cells.cell("tabular", "iql_pr", task, 3, settings)
