@@ -201,13 +201,18 @@ def baselines(measured: Measured) -> tuple[list[str], list[str]]:
 
 def fallen(measured: Measured) -> list[str]:
     """Arms whose last evaluations are below their first ones: as far as the seeds tell, and in the mean only."""
-    found: dict[str, list[str]] = {}
-    for name, task in measured.tasks.items():
-        for arm in task.arms.values():
-            if (gain := learnt(arm)) is not None and gain.value < 0:
-                what = "Worse than" if gain.high < 0 else "In the mean, but not shown to be, worse than"
-                found.setdefault(f"{what} {gain.first}", []).append(f"{arm.label.text} on {name} ({gain.text})")
-    return [f"{what}: {'; '.join(arms)}." for what, arms in found.items()]
+    shown, mean = "Worse than", "In the mean, but not shown to be, worse than"
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for arm, label in measured.labels.items():
+        for name, task in measured.tasks.items():
+            gain = learnt(task.arms[arm]) if arm in task.arms else None
+            if gain is not None and gain.value < 0:
+                tasks = found.setdefault((shown if gain.high < 0 else mean, gain.first), {})
+                tasks.setdefault(label.text, []).append(f"{name} ({gain.text})")
+    return [
+        f"{what} {first}: " + "; ".join(f"{label} on {', '.join(tasks)}" for label, tasks in arms.items()) + "."
+        for (what, first), arms in sorted(found.items(), reverse=True)
+    ]
 
 
 def absent(measured: Measured, context: ReportContext) -> list[str]:

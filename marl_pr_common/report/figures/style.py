@@ -190,7 +190,7 @@ def panel_grid(headings: Sequence[str], height: float, columns: int = 2) -> tupl
     for unused in axes[len(headings) :]:
         unused.remove()
     for panel, heading in zip(axes, headings, strict=False):
-        lines = [textwrap.fill(line, 60 // columns) for line in heading.split("\n")]
+        lines = [textwrap.fill(line, 52 // columns) for line in heading.split("\n")]
         panel.set_title("\n".join(lines), loc="left")
     return figure, axes[: len(headings)]
 
