@@ -110,15 +110,28 @@ def evaluate(run: Path, episodes: int, seed: int | None = None) -> tuple[str, li
 
 def best_agent(run: Path) -> tuple[int, float] | None:
     """The agent with the best mean return in the run's last evaluation, and that return; None without any."""
+    found = last_returns(run)
+    return max(found.items(), key=lambda item: item[1]) if found else None
+
+
+def last_returns(run: Path) -> dict[int, float]:
+    """Agent -> mean return in the run's last evaluation."""
     if not (run / RESULTS).is_file():
-        return None
+        return {}
     table = read_results([run])
     table = table[table["metric"] == "eval/return"]
-    if table.empty:
-        return None
     last = table[table["total_env_steps"] == table["total_env_steps"].max()].sort_values("agent")
-    place = int(np.argmax(last["value"]))
-    return int(last["agent"].iloc[place]), float(last["value"].iloc[place])
+    return {int(agent): float(value) for agent, value in zip(last["agent"], last["value"], strict=True)}
+
+
+def load(run: Path) -> tuple[TrainConfig, Any]:
+    """Settings and model of a complete run.
+
+    :raises FileNotFoundError: if the directory is not that of a complete run
+    """
+    config, directory = _config(run)
+    with begun_in(directory):
+        return config, _model(run, config)
 
 
 def _check(episodes: int, seed: int | None) -> None:
