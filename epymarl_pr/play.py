@@ -22,7 +22,7 @@ from epymarl_pr.study.run import MODELS, written
 from marl_pr_common.config.mapping import flatten
 from marl_pr_common.runs.files import read_json
 
-OF_THE_RUN = ("name", "learner", "env", "evaluate", "save_replay", "render", "load_step", "checkpoint_path")
+OF_THE_RUN = ("name", "learner", "env", "evaluate", "save_replay", "render", "load_step", "t_max", "save_model")
 """Settings of the record that are not given again: they follow from the flags, or say what else that run did."""
 _UNSAVED = (
     "has left no networks. EPyMARL saves them with save_model=True, at the first episode and then every "
@@ -137,7 +137,7 @@ def _arguments(run: Path, seed: int | None) -> tuple[list[str], str]:
         raise ValueError(str(error)) from error
     own = {key: value for key, value in flatten(config).items() if key in base or key.startswith("env_args.")}
     changed = {key: value for key, value in own.items() if key not in OF_THE_RUN and base.get(key) != value}
-    changed |= {"checkpoint_path": str(models)} | ({} if seed is None else {"seed": seed})
+    changed |= {"checkpoint_path": str(models), "seed": config["seed"] if seed is None else seed}
     step, of = max(_steps(models)), int(config["t_max"])
     said = f"{config['name']} on {changed.get('env_args.key', changed.get('env_args.map_name', env_name))}"
     settings = [f"{key}={written(value)}" for key, value in changed.items()]

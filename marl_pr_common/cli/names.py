@@ -31,8 +31,8 @@ class Command:
 
     kinds: Annotated[Positional[tuple[Kind, ...]], arg(metavar="KIND")] = ()
     """algorithms: for --algo, and of EPyMARL and tables. environments: by the hosts that take them; sb3's are those of
-    `train` and `compare`. configurations: for --config. studies: for `marl-pr study`. arms: for --arms, and for studies
-    by their host."""
+    `train` and `compare`; tabular takes gymnasium's discrete ones too, such as Taxi-v4. configurations: for --config.
+    studies: for `marl-pr study`. arms: for --arms, and for studies by their host."""
 
     def run(self) -> int:
         """Print; exit code 0."""
@@ -65,15 +65,9 @@ def _environments() -> Iterator[tuple[str, str]]:
         import gymnasium as gym
 
         for name, spec in gym.registry.items():
-            place = str(spec.entry_point)
-            if place.startswith("gymnasium.envs.toy_text."):
-                known = "gymnasium's own, discrete (tabular)"
-            elif place.startswith(_CONTINUOUS) or spec.kwargs.get("continuous"):
-                known = f"gymnasium's own ({SB3})"
-            else:
-                continue  # discrete actions and real-valued states, which no host takes
-            if not _is_old(name, gym.registry):
-                yield known, name
+            continuous = str(spec.entry_point).startswith(_CONTINUOUS) or spec.kwargs.get("continuous")
+            if continuous and not _is_old(name, gym.registry):
+                yield f"gymnasium's own ({SB3})", name
     yield f"your own ({SB3}, tabular)", "package.module:factory"
 
 

@@ -1,0 +1,281 @@
+"""After training: what `train` says, films, evaluations, trackers, and an agent on the Hub."""
+
+from __future__ import annotations
+
+import json
+import sys
+import zipfile
+from itertools import pairwise
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+
+from marl_pr_common import cli
+from marl_pr_common.cli.completion import candidates
+from marl_pr_common.config.yaml import load_mapping
+from marl_pr_common.runs.table import read_results
+from sb3_pr import play
+from sb3_pr.study import tracking
+from sb3_pr.study.config import TrainConfig
+from tests.cli.test_front import run
+
+SPOT, DUEL = "tests.cli.drawn_environments:Spot", "tests.cli.drawn_environments:DrawnDuel"
+SMALL = ("--timesteps-per-agent", "40", "--learning-starts", "10", "--eval-episodes", "2", "--net-arch", "4")
+SMALL = (*SMALL, "--batch-size", "4", "--buffer-size", "50", "--checkpoint-every", "0")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Two agents in copies of a task."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    assert run("train", "--env", SPOT, "--n-agents", "2", *SMALL, "--out", str(out)) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory):
+    pytest.importorskip("pettingzoo")
+    out = tmp_path_factory.mktemp("runs") / "team"
+    assert run("train", "--env", DUEL, *SMALL, "--out", str(out)) == 0
+    return out
+
+
+def last(out):
+    rows = read_results([out]).query("metric == 'eval/return'")
+    return rows[rows["env_steps_per_agent"] == 40].sort_values("agent")["value"].to_numpy()
+
+
+def test_a_run_ends_with_a_figure_the_best_agent_and_the_next_commands(tmp_path, capsys):
+    out = tmp_path / "a run"
+    assert run("train", "--env", SPOT, "--n-agents", "2", *SMALL, "--out", str(out)) == 0
+    said = capsys.readouterr().err
+    assert f"Best agent: {last(out).argmax()}, return {last(out).max():.1f}" in said
+    for command in ("enjoy", "eval", "report"):
+        assert f"marl-pr {command} '{out}'" in said
+    assert (out / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
+    steps = read_results([out]).query("metric == 'eval/return'")["env_steps_per_agent"].unique()
+    assert list(steps) == list(range(0, 41, 2))
+    described = json.loads((out / "run.json").read_text())
+    assert described["device"] in ("cpu", "cuda")
+
+
+@pytest.mark.parametrize(("budget", "every"), [(1_000_000, 5_000), (20_000, 1_000), (39, 1), (3, 1)])
+def test_twenty_evaluations_in_whatever_budget(budget, every):
+    assert TrainConfig(timesteps_per_agent=budget).evaluation_interval == every
+    assert TrainConfig(timesteps_per_agent=budget, eval_every=7).evaluation_interval == 7
+
+
+@pytest.mark.parametrize("how", [[], ["--agent", "0"], ["--agent", "1"], ["--team"]])
+def test_an_agent_is_filmed(trained, tmp_path, how, capsys):
+    imageio = pytest.importorskip("imageio.v3")
+    out = tmp_path / "film.gif"
+    assert run("enjoy", str(trained), "--out", str(out), *how) == 0
+    who = {(): f"agent {last(trained).argmax()}, the best", ("--team",): "vote"}.get(tuple(how), " ".join(how)[2:])
+    assert who in capsys.readouterr().out
+    film = imageio.imread(out)
+    assert film.shape[1:3] == (32, 48)
+    assert len(film) == 11  # ten steps, and the first state
+    assert [int((frame[0, :, 0] > 200).sum()) for frame in film] == [4 * time for time in range(11)]
+
+
+def test_films_show_whom_they_name(trained):
+    """The green of a picture is what the agent did."""
+    model = play.load(trained)[1]
+    for agent in range(2):
+        frames = list(play.scenes(trained, agent=agent)[0])
+        for time, frame in enumerate(frames[1:]):
+            action = model.agent(agent).predict(np.full(2, 0.1 * time, np.float32), deterministic=True)[0]
+            assert frame[0, 0, 1] == np.uint8(127 * (1 + float(action[0])))
+
+
+def test_a_team_is_filmed_together_to_its_last_state(team, tmp_path):
+    frames = list(play.scenes(team, episodes=2)[0])
+    assert len(frames) == 12
+    assert [int((frame[0, :, 0] == 255).sum()) for frame in frames] == [4 * time for time in range(6)] * 2
+    assert any((one != other).any() for one, other in pairwise(frames))
+    assert run("enjoy", str(team), "--agent", "0", "--out", str(tmp_path / "x.gif")) == 2
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        (["--agent", "2"], "agent=2: expected a number from 0 to 1"),
+        (["--agent", "0", "--team"], "Give one"),
+        (["--out", "film.avi"], ".gif or .mp4"),
+        (["--episodes", "0"], "--episodes 0"),
+        (["--seed", "-1"], "seed=-1"),
+    ],
+)
+def test_what_cannot_be_filmed_is_one_line(trained, how, message, capsys):
+    before = sorted(trained.iterdir())
+    assert run("enjoy", str(trained), *how) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(trained.iterdir()) == before
+
+
+def test_what_is_no_run_is_one_line(tmp_path, capsys):
+    assert run("enjoy", str(tmp_path / "nowhere")) == 2
+    assert run("eval", str(tmp_path)) == 2
+    (tmp_path / "cells" / "a" / "run").mkdir(parents=True)
+    assert run("eval", str(tmp_path)) == 2
+    said = capsys.readouterr().err
+    assert "is no directory" in said
+    assert "is not the directory of a run" in said
+    assert f"is a study of 1 runs. Give one of them, such as {tmp_path / 'cells' / 'a' / 'run'}" in said
+
+
+def test_an_evaluation_is_that_of_the_run(trained, capsys):
+    assert run("eval", str(trained), "--episodes", "2") == 0
+    lines = capsys.readouterr().out.splitlines()[2:]
+    found = {line.rpartition("+-")[0].rsplit(maxsplit=1)[0].strip(): float(line.split()[-3]) for line in lines}
+    expected = last(trained)
+    assert [found["agent 0"], found["agent 1"]] == pytest.approx(expected, abs=0.005)
+    best = f"best member (agent {expected.argmax()})"
+    assert found[best] == pytest.approx(expected.max(), abs=0.005)
+    assert {"vote", best} < found.keys()
+    assert any(name.startswith("leader (agent ") for name in found)
+
+
+def test_a_team_is_evaluated_as_one(team, capsys):
+    assert run("eval", str(team), "--episodes", "2") == 0
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert [line.split("  ")[0].strip() for line in lines] == ["agent 0", "agent 1", "mean over agents"]
+    assert [float(line.split()[-3]) for line in lines[:2]] == pytest.approx(last(team), abs=0.005)
+
+
+class Wandb(ModuleType):
+    """What is asked of the package."""
+
+    def __init__(self):
+        super().__init__("wandb")
+        self.logged, self.given, self.finished = [], [], 0
+        self.__spec__ = SimpleNamespace(name="wandb")
+
+    def init(self, **given):
+        self.given.append(given)
+        return SimpleNamespace(log=lambda values, step: self.logged.append((step, values)), finish=self.finish)
+
+    def finish(self):
+        self.finished += 1
+
+
+def test_a_run_is_followed_in_weights_and_biases(tmp_path, monkeypatch):
+    wandb = Wandb()
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    out = tmp_path / "run"
+    assert run("train", "--env", SPOT, "--n-agents", "2", *SMALL, "--out", str(out), "--track", "wandb") == 0
+    (given,) = wandb.given
+    assert (given["project"], given["name"], given["config"]["n_agents"]) == ("marl-pr", "td3_pr-seed0", 2)
+    assert json.loads((out / "run.json").read_text())["track"] == {"kind": "wandb", "id": given["id"]}
+    evaluations = [(step, values) for step, values in wandb.logged if "eval/return" in values]
+    assert [step for step, _ in evaluations] == list(range(0, 81, 4))
+    assert evaluations[-1][1]["eval/agent_1/return"] == last(out)[1]
+    assert any("train/critic_loss" in values for _, values in wandb.logged)
+    assert wandb.finished == 1
+    with (out / "progress.csv").open() as log:
+        assert "eval/" not in log.readline()
+
+
+def test_a_run_is_followed_in_tensorboard(tmp_path):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    out = tmp_path / "run"
+    assert run("train", "--env", SPOT, "--algo", "td3", *SMALL, "--out", str(out), "--track", "tensorboard") == 0
+    found = events.EventAccumulator(str(out / "tensorboard")).Reload()
+    assert len(found.Scalars("eval/return")) == 21
+    assert found.Scalars("eval/return")[-1].value == pytest.approx(last(out)[0], rel=1e-5)
+
+
+def test_a_tracker_that_is_not_installed_is_told_before_the_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tracking.importlib.util, "find_spec", lambda name: None)
+    assert run("train", "--env", "Pendulum-v1", "--out", str(tmp_path / "run"), "--track", "wandb") == 2
+    assert "the package wandb is not installed" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_cuda_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert run("train", "--env", SPOT, *SMALL, "--device", "cuda", "--out", str(tmp_path / "run")) == 2
+    assert "device='cuda': this PyTorch" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+class Hub(ModuleType):
+    """What is asked of huggingface_hub; what is uploaded is kept."""
+
+    def __init__(self):
+        super().__init__("huggingface_hub")
+        self.__spec__ = SimpleNamespace(name="huggingface_hub")
+        self.made, self.files, self.endpoint = [], {}, "https://hub.example"
+        self.HfApi = lambda: self
+
+    def create_repo(self, repo, private, exist_ok):
+        if repo.startswith("other/"):
+            raise PermissionError("403 Forbidden")
+        self.made.append((repo, private, exist_ok))
+
+    def upload_folder(self, repo_id, folder_path, commit_message):
+        from pathlib import Path
+
+        self.files = {file.name: file.read_bytes() for file in Path(folder_path).iterdir()}
+
+
+def test_an_agent_goes_to_the_hub_as_a_model_of_upstreams(trained, tmp_path, monkeypatch, capsys):
+    from stable_baselines3 import TD3
+
+    hub = Hub()
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    assert run("push", str(trained), "--repo", "me/spot", "--agent", "1", "--private") == 0
+    assert hub.made == [("me/spot", True, True)]
+    assert "https://hub.example/me/spot" in capsys.readouterr().out
+    assert hub.files.keys() == {"model.zip", "README.md", "config.json"}
+    (tmp_path / "model.zip").write_bytes(hub.files["model.zip"])
+    assert b"marl" not in zipfile.ZipFile(tmp_path / "model.zip").read("data")
+    lone, seen = TD3.load(tmp_path / "model.zip"), np.full(2, 0.3, np.float32)
+    ours = play.load(trained)[1].agent(1)
+    np.testing.assert_array_equal(lone.predict(seen, deterministic=True)[0], ours.predict(seen, deterministic=True)[0])
+    card = hub.files["README.md"].decode()
+    head = load_mapping(card.split("---\n")[1], "card")
+    assert head["library_name"] == "stable-baselines3"
+    metric = head["model-index"][0]["results"][0]["metrics"][0]
+    assert metric["value"] == pytest.approx(last(trained)[1], abs=0.005)
+    assert 'TD3.load(hf_hub_download("me/spot", "model.zip"))' in card
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--repo", "me"], "--repo me: expected USER/NAME"),
+        (["--repo", "other/spot"], "403 Forbidden Log in with"),
+        (["--repo", "me/spot", "--agent", "2"], "--agent 2: expected a number from 0 to 1"),
+    ],
+)
+def test_what_cannot_be_pushed_is_one_line(trained, given, message, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", Hub())
+    assert run("push", str(trained), *given) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_lists_and_completion_name_what_a_command_takes(capsys):
+    assert run("list", "environments") == 0
+    names = capsys.readouterr().out.split()
+    assert {"Pendulum-v1", "Hopper-v5", "Navigation-N"} <= {*names}
+    assert not {"CartPole-v1", "Acrobot-v1", "FrozenLake-v1", "Taxi-v4"} & {*names}
+    assert run("list") == 0
+    assert "teams of ours (epymarl, tabular): Landmarks-N" in capsys.readouterr().out
+    assert "Navigation-N" not in candidates(["train", "--env", ""])
+    assert "CooperativeNavigation-N" in candidates(["train", "--env", ""])
+    arms = candidates(["compare", "--arms", ""])
+    assert {"td3", "td3_pr", "sac_pr"} <= {*arms}
+    assert not {"qmix", "iql", "mappo_pr"} & {*arms}
+
+
+@pytest.mark.parametrize(("number", "study"), [(5, "fig5"), (6, "fig6"), (7, "fig7a"), (8, "fig8")])
+def test_a_figure_starts_its_smallest_study(number, study, monkeypatch):
+    from marl_pr_common.cli import figure
+
+    seen = []
+    monkeypatch.setattr(figure.study_command.Command, "run", lambda self: seen.append(self) or 0)
+    assert cli.main(["figure", str(number), "--dry-run", "--jobs", "3"]) == 0
+    assert (seen[0].study, seen[0].scale, seen[0].dry_run, seen[0].jobs) == (study, None, True, 3)
+    assert cli.main(["figure", str(number), "--steps", "100"]) == 2
