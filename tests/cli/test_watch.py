@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import zipfile
+from contextlib import redirect_stderr
 from itertools import pairwise
 from types import ModuleType, SimpleNamespace
 
@@ -25,11 +27,16 @@ SMALL = ("--timesteps-per-agent", "40", "--learning-starts", "10", "--eval-episo
 SMALL = (*SMALL, "--batch-size", "4", "--buffer-size", "50", "--checkpoint-every", "0")
 
 
+BRIEF = ("--eval-every", "20")
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Two agents in copies of a task."""
-    out = tmp_path_factory.mktemp("runs") / "run"
-    assert run("train", "--env", SPOT, "--n-agents", "2", *SMALL, "--out", str(out)) == 0
+    out, said = tmp_path_factory.mktemp("runs") / "a run", io.StringIO()
+    with redirect_stderr(said):
+        assert run("train", "--env", SPOT, "--n-agents", "2", *SMALL, "--out", str(out)) == 0
+    (out.parent / "said.txt").write_text(said.getvalue())
     return out
 
 
@@ -46,10 +53,8 @@ def last(out):
     return rows[rows["env_steps_per_agent"] == 40].sort_values("agent")["value"].to_numpy()
 
 
-def test_a_run_ends_with_a_figure_the_best_agent_and_the_next_commands(tmp_path, capsys):
-    out = tmp_path / "a run"
-    assert run("train", "--env", SPOT, "--n-agents", "2", *SMALL, "--out", str(out)) == 0
-    said = capsys.readouterr().err
+def test_a_run_ends_with_a_figure_the_best_agent_and_the_next_commands(trained):
+    out, said = trained, (trained.parent / "said.txt").read_text()
     assert f"Best agent: {last(out).argmax()}, return {last(out).max():.1f}" in said
     for command in ("enjoy", "eval", "report"):
         assert f"marl-pr {command} '{out}'" in said
@@ -164,12 +169,12 @@ def test_a_run_is_followed_in_weights_and_biases(tmp_path, monkeypatch):
     wandb = Wandb()
     monkeypatch.setitem(sys.modules, "wandb", wandb)
     out = tmp_path / "run"
-    assert run("train", "--env", SPOT, "--n-agents", "2", *SMALL, "--out", str(out), "--track", "wandb") == 0
+    assert run("train", "--env", SPOT, "--n-agents", "2", *SMALL, "--out", str(out), "--track", "wandb", *BRIEF) == 0
     (given,) = wandb.given
     assert (given["project"], given["name"], given["config"]["n_agents"]) == ("marl-pr", "td3_pr-seed0", 2)
     assert json.loads((out / "run.json").read_text())["track"] == {"kind": "wandb", "id": given["id"]}
     evaluations = [(step, values) for step, values in wandb.logged if "eval/return" in values]
-    assert [step for step, _ in evaluations] == list(range(0, 81, 4))
+    assert [step for step, _ in evaluations] == [0, 40, 80]
     assert evaluations[-1][1]["eval/agent_1/return"] == last(out)[1]
     assert any("train/critic_loss" in values for _, values in wandb.logged)
     assert wandb.finished == 1
@@ -180,9 +185,11 @@ def test_a_run_is_followed_in_weights_and_biases(tmp_path, monkeypatch):
 def test_a_run_is_followed_in_tensorboard(tmp_path):
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     out = tmp_path / "run"
-    assert run("train", "--env", SPOT, "--algo", "td3", *SMALL, "--out", str(out), "--track", "tensorboard") == 0
+    assert (
+        run("train", "--env", SPOT, "--algo", "td3", *SMALL, "--out", str(out), "--track", "tensorboard", *BRIEF) == 0
+    )
     found = events.EventAccumulator(str(out / "tensorboard")).Reload()
-    assert len(found.Scalars("eval/return")) == 21
+    assert [row.step for row in found.Scalars("eval/return")] == [0, 20, 40]
     assert found.Scalars("eval/return")[-1].value == pytest.approx(last(out)[0], rel=1e-5)
 
 
