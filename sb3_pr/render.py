@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from marl_pr_common.runs.film import check_film
 from sb3_pr import play
+from sb3_pr.scenes import scenes
 from sb3_pr.study.config import EVALUATION_SEED
 
 
@@ -32,7 +33,7 @@ class Command:
 
 def film(run: Path, episodes: int = 1, seed: int = EVALUATION_SEED) -> list[NDArray[np.uint8]]:
     """Frames of what a run has learnt; see :func:`sb3_pr.play.scenes`."""
-    return list(play.scenes(run, episodes, seed)[0])
+    return list(scenes(run, episodes, seed)[0])
 
 
 def main() -> int:

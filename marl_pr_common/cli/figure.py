@@ -28,7 +28,7 @@ class Command(FigureConfig):
 
     FIGURES: ClassVar = (2, 3, 4, 5, 6, 7, 8)
 
-    number: Annotated[Literal[2, 3, 4, 5, 6, 7, 8], tyro.conf.Positional]  # type: ignore[assignment]
+    number: Annotated[Literal[2, 3, 4, 5, 6, 7, 8], tyro.conf.Positional]
     """2: consensus and convergence on Digital. 3: the case kappa = 1, and how fast Q* is reached on random MDPs.
     4: learning curves on the grid worlds: `marl-pr study fig4` with other environments, seeds or steps. 5 to 8:
     `marl-pr study fig5`, fig6, fig7a or fig8 at its smallest scale."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,7 @@ def write_film(file: Path, frames: Iterable[NDArray[np.uint8]], fps: float = FPS
         if file.suffix.lower() == ".gif":
             v3.imwrite(temporary, list(counted()), duration=1000 / fps, loop=0)
         else:
+            writer: Any
             with imageio.get_writer(temporary, fps=fps, macro_block_size=1) as writer:
                 for frame in counted():
                     writer.append_data(frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2])  # H.264 wants it even

@@ -13,12 +13,10 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from marl_pr_common import cli
-from marl_pr_common.cli.completion import candidates
 from marl_pr_common.config.yaml import load_mapping
 from marl_pr_common.runs.table import read_results
-from sb3_pr import play
-from sb3_pr.study import tracking
+from sb3_pr import learnt
+from sb3_pr.scenes import scenes
 from sb3_pr.study.config import TrainConfig
 from tests.cli.test_front import run
 
@@ -86,16 +84,16 @@ def test_an_agent_is_filmed(trained, tmp_path, how, capsys):
 
 def test_films_show_whom_they_name(trained):
     """The green of a picture is what the agent did."""
-    model = play.load(trained)[1]
+    model = learnt.load(trained)[1]
     for agent in range(2):
-        frames = list(play.scenes(trained, agent=agent)[0])
+        frames = list(scenes(trained, agent=agent)[0])
         for time, frame in enumerate(frames[1:]):
             action = model.agent(agent).predict(np.full(2, 0.1 * time, np.float32), deterministic=True)[0]
             assert frame[0, 0, 1] == np.uint8(127 * (1 + float(action[0])))
 
 
 def test_a_team_is_filmed_together_to_its_last_state(team, tmp_path):
-    frames = list(play.scenes(team, episodes=2)[0])
+    frames = list(scenes(team, episodes=2)[0])
     assert len(frames) == 12
     assert [int((frame[0, :, 0] == 255).sum()) for frame in frames] == [4 * time for time in range(6)] * 2
     assert any((one != other).any() for one, other in pairwise(frames))
@@ -149,64 +147,6 @@ def test_a_team_is_evaluated_as_one(team, capsys):
     assert [float(line.split()[-3]) for line in lines[:2]] == pytest.approx(last(team), abs=0.005)
 
 
-class Wandb(ModuleType):
-    """What is asked of the package."""
-
-    def __init__(self):
-        super().__init__("wandb")
-        self.logged, self.given, self.finished = [], [], 0
-        self.__spec__ = SimpleNamespace(name="wandb")
-
-    def init(self, **given):
-        self.given.append(given)
-        return SimpleNamespace(log=lambda values, step: self.logged.append((step, values)), finish=self.finish)
-
-    def finish(self):
-        self.finished += 1
-
-
-def test_a_run_is_followed_in_weights_and_biases(tmp_path, monkeypatch):
-    wandb = Wandb()
-    monkeypatch.setitem(sys.modules, "wandb", wandb)
-    out = tmp_path / "run"
-    assert run("train", "--env", SPOT, "--n-agents", "2", *SMALL, "--out", str(out), "--track", "wandb", *BRIEF) == 0
-    (given,) = wandb.given
-    assert (given["project"], given["name"], given["config"]["n_agents"]) == ("marl-pr", "td3_pr-seed0", 2)
-    assert json.loads((out / "run.json").read_text())["track"] == {"kind": "wandb", "id": given["id"]}
-    evaluations = [(step, values) for step, values in wandb.logged if "eval/return" in values]
-    assert [step for step, _ in evaluations] == [0, 40, 80]
-    assert evaluations[-1][1]["eval/agent_1/return"] == last(out)[1]
-    assert any("train/critic_loss" in values for _, values in wandb.logged)
-    assert wandb.finished == 1
-    with (out / "progress.csv").open() as log:
-        assert "eval/" not in log.readline()
-
-
-def test_a_run_is_followed_in_tensorboard(tmp_path):
-    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    out = tmp_path / "run"
-    assert (
-        run("train", "--env", SPOT, "--algo", "td3", *SMALL, "--out", str(out), "--track", "tensorboard", *BRIEF) == 0
-    )
-    found = events.EventAccumulator(str(out / "tensorboard")).Reload()
-    assert [row.step for row in found.Scalars("eval/return")] == [0, 20, 40]
-    assert found.Scalars("eval/return")[-1].value == pytest.approx(last(out)[0], rel=1e-5)
-
-
-def test_a_tracker_that_is_not_installed_is_told_before_the_run(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(tracking.importlib.util, "find_spec", lambda name: None)
-    assert run("train", "--env", "Pendulum-v1", "--out", str(tmp_path / "run"), "--track", "wandb") == 2
-    assert "the package wandb is not installed" in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()
-
-
-def test_cuda_that_is_not_there_is_refused(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert run("train", "--env", SPOT, *SMALL, "--device", "cuda", "--out", str(tmp_path / "run")) == 2
-    assert "device='cuda': this PyTorch" in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()
-
-
 class Hub(ModuleType):
     """What is asked of huggingface_hub; what is uploaded is kept."""
 
@@ -239,7 +179,7 @@ def test_an_agent_goes_to_the_hub_as_a_model_of_upstreams(trained, tmp_path, mon
     (tmp_path / "model.zip").write_bytes(hub.files["model.zip"])
     assert b"marl" not in zipfile.ZipFile(tmp_path / "model.zip").read("data")
     lone, seen = TD3.load(tmp_path / "model.zip"), np.full(2, 0.3, np.float32)
-    ours = play.load(trained)[1].agent(1)
+    ours = learnt.load(trained)[1].agent(1)
     np.testing.assert_array_equal(lone.predict(seen, deterministic=True)[0], ours.predict(seen, deterministic=True)[0])
     card = hub.files["README.md"].decode()
     head = load_mapping(card.split("---\n")[1], "card")
@@ -261,28 +201,3 @@ def test_what_cannot_be_pushed_is_one_line(trained, given, message, monkeypatch,
     monkeypatch.setitem(sys.modules, "huggingface_hub", Hub())
     assert run("push", str(trained), *given) == 2
     assert message in capsys.readouterr().err
-
-
-def test_lists_and_completion_name_what_a_command_takes(capsys):
-    assert run("list", "environments") == 0
-    names = capsys.readouterr().out.split()
-    assert {"Pendulum-v1", "Hopper-v5", "Navigation-N"} <= {*names}
-    assert not {"CartPole-v1", "Acrobot-v1", "FrozenLake-v1", "Taxi-v4"} & {*names}
-    assert run("list") == 0
-    assert "teams of ours (epymarl, tabular): Landmarks-N" in capsys.readouterr().out
-    assert "Navigation-N" not in candidates(["train", "--env", ""])
-    assert "CooperativeNavigation-N" in candidates(["train", "--env", ""])
-    arms = candidates(["compare", "--arms", ""])
-    assert {"td3", "td3_pr", "sac_pr"} <= {*arms}
-    assert not {"qmix", "iql", "mappo_pr"} & {*arms}
-
-
-@pytest.mark.parametrize(("number", "study"), [(5, "fig5"), (6, "fig6"), (7, "fig7a"), (8, "fig8")])
-def test_a_figure_starts_its_smallest_study(number, study, monkeypatch):
-    from marl_pr_common.cli import figure
-
-    seen = []
-    monkeypatch.setattr(figure.study_command.Command, "run", lambda self: seen.append(self) or 0)
-    assert cli.main(["figure", str(number), "--dry-run", "--jobs", "3"]) == 0
-    assert (seen[0].study, seen[0].scale, seen[0].dry_run, seen[0].jobs) == (study, None, True, 3)
-    assert cli.main(["figure", str(number), "--steps", "100"]) == 2
