@@ -9,6 +9,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from marl_pr_common.cli.players import player_of, require_episodes
+from marl_pr_common.runs.console import screen
 from marl_pr_common.runs.film import check_film, default_film
 from marl_pr_common.runs.lean import without_compiler
 
@@ -41,6 +42,7 @@ class Command:
         directory, player = player_of(self.run_directory)
         out = self.out or default_film(directory)
         check_film(out)
+        screen().print(f"Filming {directory}: a picture of every step, which takes a while ...", markup=False)
         said = player.film(directory, out, self.episodes, self.seed, self.agent, self.team)
         sys.stdout.write(f"{said}\n")
         return 0
