@@ -48,6 +48,16 @@ def test_a_run_is_followed_in_weights_and_biases(tmp_path, monkeypatch):
         assert "eval/" not in log.readline()
 
 
+@pytest.mark.slow
+def test_the_real_package_keeps_an_offline_run(tmp_path, monkeypatch):
+    pytest.importorskip("wandb.sdk", reason="needs the extra wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    out = tmp_path / "run"
+    assert run("train", "--env", SPOT, "--algo", "td3", *SMALL, "--out", str(out), "--track", "wandb", *BRIEF) == 0
+    (kept,) = out.glob("wandb/offline-run-*/*.wandb")
+    assert kept.stat().st_size > 1_000
+
+
 def test_a_run_is_followed_in_tensorboard(tmp_path):
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     out = tmp_path / "run"
