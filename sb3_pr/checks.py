@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -157,6 +158,17 @@ def settings(model: Any) -> None:
         raise ValueError(
             f"adjacency={model.pr.adjacency!r} changes single coordinates, but the observation space "
             f'{model.observation_space} has no real-valued vector. Use adjacency="same".'
+        )
+
+
+def peers(model: Any) -> None:
+    """Say that one agent has no peers, where its options ask for them: it is upstream's algorithm."""
+    if model.env is not None and model.n_agents == 1 and model.pr.kappa > 0:
+        warnings.warn(
+            f"{type(model).__name__} with one agent has no peers: it is plain {model.upstream.__name__}, and "
+            f"kappa={model.pr.kappa} has no effect. Give n_agents=3, or an environment with several columns; kappa=0 "
+            "says that none are meant.",
+            stacklevel=3,
         )
 
 

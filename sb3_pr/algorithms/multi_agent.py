@@ -96,6 +96,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         if self.env is not None:
             self.n_agents = self.env.num_envs // self.n_teams
         if setup:
+            checks.peers(self)
             self._setup_model()
 
     @staticmethod

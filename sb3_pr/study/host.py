@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +20,10 @@ from marl_pr_common.runs.provenance import RUN, as_plain
 from marl_pr_common.runs.table import CHECKPOINTS, set_aside
 from marl_pr_common.study.hosts import Arm, CellRun, Cost, Plan
 from sb3_pr.algorithms.spec import MODULES
-from sb3_pr.study.config import TrainConfig
-from sb3_pr.study.teams import fitted, require_named
+from sb3_pr.study.config import SELDOM, TrainConfig
+from sb3_pr.study.teams import fitted, require_named, versioned
 
+logger = logging.getLogger("marl_pr")
 _ALONE = {"pr": {"kappa": 0.0}}
 """The agents never hear of each other's values."""
 _BY_ENTROPY = ("sac",)
@@ -67,7 +69,7 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
             raise ValueError(f"settings: {name}={settings[name]!r}: the study's tasks and seeds say that.")
     fixed = {"env": task, "seed": seed, "final_checkpoint": False}
     given = {name: value for name, value in settings.items() if name != STEPS_OF_ALL}
-    config = from_mapping(TrainConfig, {**given, **fixed}, where="settings")
+    config = from_mapping(TrainConfig, {"eval_every": SELDOM, **given, **fixed}, where="settings")
     _check_task(task, json.dumps(config.env_kwargs))
     config = fitted(config)
     if settings.get(STEPS_OF_ALL, False):
@@ -97,7 +99,7 @@ def cost(task: str, plan: Plan) -> Cost:
     products = sum(one * other for one, other in itertools.pairwise(wide))
     critics = 1 + 0.25 * (config.team_size - 1) * config.own_critics
     update = _PRODUCT * config.batch_size * products * critics * config.gradient_steps / config.train_freq
-    evaluations = 2 + config.timesteps_per_agent // config.eval_every
+    evaluations = 2 + config.timesteps_per_agent // config.evaluation_interval
     players = config.team_size + (config.eval_vote and config.team_size > 1)
     played = evaluations * config.eval_episodes * players * _EPISODE
     seconds = _START + plan.total_env_steps * (_STEP + update) + played * _PLAYED
@@ -122,6 +124,7 @@ def _with_the_steps_of_all(config: TrainConfig) -> TrainConfig:
             f"settings: {STEPS_OF_ALL} with algo={config.algo}: it is for one agent, "
             f"algo={config.algo.removesuffix('_pr')}."
         )
+    config = replace(config, eval_every=config.evaluation_interval)
     counts = ("timesteps_per_agent", "eval_every", "checkpoint_every")
     return replace(config, **{name: config.n_agents * getattr(config, name) for name in counts})
 
@@ -185,6 +188,8 @@ def _check_options(config: TrainConfig) -> None:
 @functools.lru_cache
 def _check_task(task: str, options: str) -> None:
     require_named(task)
+    if (meant := versioned(task)) != task:
+        logger.warning("task %s: no version is named, and %s is run; name it, for versions differ.", task, meant)
     from sb3_pr.study.tasks import check_task  # slow to import
 
     check_task(task, json.loads(options))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import KVWriter
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -24,7 +26,7 @@ logger = logging.getLogger("marl_pr")
 
 
 class Recorder(BaseCallback):
-    """Evaluates every agent at step 0, every ``eval_every`` steps per agent and after the last update.
+    """Evaluates every agent at step 0, every ``evaluation_interval`` steps per agent and after the last update.
 
     Rows of agent i: ``eval/return``, the mean return of its episodes. Rows of a team of copies: ``eval/best_member``,
     ``eval/leader`` and ``eval/vote``, the mean return of the agent with the best, of the one that answers for all, and
@@ -41,6 +43,7 @@ class Recorder(BaseCallback):
         writer: ResultsWriter,
         status: StatusReporter,
         display: Display | None = None,
+        trackers: Sequence[KVWriter] = (),
     ) -> None:
         super().__init__()
         self.config = config
@@ -48,7 +51,8 @@ class Recorder(BaseCallback):
         self.writer = writer
         self.status = status
         self.display = display
-        self._due = config.eval_every
+        self.trackers = trackers
+        self._due = config.evaluation_interval
         self._wall = self._cpu = 0.0
         self._resumed = False
 
@@ -75,7 +79,7 @@ class Recorder(BaseCallback):
         steps = self.num_timesteps // self.config.team_size
         if self._due <= steps < self.config.timesteps_per_agent:
             self._evaluate()
-            self._due += self.config.eval_every
+            self._due += self.config.evaluation_interval
         return True
 
     def _on_training_end(self) -> None:
@@ -100,7 +104,9 @@ class Recorder(BaseCallback):
         self._require_finite(returns)
         for agent, value in enumerate(returns):
             self.writer.append(clock, {"eval/return": value}, agent)
-        self.writer.append(clock, _of_the_team(episodes))
+        of_the_team = _of_the_team(episodes)
+        self.writer.append(clock, of_the_team)
+        self._follow(returns, of_the_team)
         for agent, values in self._logged().items():
             self.writer.append(clock, values, agent)
         self.writer.flush()
@@ -112,6 +118,13 @@ class Recorder(BaseCallback):
         )
         self._wall += time.perf_counter() - wall
         self._cpu += time.process_time() - cpu
+
+    def _follow(self, returns: list[float], of_the_team: dict[str, float]) -> None:
+        """Evaluations do not go through the logger, whose csv has none."""
+        values: dict[str, Any] = {f"eval/agent_{agent}/return": value for agent, value in enumerate(returns)}
+        values |= {"eval/return": float(np.mean(returns)), **of_the_team}
+        for tracker in self.trackers:
+            tracker.write(values, dict.fromkeys(values, ()), self.num_timesteps)
 
     def _play(self) -> list[np.ndarray]:
         seed, number = EVALUATION_SEED + self.config.seed, self.config.eval_episodes
