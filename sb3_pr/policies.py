@@ -72,6 +72,8 @@ class StackedPolicy(BasePolicy):
     """The agent that answers for observations that do not come one per agent."""
     council: Callable[..., th.Tensor] | None = None
     """Who chooses among all agents' answers instead: see :mod:`sb3_pr.voting`."""
+    in_blocks: bool = False
+    """Whether observations come agent by agent, equally many of each, and every agent answers its own."""
 
     def __init__(self, *args: Any, n_agents: int = 1, observation_masks: Any = None, leader: int = 0, **kwargs: Any):
         self.n_agents = n_agents
@@ -127,7 +129,7 @@ class StackedPolicy(BasePolicy):
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         n_rows = rows(observation)
-        if self.n_agents == 1 or (n_rows == self.n_agents and self.council is None):
+        if self.n_agents == 1 or ((n_rows == self.n_agents or self.in_blocks) and self.council is None):
             return super()._predict(observation, deterministic)  # type: ignore[safe-super]
         # Not one row per agent: every agent answers all rows, and the leader's answer counts, or the vote.
         repeated, sure = repeat(observation, self.n_agents), deterministic or self.council is not None

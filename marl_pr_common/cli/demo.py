@@ -47,7 +47,7 @@ class Command:
         for part, (name, scale) in PARTS.items():
             command, out = " ".join(["marl-pr study", name, *(["--scale", scale] if scale else [])]), self.out / part
             study = self._study(name, scale)
-            approve = Approval(study, self.jobs, self.dry_run, self.yes, console)
+            approve = Approval(study, self.jobs, self.dry_run, self.yes, console, out=out)
             what: dict[str, Any] = {"console": console, "command": command, "approve": approve}
             worst = max(worst, approve.run(functools.partial(run_study, study, out, self.jobs, **what), out))
         return worst

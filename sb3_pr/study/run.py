@@ -13,6 +13,7 @@ import importlib.metadata
 import logging
 import shlex
 import shutil
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,7 @@ class _Run:
                 seed = EVALUATION_SEED + config.seed
                 self.eval_env = make_vec_env(source(config, ending=True), n_envs=config.eval_episodes, seed=seed)
                 columns = make_vec_env(source(config), n_envs=config.team_size, seed=config.seed)
-        self.model = _accepted(config, columns)
+        self.model = accepted(config, columns)
         self.directory = RunDirectory(out, self.total)
         self.status = self.directory.status
         self.callbacks: list[Any] = []
@@ -186,10 +187,10 @@ class _Run:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _accepted(config: TrainConfig, columns: VecEnv) -> Any:
+def accepted(config: TrainConfig, columns: VecEnv, seeds: Sequence[int] | None = None) -> Any:
     """:func:`build_model`; whatever SB3 and torch refuse by an assertion or an error of their own is a ValueError."""
     try:
-        return build_model(config, columns)
+        return build_model(config, columns, seeds)
     except (AssertionError, RuntimeError, MemoryError, NotImplementedError, OverflowError, TypeError) as error:
         if isinstance(error, ValueError):
             raise
@@ -200,25 +201,27 @@ def _accepted(config: TrainConfig, columns: VecEnv) -> Any:
         ) from error
 
 
-def build_model(config: TrainConfig, env: VecEnv) -> Any:
+def build_model(config: TrainConfig, env: VecEnv, seeds: Sequence[int] | None = None) -> Any:
     """The untrained model: upstream's own class, or ours, with equal meaning of every number of steps.
 
     :param env: one column per agent
+    :param seeds: of stacked teams, each of which is as the run with that seed; ``env`` has the columns of all
     """
     shape = env.action_space.shape or ()
+    columns = config.team_size * len(seeds or [config.seed])
     arguments: dict[str, Any] = {
         "learning_rate": config.learning_rate,
         # Stable-Baselines3 counts these two over all columns of the VecEnv.
-        "buffer_size": config.buffer_size * config.team_size,
-        "learning_starts": config.learning_starts * config.team_size,
+        "buffer_size": config.buffer_size * columns,
+        "learning_starts": config.learning_starts * columns,
         "batch_size": config.batch_size,
         "tau": config.tau,
         "gamma": config.gamma,
         "train_freq": config.train_freq,
         "gradient_steps": config.gradient_steps,
         "policy_kwargs": {"net_arch": list(config.net_arch)},
-        "seed": config.seed,
         "device": config.device,
+        **({"seed": config.seed} if seeds is None else {"seeds": seeds}),
     }
     arguments |= {name: getattr(config, name) for name in spec(config.algo).options}
     if "action_noise" in arguments:
@@ -227,6 +230,8 @@ def build_model(config: TrainConfig, env: VecEnv) -> Any:
     if config.reciprocal:
         arguments |= {"shared_replay": config.shared_replay, "own_critics": config.own_critics}
         arguments |= {"fast": config.fast, **vars(config.pr)}
+    elif seeds is not None:  # each agent by itself: upstream's algorithm
+        return model_class(f"{config.algo}_pr")(_policy_name(env.observation_space), env, kappa=0.0, **arguments)
     return model_class(config.algo)(_policy_name(env.observation_space), env, **arguments)
 
 
