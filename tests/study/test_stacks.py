@@ -4,6 +4,8 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from marl_pr_common import cli
 from marl_pr_common.runs.signals import Stopped
 from marl_pr_common.runs.status import read_status
 from marl_pr_common.runs.table import RESULTS, read_results
-from marl_pr_common.study import cell, outlook, stacks
+from marl_pr_common.study import cell, outlook, processes, stacks
 from marl_pr_common.study.plan import resolve
 from marl_pr_common.study.run import run_study
 from sb3_pr import TD3PR, evaluate_agents
@@ -126,6 +128,33 @@ def test_upstreams_arm_is_stacked_if_asked_and_leaves_upstreams_model(tmp_path, 
     assert "Stacked: seeds of TD3, TD3PR learned together, up to 2 in one process" in (
         (tmp_path / "summary.md").read_text()
     )
+
+
+@pytest.mark.slow
+def test_a_killed_stack_goes_on_as_if_nothing_had_been(tmp_path):
+    folders = {}
+    for name in ("killed", "whole"):
+        cells = resolve(study(SMALL, settings={**SMALL["settings"], "timesteps_per_agent": 200}), tmp_path / name)
+        for one in cells:
+            cell.write_manifest(one.directory, one.manifest)
+        [unit] = stacks.units(cells, "auto", tmp_path / name)
+        stacks.claim([unit])
+        folders[name] = unit.directory
+    cell.run(folders["whole"])
+    for step in (40, 100):
+        process = subprocess.Popen(processes.command(folders["killed"]), stderr=subprocess.DEVNULL)
+        while process.poll() is None and not list(folders["killed"].glob(f"checkpoints/*{4 * step}/manifest.json")):
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+    assert not cell.is_done(folders["killed"])
+    cell.run(folders["killed"])
+    for name in CELLS:
+        mine, theirs = tmp_path / "killed" / "cells" / name, tmp_path / "whole" / "cells" / name
+        pd.testing.assert_frame_equal(without_times(mine), without_times(theirs))
+        pd.testing.assert_frame_equal(without_clock(mine), without_clock(theirs))
+        assert_same_bits(TD3PR.load(mine / "run" / "model.zip"), TD3PR.load(theirs / "run" / "model.zip"))
+        assert len(json.loads((mine / "run" / "run.json").read_text())["resumed"]) == 2
 
 
 @pytest.fixture
