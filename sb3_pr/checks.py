@@ -241,3 +241,8 @@ def policy_class(model: Any, policy: type[Any]) -> None:
         f"policy={policy.__name__} with n_agents={model.n_agents}: several agents need a policy that stacks their "
         f"networks. Derive your class from {mlp.__module__}.MlpPolicy, CnnPolicy or MultiInputPolicy."
     )
+
+
+class TemperatureError(RuntimeError, ValueError):
+    """Parameters with or without a learnt temperature for a model of the other kind. A RuntimeError, as torch's for
+    other networks, for SB3's ``load`` takes a ValueError for one of DQN's."""

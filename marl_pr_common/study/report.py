@@ -23,9 +23,10 @@ from marl_pr_common.runs.files import file_name
 from marl_pr_common.runs.provenance import as_plain
 from marl_pr_common.runs.status import try_status
 from marl_pr_common.runs.table import RESULTS, read_results, write_results
-from marl_pr_common.study.cell import DONE, LOG, RUN_DIRECTORY, is_done, results_file, vouched
+from marl_pr_common.study.cell import CELLS, DONE, LOG, RUN_DIRECTORY, is_done, results_file, vouched
 from marl_pr_common.study.config import StudyConfig
-from marl_pr_common.study.plan import CELLS, Cell, swept
+from marl_pr_common.study.plan import Cell, swept
+from marl_pr_common.study.stacks import said
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def _context(config: StudyConfig, cells: Sequence[Cell], found: Collected, comma
         "settings": differing(first, ignore=("seed", "env")),
         "failed": found.failed,
         "missing": found.missing,
-        "notes": found.notes,
+        "notes": [*found.notes, *said([cell for cell in cells if is_done(cell.directory)])],
         "config_text": yaml.safe_dump(as_plain(config), sort_keys=False, allow_unicode=True, width=110),
         "command": command,
         "provenance": context_of(done).provenance,

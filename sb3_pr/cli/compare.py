@@ -79,7 +79,7 @@ class Command:
         console = console or screen()
         study = _with_earlier(self.study(), self.out, console)
         command = shlex.join(["marl-pr", *sys.argv[1:]])
-        approve = Approval(study, self.jobs, self.dry_run, self.yes, console)
+        approve = Approval(study, self.jobs, self.dry_run, self.yes, console, out=self.out)
         what: dict[str, Any] = {"console": console, "command": command, "approve": approve}
         return approve.run(lambda: run_study(study, self.out, self.jobs, **what), self.out)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,10 @@ from sb3_pr.algorithms.spec import MODULES, model_class, spec
 from sb3_pr.study.config import TrainConfig
 
 
-def accepted(config: TrainConfig, columns: VecEnv) -> Any:
+def accepted(config: TrainConfig, columns: VecEnv, seeds: Sequence[int] | None = None) -> Any:
     """:func:`build_model`; whatever SB3 and torch refuse by an assertion or an error of their own is a ValueError."""
     try:
-        return build_model(config, columns)
+        return build_model(config, columns, seeds)
     except (AssertionError, RuntimeError, MemoryError, NotImplementedError, OverflowError, TypeError) as error:
         if isinstance(error, ValueError):
             raise
@@ -29,25 +30,27 @@ def accepted(config: TrainConfig, columns: VecEnv) -> Any:
         ) from error
 
 
-def build_model(config: TrainConfig, env: VecEnv) -> Any:
+def build_model(config: TrainConfig, env: VecEnv, seeds: Sequence[int] | None = None) -> Any:
     """The untrained model: upstream's own class, or ours, with equal meaning of every number of steps.
 
     :param env: one column per agent
+    :param seeds: of stacked teams, each of which is as the run with that seed; ``env`` has the columns of all
     """
     shape = env.action_space.shape or ()
+    columns = config.team_size * len(seeds or [config.seed])
     arguments: dict[str, Any] = {
         "learning_rate": config.learning_rate,
         # Stable-Baselines3 counts these two over all columns of the VecEnv.
-        "buffer_size": config.buffer_size * config.team_size,
-        "learning_starts": config.learning_starts * config.team_size,
+        "buffer_size": config.buffer_size * columns,
+        "learning_starts": config.learning_starts * columns,
         "batch_size": config.batch_size,
         "tau": config.tau,
         "gamma": config.gamma,
         "train_freq": config.train_freq,
         "gradient_steps": config.gradient_steps,
         "policy_kwargs": {"net_arch": list(config.net_arch)},
-        "seed": config.seed,
         "device": config.device,
+        **({"seed": config.seed} if seeds is None else {"seeds": seeds}),
     }
     arguments |= {name: getattr(config, name) for name in spec(config.algo).options}
     if "action_noise" in arguments:
@@ -56,6 +59,8 @@ def build_model(config: TrainConfig, env: VecEnv) -> Any:
     if config.reciprocal:
         arguments |= {"shared_replay": config.shared_replay, "own_critics": config.own_critics}
         arguments |= {"fast": config.fast, **vars(config.pr)}
+    elif seeds is not None:  # each agent by itself: upstream's algorithm
+        return model_class(f"{config.algo}_pr")(_policy_name(env.observation_space), env, kappa=0.0, **arguments)
     return model_class(config.algo)(_policy_name(env.observation_space), env, **arguments)
 
 
