@@ -24,6 +24,7 @@ from marl_pr_common.study import cell, outlook, processes, stacks
 from marl_pr_common.study.plan import resolve
 from marl_pr_common.study.run import run_study
 from sb3_pr import TD3PR, evaluate_agents
+from sb3_pr.study import stack
 from sb3_pr.study.team_records import TeamRecorder
 from tests.sb3.tools import assert_same_bits
 from tests.study.stacking import SMALL, Breaks
@@ -56,7 +57,9 @@ def stacked(tmp_path_factory):
         cell.write_manifest(one.directory, one.manifest)
     [unit] = stacks.units(cells, "auto", out)
     stacks.claim([unit])
-    cell.run(unit.directory)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stack, "PLAYERS", 4)  # one episode of each agent after the other
+        cell.run(unit.directory)
     return out
 
 
