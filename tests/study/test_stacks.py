@@ -19,7 +19,7 @@ from stable_baselines3.common.noise import NormalActionNoise
 from marl_pr_common import cli
 from marl_pr_common.runs.signals import Stopped
 from marl_pr_common.runs.status import read_status
-from marl_pr_common.runs.table import RESULTS, read_results
+from marl_pr_common.runs.table import read_results
 from marl_pr_common.study import cell, outlook, processes, stacks
 from marl_pr_common.study.plan import resolve
 from marl_pr_common.study.run import run_study
@@ -27,11 +27,9 @@ from sb3_pr import TD3PR, evaluate_agents
 from sb3_pr.study import stack
 from sb3_pr.study.team_records import TeamRecorder
 from tests.sb3.tools import assert_same_bits
-from tests.study.stacking import SMALL, Breaks
+from tests.study.stacking import CELLS, SMALL, Breaks, assert_equal_cells, without_times
 from tests.study.studies import NETWORKS, TABULAR, console, study, write
 
-TIMES = ["wall_time", "cpu_time"]
-CELLS = ["td3_pr-Pendulum-v1-seed0", "td3_pr-Pendulum-v1-seed1"]
 MEANS = [f"train/{name}" for name in ("actor_loss", "critic_loss", "own_value", "peer_value", "value_gap")]
 MEANS += [f"train/{name}" for name in ("critic_disagreement", "masked_peer_values", "trust")]
 NAME = "td3_pr-Pendulum-v1-seeds-from-0"
@@ -51,25 +49,21 @@ def _said():
 def stacked(tmp_path_factory):
     """A stack of two seeds that ran once."""
     out = tmp_path_factory.mktemp("stacked")
-    small = study(SMALL)
-    cells = resolve(small, out)
+    directory = claimed(out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stack, "PLAYERS", 4)  # one episode of each agent after the other
+        cell.run(directory)
+    return out
+
+
+def claimed(out, **changes):
+    """The directory of a stack that can be run."""
+    cells = resolve(study(SMALL, settings={**SMALL["settings"], **changes}), out)
     for one in cells:
         cell.write_manifest(one.directory, one.manifest)
     [unit] = stacks.units(cells, "auto", out)
     stacks.claim([unit])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stack, "PLAYERS", 4)  # one episode of each agent after the other
-        cell.run(unit.directory)
-    return out
-
-
-def without_times(path):
-    return pd.read_parquet(path / "run" / RESULTS).drop(columns=TIMES)
-
-
-def without_clock(path):
-    log = pd.read_csv(path / "run" / "progress.csv")
-    return log[sorted(name for name in log if name not in ("time/fps", "time/time_elapsed"))]
+    return unit.directory
 
 
 def test_a_stacked_cell_is_the_team_trained_directly(stacked):
@@ -141,14 +135,7 @@ def test_upstreams_arm_is_stacked_if_asked_and_leaves_upstreams_model(tmp_path, 
 
 @pytest.mark.slow
 def test_a_killed_stack_goes_on_as_if_nothing_had_been(tmp_path):
-    folders = {}
-    for name in ("killed", "whole"):
-        cells = resolve(study(SMALL, settings={**SMALL["settings"], "timesteps_per_agent": 200}), tmp_path / name)
-        for one in cells:
-            cell.write_manifest(one.directory, one.manifest)
-        [unit] = stacks.units(cells, "auto", tmp_path / name)
-        stacks.claim([unit])
-        folders[name] = unit.directory
+    folders = {name: claimed(tmp_path / name, timesteps_per_agent=200) for name in ("killed", "whole")}
     cell.run(folders["whole"])
     for step in (40, 100):
         process = subprocess.Popen(processes.command(folders["killed"]), stderr=subprocess.DEVNULL)
@@ -158,12 +145,7 @@ def test_a_killed_stack_goes_on_as_if_nothing_had_been(tmp_path):
         process.wait()
     assert not cell.is_done(folders["killed"])
     cell.run(folders["killed"])
-    for name in CELLS:
-        mine, theirs = tmp_path / "killed" / "cells" / name, tmp_path / "whole" / "cells" / name
-        pd.testing.assert_frame_equal(without_times(mine), without_times(theirs))
-        pd.testing.assert_frame_equal(without_clock(mine), without_clock(theirs))
-        assert_same_bits(TD3PR.load(mine / "run" / "model.zip"), TD3PR.load(theirs / "run" / "model.zip"))
-        assert len(json.loads((mine / "run" / "run.json").read_text())["resumed"]) == 2
+    assert_equal_cells(tmp_path / "killed", tmp_path / "whole")
 
 
 def test_a_stack_goes_on_as_if_nothing_had_been(stacked, tmp_path, monkeypatch, no_report):
@@ -184,13 +166,8 @@ def test_a_stack_goes_on_as_if_nothing_had_been(stacked, tmp_path, monkeypatch, 
     assert len(more.done) == 3
     written = json.loads((tmp_path / "study.json").read_text())["stacks"]
     assert written == {NAME: CELLS}
-    for name in CELLS:
-        mine, theirs = tmp_path / "cells" / name, stacked / "cells" / name
-        pd.testing.assert_frame_equal(without_times(mine), without_times(theirs))
-        pd.testing.assert_frame_equal(without_clock(mine), without_clock(theirs))
-        assert_same_bits(TD3PR.load(mine / "run" / "model.zip"), TD3PR.load(theirs / "run" / "model.zip"))
-        assert "resumed" in json.loads((mine / "run" / "run.json").read_text())
-        assert not list(mine.glob("run.incomplete*"))
+    assert_equal_cells(tmp_path, stacked)
+    assert not list(tmp_path.glob("cells/*/run.incomplete*"))
 
 
 def test_a_team_that_diverges_is_a_failed_cell_alone(tmp_path, no_report, monkeypatch):
