@@ -18,8 +18,9 @@ from stable_baselines3.td3.policies import Actor as Actor  # for policies of use
 from stable_baselines3.td3.policies import TD3Policy
 
 from sb3_pr.algorithms.spec import MODULES, class_name, model_class
+from sb3_pr.networks.elementwise import ELEMENTWISE, fused_adam
 from sb3_pr.networks.observations import repeat, rows
-from sb3_pr.networks.optimizers import ELEMENTWISE, AgentOptimizers, fused_adam
+from sb3_pr.networks.optimizers import AgentOptimizers
 from sb3_pr.networks.stacking import agent_parameters, stack
 from sb3_pr.networks.surgery import serving
 from sb3_pr.streams import made

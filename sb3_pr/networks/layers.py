@@ -12,7 +12,7 @@ from stable_baselines3.td3.policies import Actor
 from torch import nn
 from torch.jit import is_tracing  # type: ignore[attr-defined]
 
-from sb3_pr.networks.optimizers import require_independent
+from sb3_pr.networks.lone_optimizers import require_independent
 from sb3_pr.networks.parameters import OwnParameters, SurgeryError
 from sb3_pr.networks.parameters import stacked_axes as stacked_axes
 
