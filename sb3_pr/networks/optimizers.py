@@ -77,7 +77,8 @@ class AgentOptimizers(optim.Optimizer):
     def _bring(self) -> None:
         """Weights and gradients to the agents; what a hook has changed at theirs stays."""
         entries = self._apart()
-        for (whole, part, lone), seen in zip(entries, self._seen or [None] * len(entries), strict=True):
+        known: Sequence[Any] = self._seen or [None] * len(entries)
+        for (whole, part, lone), seen in zip(entries, known, strict=True):
             if seen is None or _alike(lone, seen):
                 lone.data = _copied(part(whole.detach()))
                 lone.grad = None if whole.grad is None else _copied(part(whole.grad))
@@ -102,7 +103,7 @@ class AgentOptimizers(optim.Optimizer):
         if len(self.state) == len(self._shown) and all(self.state.get(key) is own for key, own in self._shown.items()):
             return
         for optimizer, agent in zip(self.agents, self.parts, strict=True):
-            own = {lone: self.state[lone] for _, _, lone in agent if lone in self.state}
+            own: dict[Any, Any] = {lone: self.state[lone] for _, _, lone in agent if lone in self.state}
             optimizer.state.clear()
             optimizer.state.update(own)
 

@@ -95,7 +95,7 @@ class _Stacked(th.Tensor):
         return _guarded(plain)
 
 
-_Stacked.__torch_function__ = th._C._disabled_torch_function_impl  # type: ignore[method-assign]  # as nn.Parameter's
+_Stacked.__torch_function__ = th._C._disabled_torch_function_impl  # type: ignore[assignment]  # as nn.Parameter's
 writing.install(_Stacked, SurgeryError)
 
 
@@ -103,7 +103,7 @@ class StackedValues(_Stacked):
     """``.data`` and ``.detach()`` of a stacked parameter. Copied or pickled, it is a plain tensor."""
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.as_subclass(th.Tensor).__reduce_ex__(protocol)
+        return self.as_subclass(th.Tensor).__reduce_ex__(protocol)  # type: ignore[no-untyped-call]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> th.Tensor:
         return copy.deepcopy(self.as_subclass(th.Tensor), memo)

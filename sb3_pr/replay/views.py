@@ -77,9 +77,10 @@ def require_own(buffer: ReplayBuffer, parts: list[ReplayBuffer], draws: list[Any
     :param parts: each agent's view, what it may draw from
     :raises ValueError: if rows that an agent drew are another's
     """
-    if not isinstance(buffer.actions, np.ndarray):
+    stored: Any = buffer.actions
+    if not isinstance(stored, np.ndarray):  # a user's, of another kind
         return
-    rows, action_dim = buffer.size(), buffer.actions.shape[-1]
+    rows, action_dim = buffer.size(), stored.shape[-1]
     for agent, (part, draw) in enumerate(zip(parts, draws, strict=True)):
         actions = getattr(draw, "actions", None)
         if not isinstance(actions, th.Tensor) or actions.ndim != 2 or actions.shape[1] != action_dim:
@@ -196,13 +197,14 @@ def _joined(buffer: ReplayBuffer, name: str, values: list[Any], batch_size: int)
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two agents' values are one: by identity, or by value where that is a number's, a text's or an array's."""
+    """Whether two agents' values are one: the same object, or equal; NaN is NaN."""
     if one is other:
         return True
-    if isinstance(one, (np.ndarray, th.Tensor)) and type(one) is type(other):
-        return one.shape == other.shape and bool(((one == other) | ((one != one) & (other != other))).all())
+    if getattr(one, "shape", None) != getattr(other, "shape", None):
+        return False
     try:
-        return bool(one == other or (one != one and other != other))
+        equal: Any = (one == other) | ((one != one) & (other != other))
+        return bool(equal.all() if hasattr(equal, "all") else equal)
     except (TypeError, ValueError, RuntimeError):
         return False
 

@@ -168,7 +168,7 @@ def test_values_beyond_what_rewards_allow(n_agents, caplog):
         for network in (model.policy.critic, model.policy.critic_target):
             for q_network in network.q_networks:
                 bias = list(q_network.parameters())[-1]
-                bias[-1] += 1000.0
+                bias[-1].add_(1000.0)
     model.train(20, 16)
     said = [record.message for record in caplog.records if "diverges" in record.message]
     assert len(said) == 1
