@@ -33,6 +33,7 @@ from sb3_pr.evaluation import refuse_training_env
 from sb3_pr.fast import fast_matmul
 from sb3_pr.guards import Watch
 from sb3_pr.logs import record_episodes, record_reciprocity
+from sb3_pr.policies import require_policy
 from sb3_pr.saving.resume.model import continue_learning
 from sb3_pr.saving.zips import Persistence
 from sb3_pr.target import ActorObjective, ReciprocalTarget, snapshot_of
@@ -133,9 +134,9 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
     def _policy_kwargs(self) -> dict[str, Any]:
         """The user's, with ``n_agents`` and masks for the policy to know; a lone agent needs none."""
         self.observation_masks = checks.masks(self.observation_masks, self.n_agents, self.observation_space)
+        require_policy(self, self.policy_class)
         options = self.network_kwargs
         if self.n_columns > 1:
-            checks.policy_class(self, self.policy_class)
             options["n_agents"] = self.n_columns
         if self.observation_masks is not None:
             options["observation_masks"] = np.tile(self.observation_masks, (self.n_teams, 1))
