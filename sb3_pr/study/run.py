@@ -134,7 +134,7 @@ class _Run:
             else:
                 # a column per episode: the episodes are the same as one after the other, and predicted together
                 seed = EVALUATION_SEED + config.seed
-                self.eval_env = make_vec_env(source(config, ending=True), n_envs=config.eval_episodes, seed=seed)
+                self.eval_env = make_vec_env(source(config), n_envs=config.eval_episodes, seed=seed)
                 columns = make_vec_env(source(config), n_envs=config.team_size, seed=config.seed)
         self.model = _accepted(config, columns)
         self.directory = RunDirectory(out, self.total)
