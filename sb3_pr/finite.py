@@ -34,7 +34,7 @@ def require_inside(
             require_inside(values[key], part, f"in {key!r} {where}", whose, agent)
     if not isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
         return
-    offset = np.asarray(values) - space.start
+    offset = np.asarray(values) - getattr(space, "start", 0)
     bad = (offset < 0) | (offset >= (space.n if isinstance(space, spaces.Discrete) else space.nvec))
     if bad.any():
         place = tuple(np.argwhere(bad)[0])

@@ -38,6 +38,7 @@ class TeamVecEnv(VecEnv):
     def __init__(self, env: Any) -> None:
         self.env = env
         self.names = _names(env)
+        self.agent_names = [str(name) for name in self.names]
         self._answers = Answers(env, self.names)
         observations = {agent: _space(env, "observation", agent) for agent in self.names}
         actions = {agent: _space(env, "action", agent) for agent in self.names}
