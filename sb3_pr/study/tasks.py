@@ -19,6 +19,7 @@ from marl_pr_common.envs.factories import Look, close, find_factory, look, make_
 from marl_pr_common.envs.imports import UnusableError
 from marl_pr_common.envs.kinds import is_parallel_env
 from marl_pr_common.envs.registry import is_ours
+from marl_pr_common.envs.values import as_flag
 from marl_pr_common.reciprocity.guards import NonFiniteError
 from marl_pr_common.runs.signals import Stopped
 from sb3_pr.algorithms.spec import said as algorithms
@@ -92,6 +93,23 @@ def source(config: TrainConfig) -> str | Callable[[], Any]:
     if factory is None:
         return functools.partial(gym.make, config.env, **config.env_kwargs) if config.env_kwargs else config.env
     return functools.partial(make_own, config.env, factory)
+
+
+class Flags(gym.Wrapper[Any, Any, Any, Any]):
+    """An environment whose ends are True and False: NumPy takes NaN and "False" for an end, at every step."""
+
+    keeps_no_state = True
+    """Checkpoints hold what it wraps."""
+
+    def step(self, action: Any) -> Any:
+        found = super().step(action)
+        for name, value in zip(("terminated", "truncated"), found[2:4], strict=False):
+            if as_flag(value) is None:
+                raise EnvironmentFailedError(
+                    f"step() of {type(self.unwrapped).__name__} returned {name}={value!r} ({type(value).__name__}): "
+                    "expected True or False."
+                )
+        return found
 
 
 def _check_own(env_id: str, own: Look) -> None:
