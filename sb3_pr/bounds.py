@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gymnasium.wrappers import TimeLimit
@@ -28,28 +29,25 @@ class EndlessEpisodeError(ValueError):
         )
 
 
-class Bound:
-    """What SB3's ``evaluate_policy`` calls after every step: an error, if an episode doesn't end or leaves its space.
+def bound(longest: int) -> Callable[[dict[str, Any], Any], None]:
+    """What SB3's ``evaluate_policy`` calls after every step, in one evaluation: an error, if an episode doesn't end or
+    an observation leaves its space. A function, which checkpoints of callbacks know to be no state.
 
     :param longest: steps of one episode, see :func:`longest`
     """
+    at: dict[int, tuple[int, int]] = {}  # column -> episodes that had ended, steps since
 
-    def __init__(self, longest: int) -> None:
-        self.longest = longest
-        self._at: dict[int, tuple[int, int]] = {}
-
-    def __call__(self, found: dict[str, Any], _: Any = None) -> None:
-        """
-        :raises EndlessEpisodeError: if this environment's episode is so long and goes on
-        :raises OutsideSpaceError: for an observation that no network takes
-        """
+    def look(found: dict[str, Any], _: Any) -> None:
         column, ended = found["i"], int(found["episode_counts"][found["i"]])
-        before, steps = self._at.get(column, (ended, 0))
+        before, steps = at.get(column, (ended, 0))
         # not SB3's current_lengths: they begin anew with each life that is lost in an Atari game
-        self._at[column] = ended, steps = ended, steps + 1 if before == ended else 1
-        if steps >= self.longest and not found["done"]:
+        steps = steps + 1 if before == ended else 1
+        at[column] = ended, steps
+        if steps >= longest and not found["done"]:
             raise EndlessEpisodeError.after(steps, "an episode had not ended")
         require_inside(found["new_observations"], found["env"].observation_space, "in an evaluation", "environment")
+
+    return look
 
 
 def longest(venv: VecEnv, max_steps: int | None) -> int:

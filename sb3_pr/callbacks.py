@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import (
     sync_envs_normalization,
 )
 
-from sb3_pr.bounds import Bound, longest
+from sb3_pr.bounds import bound, longest
 from sb3_pr.envs.columns import is_team
 from sb3_pr.envs.parallel import TeamMonitor
 from sb3_pr.evaluation import evaluate_agents, made, of_its_own
@@ -44,7 +44,7 @@ class AgentEvalCallback(EvalCallback):
         super().__init__(env, *args, **kwargs)
         self.agent_returns: list[np.ndarray] = []
         self._found: list[list[float]] = []
-        self._longest = longest(self.eval_env, max_steps)
+        self.max_steps = longest(self.eval_env, max_steps)
 
     def _init_callback(self) -> None:
         n_agents = getattr(self.model, "n_columns", 1)
@@ -65,13 +65,13 @@ class AgentEvalCallback(EvalCallback):
     def _on_step(self) -> bool:
         if self.eval_freq <= 0 or self.n_calls % self.eval_freq:
             return super()._on_step()
-        self._bound = Bound(self._longest)
+        self._look = bound(self.max_steps)
         if self._team:
             return self._evaluate_team()
         if self.model.get_vec_normalize_env() is not None:
             sync_envs_normalization(self.training_env, self.eval_env)
         assert isinstance(self.model, OffPolicyAlgorithm)
-        number, limit = self.n_eval_episodes, self._longest
+        number, limit = self.n_eval_episodes, self.max_steps
         returns = evaluate_agents(self.model, self.eval_env, number, self.deterministic, vote=False, max_steps=limit)
         if self._several:
             self.agent_returns.append(np.array([list(team) for team in returns]))
@@ -98,7 +98,7 @@ class AgentEvalCallback(EvalCallback):
 
     def _log_success_callback(self, locals_: dict[str, Any], globals_: dict[str, Any]) -> None:
         super()._log_success_callback(locals_, globals_)
-        self._bound(locals_)
+        self._look(locals_, globals_)
         if self._team and "episode" in locals_["info"]:
             self._found[locals_["i"]].append(float(locals_["info"]["episode"]["r"]))
             if all(self._found):

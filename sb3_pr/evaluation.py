@@ -23,7 +23,7 @@ from stable_baselines3.common.vec_env import (
     unwrap_vec_normalize,
 )
 
-from sb3_pr.bounds import Bound, EndlessEpisodeError, longest
+from sb3_pr.bounds import EndlessEpisodeError, bound, longest
 from sb3_pr.envs.columns import is_factory, is_team, with_agents_as_columns
 from sb3_pr.envs.parallel import ABSENT, TeamVecEnv
 from sb3_pr.networks.extraction import lone_policy
@@ -113,7 +113,7 @@ def _evaluate_each(
         if seed is not None:
             venv.seed(seed)
         options = {"deterministic": deterministic, "return_episode_rewards": True, "warn": False}
-        rewards, _ = evaluate_policy(policy, venv, n_episodes, callback=Bound(limit), **options)
+        rewards, _ = evaluate_policy(policy, venv, n_episodes, callback=bound(limit), **options)
         return np.asarray(rewards, dtype=np.float64)
 
     members = [play(policy) for policy in agent_policies(model)]
