@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gymnasium.wrappers import TimeLimit
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from marl_pr_common.config.mapping import check_count
 from sb3_pr.envs.columns import is_team
@@ -61,7 +61,9 @@ def longest(venv: VecEnv, max_steps: int | None) -> int:
         return max_steps
     if is_team(venv):
         return LONGEST_OF_TEAM
-    limits = [getattr(env.unwrapped.spec, "max_episode_steps", None) for env in getattr(venv.unwrapped, "envs", ())]
-    if all(venv.env_is_wrapped(TimeLimit)):
-        limits += venv.get_attr("_max_episode_steps")
+    base = venv.unwrapped
+    specs = [env.unwrapped.spec for env in base.envs] if isinstance(base, DummyVecEnv) else []
+    limits = [getattr(spec, "max_episode_steps", None) for spec in specs]
+    if isinstance(base, (DummyVecEnv, SubprocVecEnv)) and all(base.env_is_wrapped(TimeLimit)):  # others may not know
+        limits += base.get_attr("_max_episode_steps")
     return max(LONGEST, *(limit or 0 for limit in limits), 0)
