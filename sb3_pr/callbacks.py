@@ -16,6 +16,7 @@ from stable_baselines3.common.vec_env import (
     sync_envs_normalization,
 )
 
+from sb3_pr.bounds import bound, longest
 from sb3_pr.envs.columns import is_team
 from sb3_pr.envs.parallel import TeamMonitor
 from sb3_pr.evaluation import evaluate_agents, made, of_its_own
@@ -32,9 +33,10 @@ class AgentEvalCallback(EvalCallback):
 
     :param eval_env: one env, or any number other than ``n_agents``; or a PettingZoo ParallelEnv, a VecEnv of one (of
         the model's own a copy is used); or a function that makes one
+    :param max_steps: of one episode, see :func:`sb3_pr.evaluate_agents`: an EndlessEpisodeError after that
     """
 
-    def __init__(self, eval_env: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, eval_env: Any, *args: Any, max_steps: int | None = None, **kwargs: Any) -> None:
         env = made(eval_env)
         self._team = is_team(env)
         if self._team and not (is_vecenv_wrapped(env, VecMonitor) or env.env_is_wrapped(Monitor)[0]):
@@ -42,6 +44,7 @@ class AgentEvalCallback(EvalCallback):
         super().__init__(env, *args, **kwargs)
         self.agent_returns: list[np.ndarray] = []
         self._found: list[list[float]] = []
+        self.max_steps = longest(self.eval_env, max_steps)
 
     def _init_callback(self) -> None:
         n_agents = getattr(self.model, "n_columns", 1)
@@ -62,12 +65,14 @@ class AgentEvalCallback(EvalCallback):
     def _on_step(self) -> bool:
         if self.eval_freq <= 0 or self.n_calls % self.eval_freq:
             return super()._on_step()
+        self._look = bound(self.max_steps)
         if self._team:
             return self._evaluate_team()
         if self.model.get_vec_normalize_env() is not None:
             sync_envs_normalization(self.training_env, self.eval_env)
         assert isinstance(self.model, OffPolicyAlgorithm)
-        returns = evaluate_agents(self.model, self.eval_env, self.n_eval_episodes, self.deterministic, vote=False)
+        number, limit = self.n_eval_episodes, self.max_steps
+        returns = evaluate_agents(self.model, self.eval_env, number, self.deterministic, vote=False, max_steps=limit)
         if self._several:
             self.agent_returns.append(np.array([list(team) for team in returns]))
             self._record([agent for team in returns for agent in team])
@@ -93,6 +98,7 @@ class AgentEvalCallback(EvalCallback):
 
     def _log_success_callback(self, locals_: dict[str, Any], globals_: dict[str, Any]) -> None:
         super()._log_success_callback(locals_, globals_)
+        self._look(locals_, globals_)
         if self._team and "episode" in locals_["info"]:
             self._found[locals_["i"]].append(float(locals_["info"]["episode"]["r"]))
             if all(self._found):

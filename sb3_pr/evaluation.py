@@ -23,6 +23,7 @@ from stable_baselines3.common.vec_env import (
     unwrap_vec_normalize,
 )
 
+from sb3_pr.bounds import EndlessEpisodeError, bound, longest
 from sb3_pr.envs.columns import is_factory, is_team, with_agents_as_columns
 from sb3_pr.envs.parallel import ABSENT, TeamVecEnv
 from sb3_pr.networks.extraction import lone_policy
@@ -52,10 +53,6 @@ class AgentReturns(list[np.ndarray]):
         return max(self, key=np.mean)
 
 
-LONGEST = 100_000
-"""Steps after which an evaluation waits no longer for the end of a team's episode."""
-
-
 def evaluate_agents(
     model: OffPolicyAlgorithm,
     env: Any,
@@ -63,6 +60,7 @@ def evaluate_agents(
     deterministic: bool = True,
     seed: int | None = None,
     vote: bool = True,
+    max_steps: int | None = None,
 ) -> AgentReturns:
     """Undiscounted returns of every agent, on the same episodes if ``seed`` is given.
 
@@ -75,17 +73,21 @@ def evaluate_agents(
         one
     :param seed: resets ``env`` before each agent's episodes
     :param vote: whether the vote is played, too: as many episodes as for one more agent
+    :param max_steps: of one episode, after which it counts as endless; by default :data:`LONGEST` or the task's own
+        time limit, whichever is longer, and :data:`LONGEST_OF_TEAM` in a PettingZoo environment
     :return: one array (n_eval_episodes,) per agent, and ``members``, ``best_member``, ``leader``, ``vote``; of a model
         of several teams a list of these, team by team, NaN for one that has ended
     :raises ValueError: if the environment has another number of agents, or is the model's own and cannot be copied
+    :raises EndlessEpisodeError: if an episode doesn't end
     """
     if getattr(model, "n_teams", 1) > 1:
-        return _evaluate_teams(model, env, n_eval_episodes, deterministic, seed, vote)  # type: ignore[return-value]
+        return _evaluate_teams(model, env, n_eval_episodes, deterministic, seed, vote, max_steps)  # type: ignore
     given, env = env, made(env)
     try:
         if is_team(env):
-            return AgentReturns(evaluate_team(model, of_its_own(model, env), n_eval_episodes, seed, deterministic))
-        return _evaluate_each(model, env, n_eval_episodes, deterministic, seed, vote)
+            own = of_its_own(model, env)
+            return AgentReturns(evaluate_team(model, own, n_eval_episodes, seed, deterministic, max_steps))
+        return _evaluate_each(model, env, n_eval_episodes, deterministic, seed, vote, max_steps)
     finally:
         if isinstance(given, str) or is_factory(given):
             env.close()
@@ -102,16 +104,16 @@ def _evaluate_teams(model: Any, env: Any, n_eval_episodes: int, *options: Any) -
 
 
 def _evaluate_each(
-    model: OffPolicyAlgorithm, env: Any, n_eval_episodes: int, deterministic: bool, seed: int | None, vote: bool
+    model: OffPolicyAlgorithm, env: Any, n_episodes: int, deterministic: bool, seed: Any, vote: bool, max_steps: Any
 ) -> AgentReturns:
     venv = env if isinstance(env, VecEnv) else DummyVecEnv([lambda: Monitor(env)])
+    limit = longest(venv, max_steps)
 
     def play(policy: Any) -> np.ndarray:
         if seed is not None:
             venv.seed(seed)
-        rewards, _ = evaluate_policy(
-            policy, venv, n_eval_episodes, deterministic=deterministic, return_episode_rewards=True, warn=False
-        )
+        options = {"deterministic": deterministic, "return_episode_rewards": True, "warn": False}
+        rewards, _ = evaluate_policy(policy, venv, n_episodes, callback=bound(limit), **options)
         return np.asarray(rewards, dtype=np.float64)
 
     members = [play(policy) for policy in agent_policies(model)]
@@ -128,18 +130,23 @@ def agent_policies(model: OffPolicyAlgorithm) -> list[BasePolicy]:
 
 
 def evaluate_team(
-    model: Any, venv: VecEnv, n_episodes: int, seed: int | None = None, deterministic: bool = True
+    model: Any,
+    venv: VecEnv,
+    n_episodes: int,
+    seed: int | None = None,
+    deterministic: bool = True,
+    max_steps: int | None = None,
 ) -> list[NDArray[np.float64]]:
     """Undiscounted returns of every agent in episodes in which all act together.
 
     :param model: a group with one agent per column
     :param seed: of the first episode; the others go on from there
     :return: one array (n_episodes,) per agent
-    :raises ValueError: if nobody's episode ends within :data:`LONGEST` steps
+    :raises EndlessEpisodeError: if nobody's episode ends within ``max_steps``, by default :data:`LONGEST_OF_TEAM`
     """
     if seed is not None:
         venv.seed(seed)
-    quiet = 0
+    quiet, limit = 0, longest(venv, max_steps)
     scaled = unwrap_vec_normalize(venv)
     observations: Any = venv.reset()
     returns: list[list[float]] = [[] for _ in range(venv.num_envs)]
@@ -153,8 +160,8 @@ def evaluate_team(
             if not (counted[agent] and infos[agent].get(ABSENT)):  # who ended before the others waits, and ends again
                 returns[agent].append(float(running[agent]))
         quiet = 0 if dones.any() else quiet + 1
-        if quiet > LONGEST:
-            raise ValueError(f"no agent's episode had ended after {LONGEST:,} steps: give the task a time limit.")
+        if quiet >= limit:
+            raise EndlessEpisodeError.after(limit, "no agent's episode had ended")
         counted = ~np.all(dones) & (counted | dones)
         running[dones] = 0.0
     return [np.array(found[:n_episodes]) for found in returns]

@@ -8,11 +8,42 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from marl_pr_common.reciprocity.guards import NonFiniteError, require_finite
 from sb3_pr.guards import Watch, broken_parts
+
+
+class OutsideSpaceError(NonFiniteError):
+    """An observation that its discrete space doesn't have; of several teams the one that it concerns ends alone."""
+
+
+def require_inside(
+    values: Any, space: spaces.Space[Any], where: str, whose: str = "agent", agent: int | None = None
+) -> None:
+    """Networks take a ``Discrete`` or ``MultiDiscrete`` observation as one of so many classes: there must be one.
+
+    :param values: (n_agents, ...) array or dictionary of arrays; (...) if ``agent`` is given
+    :param where: when it came, for the message
+    :raises OutsideSpaceError: naming agent, value and space
+    """
+    if isinstance(space, spaces.Dict):
+        for key, part in space.spaces.items():
+            require_inside(values[key], part, f"in {key!r} {where}", whose, agent)
+    if not isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
+        return
+    offset = np.asarray(values) - getattr(space, "start", 0)
+    bad = (offset < 0) | (offset >= (space.n if isinstance(space, spaces.Discrete) else space.nvec))
+    if bad.any():
+        place = tuple(np.argwhere(bad)[0])
+        owner = int(place[0]) if agent is None else agent
+        raise OutsideSpaceError.of(
+            owner,
+            f"the observation {np.asarray(values)[place]} of {whose} {owner} {where} is not in its space {space}. No "
+            "network was updated with it. Make the space wide enough, or the environment keep to it.",
+        )
 
 
 def first_observation(model: Any) -> None:
@@ -30,12 +61,14 @@ def first_observation(model: Any) -> None:
     for observation in (model._last_original_obs, model._last_obs):  # the former with VecNormalize only
         if observation is not None:
             require_finite(observation, "observation", "after reset", stored_as=kept)
+            require_inside(observation, model.observation_space, "after reset")
 
 
 def transition(model: Any, action: Any, observations: Any, rewards: Any, dones: Any, infos: Any) -> None:
     """Look at one step of the environment before it is stored; it changes nothing.
 
     :raises NonFiniteError: naming what is not finite, of which agent; with VecNormalize, before or after it
+    :raises OutsideSpaceError: for an observation that no network takes
     """
     where = f"at step {model.num_timesteps}"
     require_finite(action, "action", where, stored_as=_types(model, "actions"))
@@ -48,10 +81,11 @@ def transition(model: Any, action: Any, observations: Any, rewards: Any, dones: 
     for reward, observation, after in given:
         require_finite(reward, f"reward{after}", where, stored_as=_types(model, "rewards"))
         require_finite(observation, f"observation{after}", where, stored_as=_types(model, "observations"))
+    require_inside(observations, model.observation_space, where)
     for agent, info in enumerate(infos):
-        if dones[agent] and info.get("terminal_observation") is not None:
-            kept = _types(model, "observations")
-            require_finite(info["terminal_observation"], "terminal observation", where, agent, kept)
+        if dones[agent] and (last := info.get("terminal_observation")) is not None:
+            require_finite(last, "terminal observation", where, agent, _types(model, "observations"))
+            require_inside(last, model.observation_space, where, agent=agent)
 
 
 def require_finite_model(model: Any, instead: str) -> None:

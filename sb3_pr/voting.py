@@ -12,10 +12,11 @@ from stable_baselines3.common.base_class import maybe_make_env
 
 from marl_pr_common.config.mapping import suggest
 from sb3_pr import checks
-from sb3_pr.envs.columns import is_factory, is_team, make_columns
+from sb3_pr.envs.columns import is_factory, is_team, make_columns, own_action_spaces
 from sb3_pr.networks.observations import repeat, rows
 from sb3_pr.returns import leader as best_leader
 from sb3_pr.returns import tell_policy
+from sb3_pr.saving.loading import require_same_roles
 from sb3_pr.stacked_teams import one_team
 
 TEAMS = ("leader", "vote")
@@ -110,25 +111,39 @@ class AnswersAsTeam:
     _wrap_env: Any
     _leader: int | None
     _check_rows: Any
+    own_action_spaces: Any = None
+    """Each agent's own bounds, where agents of a PettingZoo environment have different ones."""
+    agent_names: list[str] | None = None
+    """Who they are in a PettingZoo environment, column by column; models saved earlier don't say."""
     shares_world: bool = False
     """Whether the environment that it was last made or loaded with was one world for all: a saved model has none."""
 
     def _setup_model(self) -> None:
+        if self.env is not None:
+            require_same_roles(self, self.env)
         super()._setup_model()  # type: ignore[misc]
         if self.env is not None:
-            self.shares_world = is_team(self.env)
+            self._take_roles(self.env)
+
+    def _take_roles(self, env: Any) -> None:
+        self.shares_world = is_team(env)
+        self.agent_names = getattr(env.unwrapped, "agent_names", self.agent_names)
+        if self.n_columns > 1:
+            self.own_action_spaces = own_action_spaces(env) or self.own_action_spaces
 
     def set_env(self, env: Any, force_reset: bool = True) -> None:
         """SB3's; also takes a gymnasium id, or a function that makes an environment, and gives every agent a column.
 
         :raises UnfitColumns: if it has another number of columns than there are agents
+        :raises OtherAgents: if agents of a PettingZoo environment are in another order, or act in other bounds
         """
         if isinstance(env, str) or is_factory(env):
             env = maybe_make_env(make_columns(env, self.n_envs), self.verbose)
         columns = self._wrap_env(env, self.verbose)
         checks.columns(self, columns.num_envs)
+        require_same_roles(self, columns)
         super().set_env(columns, force_reset)  # type: ignore[misc]
-        self.shares_world = is_team(columns)
+        self._take_roles(columns)
 
     @property
     def leader(self) -> int:

@@ -61,9 +61,10 @@ def restore_env(env: Any, state: list[dict[str, Any]]) -> None:
 
 
 def _layers(env: Any) -> Iterator[Any]:
-    """The env and what it wraps."""
+    """The env and what it wraps, without wrappers whose class says ``keeps_no_state``."""
     while True:
-        yield env
+        if not getattr(type(env), "keeps_no_state", False):
+            yield env
         inner = vars(env).get("env")
         if inner is None:
             return

@@ -34,6 +34,12 @@ Positive = Annotated[float, Must("a finite number > 0", lambda value: 0 < value 
 NonNegative = Annotated[float, Must("a finite number >= 0", lambda value: 0 <= value < math.inf)]
 
 
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """:raises ValueError: unless ``value`` is an integer, at least so large"""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < least:
+        raise ValueError(f"{name}={value!r}: expected an integer >= {least}.")
+
+
 def check_literals(config: object) -> None:
     """Raise ValueError if a field annotated with ``Literal``, ``bool`` or ``float`` holds anything else, or if a field
     annotated with :class:`Must` holds what it must not.

@@ -39,7 +39,23 @@ def links_of(reciprocity: Reciprocity, share: bool) -> Links:
 def tables_of(
     reciprocity: Reciprocity, links: Links, rules: Rules, n_actions: int, n_seeds: int, q_init: float
 ) -> Tables:
-    """Untrained tables, with a leading seed axis."""
+    """Untrained tables, with a leading seed axis.
+
+    :raises ValueError: if they do not fit into memory
+    """
+    try:
+        return _tables(reciprocity, links, rules, n_actions, n_seeds, q_init)
+    except MemoryError as error:
+        raise ValueError(
+            f"tables of {reciprocity.n_states:,} states x {n_actions:,} actions of {reciprocity.n_agents} agents, in "
+            f"{n_seeds} copies, do not fit into memory ({error}). Observe fewer features, or coarser ones, and merge "
+            "actions."
+        ) from error
+
+
+def _tables(
+    reciprocity: Reciprocity, links: Links, rules: Rules, n_actions: int, n_seeds: int, q_init: float
+) -> Tables:
     shape = (n_seeds, int(links.table.max()) + 1, reciprocity.n_states, n_actions)
     members = np.repeat(np.bincount(reciprocity.cls), np.diff(reciprocity.first))
     pool = np.zeros((n_seeds, reciprocity.n_rows, n_actions, 5))

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any
 
-from marl_pr_common.config.mapping import Count, Must, check_literals, from_mapping, suggest
+from marl_pr_common.config.mapping import Count, Must, check_count, check_literals, from_mapping, suggest
 from marl_pr_common.envs.registry import Family, find
-from marl_pr_common.tabular.config import TabularConfig, check_count
+from marl_pr_common.tabular.config import TabularConfig
 from marl_pr_common.tabular.parallel import EVAL_MAX_STEPS
 from marl_pr_common.tabular.schedules import Constant, Power, Shrink, check_steps, pull_schedule
 

@@ -12,16 +12,15 @@ from typing import Any
 import numpy as np
 
 from marl_pr_common.config.arrays import Ints
+from marl_pr_common.envs.answers import Answers, ends_of, info_of, refuse_late_reward, require_reward
 from marl_pr_common.envs.spaces import ObsSpace
+from marl_pr_common.envs.values import mask_of, reward_of
 from marl_pr_common.tabular.foreign import actions_of, agents_of
 from marl_pr_common.tabular.moment import Moment
-from marl_pr_common.tabular.values import flag_of, mask_of, reward_of
 from marl_pr_common.tabular.views import MASK, view_of
 
 IDLE = 1_000
 """Steps in a row without an observation of anybody after which an environment counts as stuck."""
-RESET = ("observations", "infos")
-STEP = ("observations", "rewards", "terminations", "truncations", "infos")
 
 
 class CheckedEnv:
@@ -35,7 +34,7 @@ class CheckedEnv:
     def __init__(self, env: Any, ordinal: bool = False) -> None:
         self.env = env
         self.agents = agents_of(env)
-        self._name = type(env).__qualname__
+        self._answers = Answers(env, self.agents)
         self._index = {agent: i for i, agent in enumerate(self.agents)}
         self.views = [view_of(env, agent, ordinal) for agent in self.agents]
         self.n_actions, self._first = actions_of(env, self.agents)
@@ -68,17 +67,10 @@ class CheckedEnv:
 
         :raises ValueError: if it has no agent, or anything is not what PettingZoo's API and the spaces say
         """
-        answer = self.env.reset() if seed is None else self.env.reset(seed=seed)
-        observations, infos = self._dicts("reset", answer, RESET)
+        observations, infos = self._answers.reset(**({} if seed is None else {"seed": seed}))
         self._check_spaces()
         self.last[:] = 0
-        now = self.recall(observations, infos)
-        if not self._order:
-            raise ValueError(
-                f"{self._name}.reset() left no agent in env.agents: an episode without agents never begins. Set "
-                "self.agents in reset(), for instance to list(self.possible_agents)."
-            )
-        return now
+        return self.recall(observations, infos)
 
     def recall(self, observations: Mapping[Any, Any], infos: Mapping[Any, Any]) -> Moment:
         """The moment before a first step, with these observations."""
@@ -101,23 +93,20 @@ class CheckedEnv:
         allowed = now.masks[np.arange(len(self.agents)), self.last]
         self.last[~allowed] = now.masks[~allowed].argmax(axis=1)
         joint = {agent: int(self.last[self._index[agent]]) + self._first[self._index[agent]] for agent in self._order}
-        answer = self._dicts("step", self.env.step(joint), STEP)
+        answer = self._answers.step(joint)
         after = Moment.empty(len(self.agents), self.n_actions)
         self._take_present(after)
         part = (now.present | after.present).tolist()
         for i, agent in enumerate(self.agents):
             if part[i]:
                 self._take_agent(bool(acting[i]), after, i, answer)
-            elif agent in answer[1] and (reward := reward_of(agent, answer[1][agent])):
-                raise ValueError(
-                    f"agent {agent!r}: the reward {reward} came after it had left. Pay it in the step in which it acts "
-                    "for the last time, or keep it in env.agents."
-                )
+            elif agent in answer[1]:
+                refuse_late_reward(agent, reward_of(agent, answer[1][agent]))
         self._idle = 0 if after.seen.any() or not self._order else self._idle + 1
         if self._idle >= IDLE:
             raise ValueError(
-                f"{self._name} gave no observation of anybody in {IDLE} steps, and env.agents is {self._order}: nobody "
-                "can act. Give observations, or take the agents out of env.agents."
+                f"{self._answers.name} gave no observation of anybody in {IDLE} steps, and env.agents is "
+                f"{self._order}: nobody can act. Give observations, or take the agents out of env.agents."
             )
         return after
 
@@ -125,18 +114,16 @@ class CheckedEnv:
         observations, rewards, terminations, truncations, infos = answer
         agent = self.agents[i]
         reward = reward_of(agent, rewards[agent]) if agent in rewards else None
-        over = flag_of(agent, "terminated", terminations.get(agent, False))
-        ended = flag_of(agent, "truncated", truncations.get(agent, False)) or over
+        over, cut = ends_of(agent, answer)
+        ended = over or cut
         after.terminated[i], after.left[i], present = over, ended, bool(after.present[i])
         if ended and present:
             raise ValueError(
                 f"agent {agent!r} is terminated or truncated, but still in env.agents. Take agents that end out of it "
                 "(PettingZoo's API), or report False as long as an agent goes on."
             )
-        if reward is None and acted and (agent in observations or over):
-            raise ValueError(
-                f"agent {agent!r} acted and has no reward. Give each agent that acts one, 0 if it is none."
-            )
+        if acted:
+            require_reward(agent, answer, over)
         after.rewards[i] = reward or 0.0
         self._see(after, i, observations, infos, ended)
         if not present and agent not in terminations and agent not in truncations:
@@ -150,7 +137,7 @@ class CheckedEnv:
         given = agent in observations and not (ended and observations[agent] is None)
         if not given and not after.present[i]:
             return
-        mask = self._told_mask(agent, infos)
+        mask = info_of(agent, infos).get(MASK)
         if given:
             observation, own = view.split(observations[agent])
             after.states[i] = view.state(observation)
@@ -170,51 +157,11 @@ class CheckedEnv:
         else:
             after.seen[i] = False
 
-    def _told_mask(self, agent: Any, infos: Mapping[Any, Any]) -> Any:
-        info = infos.get(agent)
-        if info is None:
-            return None
-        if not isinstance(info, Mapping):
-            raise ValueError(f"agent {agent!r}: its info is {info!r} ({type(info).__name__}): expected a dict.")
-        return info.get(MASK)
-
     def _take_present(self, now: Moment) -> None:
         """Read ``env.agents``."""
-        try:
-            self._order = list(self.env.agents)
-        except (AttributeError, TypeError) as error:
-            raise ValueError(
-                f"{self._name}.agents is no list: set self.agents to the agents that take part now, in reset() and in "
-                "step()."
-            ) from error
+        self._order = self._answers.present()
         for agent in self._order:
-            now.present[self._known(agent, "env.agents")] = True
-        if len(set(self._order)) != len(self._order):
-            raise ValueError(f"{self._name}.agents is {self._order}: each agent once.")
-
-    def _known(self, agent: Any, where: str) -> int:
-        try:
-            return self._index[agent]
-        except (KeyError, TypeError):
-            raise ValueError(
-                f"{where} of {self._name} holds {agent!r}, which is not in its possible_agents {list(self.agents)}."
-            ) from None
-
-    def _dicts(self, method: str, answer: Any, names: tuple[str, ...]) -> list[Mapping[Any, Any]]:
-        """The dicts that reset() or step() returned."""
-        right = isinstance(answer, tuple | list) and len(answer) == len(names)
-        if not right or not all(isinstance(part, Mapping) for part in answer):
-            kinds = (
-                [type(part).__name__ for part in answer] if isinstance(answer, tuple | list) else type(answer).__name__
-            )
-            raise ValueError(
-                f"{self._name}.{method}() returned {kinds}: expected the {len(names)} dicts ({', '.join(names)}) of "
-                "PettingZoo's API since 1.23."
-            )
-        for name, part in zip(names, answer, strict=True):
-            for agent in part if name != "infos" else ():
-                self._known(agent, name)
-        return list(answer)
+            now.present[self._index[agent]] = True
 
     def _given_spaces(self) -> list[tuple[Any, Any]]:
         return [(self.env.observation_space(agent), self.env.action_space(agent)) for agent in self.agents]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
@@ -78,12 +77,6 @@ class TabularConfig:
 
     def _adjacent(self, a: ObsSpace, b: ObsSpace) -> csr_array:
         return adjacency(a, b, self.level, self.temperature, self.metric, self.missing, self.include_self)
-
-
-def check_count(name: str, value: Any) -> None:
-    """:raises ValueError: unless ``value`` is an integer >= 1"""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or int(value) < 1:
-        raise ValueError(f"{name}={value!r}: expected an integer >= 1.")
 
 
 def iql(alpha: Step = HALF) -> TabularConfig:

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 from marl_pr_common.checkpoint.environments import env_state, restore_env
 from marl_pr_common.checkpoint.rng import generator_state
 from marl_pr_common.config.arrays import Ints
+from marl_pr_common.config.mapping import check_count
 from marl_pr_common.tabular.checked import CheckedEnv
-from marl_pr_common.tabular.config import TabularConfig, check_count
+from marl_pr_common.tabular.config import TabularConfig
 from marl_pr_common.tabular.foreign import make_two
 from marl_pr_common.tabular.learner import TabularPR
 from marl_pr_common.tabular.moment import Moment
@@ -73,8 +74,10 @@ class ParallelTrainer:
     def train(self, steps: int) -> None:
         """``steps`` environment steps of every agent; episodes go on where the last call stopped.
 
-        :raises ValueError: if the environment says anything that its spaces or PettingZoo's API do not allow
+        :raises ValueError: for ``steps`` below 0, or if the environment says anything that its spaces or PettingZoo's
+            API do not allow
         """
+        check_count("steps", steps, least=0)
         learner, pending = self.learner, self._pending
         for _ in range(steps):
             now, acting = self._now, self._now.acting
@@ -180,9 +183,10 @@ def train_parallel(
         bit for bit. SIGTERM and SIGINT then save once and end the process
     :param options: further arguments of :class:`ParallelTrainer`, such as ``seed`` and ``gamma``
     :returns: the learner, and the evaluations in order
-    :raises ValueError: as :class:`ParallelTrainer` does, or for ``every`` or ``episodes`` below 1
+    :raises ValueError: as :class:`ParallelTrainer` does, for ``steps`` below 0, or ``every`` or ``episodes`` below 1
     :raises NotSaveable: before the first step, if ``checkpoints`` is given and the environment's state is not known
     """
+    check_count("steps", steps, least=0)
     check_count("every", every)
     check_count("episodes", episodes)
     trainer = ParallelTrainer(make_env, config, **options)

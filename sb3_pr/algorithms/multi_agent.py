@@ -28,7 +28,7 @@ from sb3_pr import own_critics as ensemble
 from sb3_pr.algorithms.signature import NamedParameters
 from sb3_pr.algorithms.spec import Spec
 from sb3_pr.consensus import Consensus
-from sb3_pr.envs.columns import check_action_space, make_columns, own_action_spaces, with_agents_as_columns
+from sb3_pr.envs.columns import check_action_space, make_columns, with_agents_as_columns
 from sb3_pr.evaluation import refuse_training_env
 from sb3_pr.fast import fast_matmul
 from sb3_pr.guards import Watch
@@ -53,8 +53,6 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
     critic_target: Any
     guards: bool = True  # models saved before there were guards have no value of their own
     own_critics: bool = False  # likewise
-    own_action_spaces: Any = None
-    """Each agent's own bounds, where agents of a PettingZoo environment have different ones."""
     _running_episodes: Any = ()
     _count_returns = False
 
@@ -126,7 +124,6 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         self.policy_kwargs = given
         if self.n_columns > 1:
             self._take_columns()
-            self.own_action_spaces = own_action_spaces(self.env) or self.own_action_spaces
         returns.tell_policy(self)
         self.watch = Watch(self.n_columns, self.guards, self.n_teams)
         self.averaging = Consensus(self, new=not previous.consensus)

@@ -8,6 +8,7 @@ then its column waits, marked ``absent`` in the infos, until all have ended and 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from marl_pr_common.envs.answers import Answers, ends_of, info_of, refuse_late_reward, require_reward
 from sb3_pr.envs import padding
 
 ABSENT = "absent"
@@ -36,6 +38,8 @@ class TeamVecEnv(VecEnv):
     def __init__(self, env: Any) -> None:
         self.env = env
         self.names = _names(env)
+        self.agent_names = [str(name) for name in self.names]
+        self._answers = Answers(env, self.names)
         observations = {agent: _space(env, "observation", agent) for agent in self.names}
         actions = {agent: _space(env, "action", agent) for agent in self.names}
         action_space = padding.common_actions(actions)
@@ -55,18 +59,12 @@ class TeamVecEnv(VecEnv):
         return self._reset(seed=seed, **options)
 
     def _reset(self, **arguments: Any) -> VecEnvObs:
-        found = self.env.reset(**arguments)
-        if not isinstance(found, tuple) or len(found) != 2 or not all(isinstance(part, dict) for part in found):
-            raise ValueError(
-                f"reset() of {type(self.env).__name__} must return (observations, infos), two dictionaries by agent; "
-                f"it returned {type(found).__name__}. PettingZoo environments do so from 1.23 on."
-            )
-        observations, infos = found
+        observations, infos = self._answers.reset(**arguments)
         self._over = [False] * self.num_envs
         self._cut = [False] * self.num_envs
         self._last = [padding.zeros(self.observation_space)] * self.num_envs
         self._known = [agent in observations for agent in self.names]
-        self.reset_infos = [dict(infos.get(agent) or {}) for agent in self.names]
+        self.reset_infos = [dict(info_of(agent, infos)) for agent in self.names]
         result: VecEnvObs = padding.stacked([self._seen(column, observations) for column in range(self.num_envs)])
         return result
 
@@ -79,50 +77,41 @@ class TeamVecEnv(VecEnv):
         self._actions = self.own_actions(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
-        acting = list(self.env.agents)
-        unknown = [agent for agent in acting if agent not in self._actions]
-        if unknown:
-            raise ValueError(
-                f"agent {unknown[0]!r} is not one of possible_agents {self.names}: every agent needs a column of its "
-                "own from the beginning. List all agents that may ever act in possible_agents."
-            )
-        found = self.env.step({agent: self._actions[agent] for agent in acting})
-        if not isinstance(found, tuple) or len(found) != 5:
-            raise ValueError(
-                f"step() of {type(self.env).__name__} must return (observations, rewards, terminations, truncations, "
-                f"infos); it returned {len(found) if isinstance(found, tuple) else type(found).__name__} values."
-            )
-        infos = [dict(found[4].get(agent) or {}) for agent in self.names]
+        acting = self._answers.present()
+        found = self._answers.step({agent: self._actions[agent] for agent in acting})
+        present = self._answers.present()
+        infos = [dict(info_of(agent, found[4])) for agent in self.names]
         rewards, dones = np.zeros(self.num_envs, dtype=np.float32), np.zeros(self.num_envs, dtype=bool)
         rows = []
         for column, agent in enumerate(self.names):
             row = self._seen(column, found[0])
             if agent in acting and not self._over[column]:
-                rewards[column] = _number(found[1].get(agent, 0.0), agent)
-                self._take(column, found, row, infos[column])
-                dones[column] = self._over[column]
+                self._take(column, found, present, row, infos[column])
+                rewards[column], dones[column] = _number(found[1].get(agent, 0.0), agent), self._over[column]
             else:
+                if agent not in acting and agent not in present:
+                    refuse_late_reward(agent, _number(found[1].get(agent, 0.0), agent))
                 self._known[column] = agent in found[0]
                 infos[column] |= {ABSENT: True, NO_TRANSITION: True}
             infos[column]["TimeLimit.truncated"] = bool(dones[column]) and self._cut[column]
             rows.append(padding.zeros(self.observation_space) if self._over[column] else row)
-        if all(self._over) or not self.env.agents:
+        if all(self._over) or not present:
             self._end(dones, infos)
             return self._reset(), rewards, dones, infos
         return padding.stacked(rows), rewards, dones, infos
 
-    def _take(self, column: int, found: tuple[Any, ...], row: Any, info: dict[str, Any]) -> None:
+    def _take(self, column: int, found: list[Any], present: list[Any], row: Any, info: dict[str, Any]) -> None:
         """One agent's part of a step in which it acted: whether it ended and how, and whether both ends are known."""
-        observations, _, terminations, truncations, _ = found
         agent = self.names[column]
-        terminated, truncated = bool(terminations.get(agent, False)), bool(truncations.get(agent, False))
-        if agent not in self.env.agents and not (terminated or truncated):
+        terminated, truncated = ends_of(agent, found)
+        require_reward(agent, found, terminated)
+        if agent not in present and not (terminated or truncated):
             truncated = True
             self._warn_of_leaving(agent)
         self._over[column], self._cut[column] = terminated or truncated, truncated and not terminated
         if self._over[column]:
             self._last[column] = info["terminal_observation"] = row
-        known, self._known[column] = self._known[column], agent in observations
+        known, self._known[column] = self._known[column], agent in found[0]
         if not known or not (self._known[column] or terminated):
             info[NO_TRANSITION] = True
 
@@ -133,7 +122,7 @@ class TeamVecEnv(VecEnv):
                 dones[column] = True
                 info |= {"TimeLimit.truncated": self._cut[column], "terminal_observation": self._last[column]}
 
-    def _seen(self, column: int, observations: dict[str, Any]) -> Any:
+    def _seen(self, column: int, observations: Mapping[str, Any]) -> Any:
         agent, there = self.names[column], self.names[column] in observations
         return self._fits[column](observations[agent]) if there else padding.zeros(self.observation_space)
 
@@ -218,7 +207,13 @@ def _names(env: Any) -> list[str]:
 
 
 def _space(env: Any, what: str, agent: str) -> spaces.Space[Any]:
-    space = getattr(env, f"{what}_space")(agent)
+    method = getattr(env, f"{what}_space")
+    if not callable(method):
+        raise ValueError(
+            f"{what}_space of {type(env).__name__} is {method!r}: expected a method that gives an agent's space, such "
+            f"as lambda agent: self.{what}_spaces[agent]."
+        )
+    space = method(agent)
     if not isinstance(space, spaces.Space):
         raise ValueError(f"{what}_space({agent!r}) of {type(env).__name__} is {space!r}: expected a gymnasium space.")
     return space

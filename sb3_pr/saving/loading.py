@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,10 +12,39 @@ import torch as th
 
 from marl_pr_common.config.mapping import suggest
 from sb3_pr import checks
+from sb3_pr.envs.parallel import TeamVecEnv
 
 
 class OtherAgents(RuntimeError, ValueError):
-    """Parameters of another number of agents, or of critics. A RuntimeError, as torch's for other shapes."""
+    """Parameters of another number of agents, or of critics, or other agents of an environment. A RuntimeError, as
+    torch's for other shapes."""
+
+
+def require_same_roles(model: Any, env: Any) -> None:
+    """Agent i plays column i: of one world it must be the role that it has learnt.
+
+    :param env: a VecEnv
+    :raises OtherAgents: if an agent stands in another column than it did, or has other bounds of its actions
+    """
+    world = env.unwrapped
+    if not isinstance(world, TeamVecEnv):
+        return
+    before, now = model.agent_names or [], world.agent_names
+    for column, name in enumerate(now):
+        if name in before and before.index(name) != column:
+            raise OtherAgents(
+                f"agent {name!r} was column {before.index(name)} of {before}, and is column {column} of the "
+                f"environment's possible_agents {now}: another agent's policy would play it. List them in that order."
+            )
+    if before and before != now:
+        warnings.warn(f"the agents were {before} and are {now}: each plays the one in its place.", stacklevel=3)
+    known = model.own_action_spaces or ([model.action_space] * len(now) if model.shares_world else [])
+    for name, was, own in zip(now, known, world.own_action_spaces, strict=False):
+        if was != own:
+            raise OtherAgents(
+                f"agent {name!r} acted in {was}, and acts in {own} in this environment. Give it the bounds that it "
+                "has learnt to act in, or wrap the environment."
+            )
 
 
 def gather(kwargs: dict[str, Any], trust: Any, pr_trust: str | None, upstream: type[Any]) -> bool:

@@ -98,6 +98,9 @@ class TrainConfig:
     eval_vote: bool = True
     """Whether evaluations of several agents on copies of one task also play the vote of their critics over what each
     would do (eval/vote): as many episodes as for one more agent."""
+    eval_max_steps: Whole = 0
+    """Steps of one episode after which an evaluation fails, since it would never end; 0 is 30,000, or the task's own
+    time limit if that is longer, and 10,000 for a team."""
     checkpoint_every: Whole = 50_000
     """Steps of each agent between two checkpoints, from which an interrupted run goes on exactly; 0 saves none in
     between. A checkpoint holds the replay buffer; the newest two are kept."""

@@ -169,9 +169,10 @@ class Recorder(BaseCallback):
 
     def _play(self) -> list[np.ndarray]:
         seed, number = EVALUATION_SEED + self.config.seed, self.config.eval_episodes
+        options: Any = {"seed": seed, "max_steps": self.config.eval_max_steps or None}
         if self.config.multi_agent:
-            return evaluate_team(self.model, self.eval_env, number, seed=seed)
-        return evaluate_agents(self.model, self.eval_env, number, seed=seed, vote=self.config.eval_vote)
+            return evaluate_team(self.model, self.eval_env, number, **options)
+        return evaluate_agents(self.model, self.eval_env, number, vote=self.config.eval_vote, **options)
 
     def _require_finite(self, returns: list[float]) -> None:
         """:raises NonFiniteError: naming an agent whose evaluation is no number: nothing of it is written"""

@@ -30,7 +30,7 @@ from sb3_pr.study.config import TrainConfig
 from sb3_pr.study.model import accepted
 from sb3_pr.study.recorder import Stopwatch, say
 from sb3_pr.study.run import ENGINE
-from sb3_pr.study.tasks import blamed, source
+from sb3_pr.study.tasks import Flags, blamed, source
 from sb3_pr.study.team_records import Evaluations, TeamLog, TeamRecorder
 
 PLAYERS = 150
@@ -74,7 +74,7 @@ class _Stack:
             at_once = min(config.eval_episodes, max(1, PLAYERS // n_columns))
             players = make_vec_env(played, n_envs=at_once * n_columns)
             self.evaluations = Evaluations(self.configs, players, make_vec_env(played, n_envs=config.eval_episodes))
-            columns = make_vec_env(source(config), n_envs=n_columns)
+            columns = make_vec_env(source(config), n_envs=n_columns, wrapper_class=Flags)
         self.model: Any = accepted(config, columns, self.seeds)
         self.directories = [
             RunDirectory(path, cell.plan.total_env_steps) for path, cell in zip(directories, cells, strict=True)

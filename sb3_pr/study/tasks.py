@@ -20,10 +20,12 @@ from marl_pr_common.envs.imports import UnusableError
 from marl_pr_common.envs.kinds import is_parallel_env
 from marl_pr_common.envs.mujoco import log_warnings
 from marl_pr_common.envs.registry import is_ours
+from marl_pr_common.envs.values import as_flag
 from marl_pr_common.reciprocity.guards import NonFiniteError
+from marl_pr_common.runs.signals import Stopped
 from sb3_pr.algorithms.spec import said as algorithms
+from sb3_pr.bounds import EndlessEpisodeError
 from sb3_pr.envs import padding
-from sb3_pr.evaluation import LONGEST
 from sb3_pr.study.config import TrainConfig
 from sb3_pr.study.teams import check_team_task, team_env, unmade
 
@@ -87,37 +89,29 @@ def _hint(error: BaseException) -> str:
     return " A PettingZoo environment has no id: name its class, package.module:Class." if asked else ""
 
 
-def source(config: TrainConfig, ending: bool = False) -> str | Callable[[], Any]:
-    """What ``make_vec_env`` makes copies of a task from: its id, or a function that makes a new one each time.
-
-    :param ending: whether an episode of a user's own environment that doesn't end is an error, see :class:`Ending`
-    """
+def source(config: TrainConfig) -> str | Callable[[], Any]:
+    """What ``make_vec_env`` makes copies of a task from: its id, or a function that makes a new one each time."""
     factory = find_factory(config.env)
     if factory is None:
         return functools.partial(gym.make, config.env, **config.env_kwargs) if config.env_kwargs else config.env
-    make = functools.partial(make_own, config.env, factory)
-    return (lambda: Ending(make(), config.env)) if ending else make
+    return functools.partial(make_own, config.env, factory)
 
 
-class Ending(gym.Wrapper[Any, Any, Any, Any]):
-    """An environment for evaluations, which wait for the ends of episodes: one without them would never be done."""
+class Flags(gym.Wrapper[Any, Any, Any, Any]):
+    """An environment whose ends are True and False: NumPy takes NaN and "False" for an end, at every step."""
 
-    def __init__(self, env: gym.Env[Any, Any], env_id: str) -> None:
-        super().__init__(env)
-        self.env_id, self.steps = env_id, 0
-
-    def reset(self, **options: Any) -> Any:
-        self.steps = 0
-        return super().reset(**options)
+    keeps_no_state = True
+    """Checkpoints hold what it wraps."""
 
     def step(self, action: Any) -> Any:
-        self.steps += 1
-        if self.steps > LONGEST:
-            raise EnvironmentFailedError(
-                f"env={self.env_id!r}: an episode of the evaluation had not ended after {LONGEST:,} steps. Give it a "
-                "time limit: return gymnasium.wrappers.TimeLimit(env, max_episode_steps=...)."
-            )
-        return super().step(action)
+        found = super().step(action)
+        for name, value in zip(("terminated", "truncated"), found[2:4], strict=False):
+            if as_flag(value) is None:
+                raise EnvironmentFailedError(
+                    f"step() of {type(self.unwrapped).__name__} returned {name}={value!r} ({type(value).__name__}): "
+                    "expected True or False."
+                )
+        return found
 
 
 def _check_own(env_id: str, own: Look) -> None:
@@ -185,9 +179,11 @@ def blamed(env_id: str) -> Iterator[None]:
     """
     try:
         yield
-    except (NonFiniteError, EnvironmentFailedError, UnusableError):
+    except (NonFiniteError, EnvironmentFailedError, UnusableError, Stopped, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except EndlessEpisodeError as error:
+        raise EnvironmentFailedError(f"env={env_id!r}: {error}") from error
+    except BaseException as error:  # sys.exit, or a panic of a simulator in Rust
         if place := _place(error.__traceback__):
             raise EnvironmentFailedError(f"env={env_id!r}: {place} {_said(error)}.") from error
         raise

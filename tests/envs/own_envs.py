@@ -1,6 +1,7 @@
 """What users name as package.module:factory, right and wrong; written for the tests of every host."""
 
 import functools
+import sys
 
 import gymnasium as gym
 import numpy as np
@@ -92,6 +93,25 @@ class Unlisted(ParallelEnv):
 class StepRaises(Duel):
     def step(self, actions):
         raise RuntimeError("the server does not answer")
+
+
+class Exits(Duel):
+    def step(self, actions):
+        sys.exit(0)
+
+
+class Panic(BaseException):
+    """What a simulator in Rust raises."""
+
+
+class Panics(Fine):
+    def step(self, action):
+        raise Panic("index out of bounds")
+
+
+class NoFlag(Fine):
+    def step(self, action):
+        return (*super().step(action)[:2], float("nan"), False, {})
 
 
 class InTurn(AECEnv):

@@ -7,7 +7,7 @@ from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.envs import FakeImageEnv
 
-from sb3_pr import TD3PR
+from sb3_pr import TD3PR, evaluate_agents
 from tests.sb3.tools import SMALL, tensors
 
 BAD = [
@@ -143,3 +143,41 @@ def test_non_finite_values_are_named_before_they_reach_a_network(where, value, n
     assert all(np.isfinite(tensor.numpy()).all() for tensor in tensors(model).values())
     assert np.isfinite(model.replay_buffer.observations).all()
     assert np.isfinite(model.replay_buffer.rewards).all()
+
+
+class Outside(Broken):
+    """Observes 7 in Discrete(3), alone or in a Dict, at one step."""
+
+    def __init__(self, where, part=False):
+        super().__init__(where, 7)
+        self.part = part
+        self.observation_space = spaces.Dict({"d": spaces.Discrete(3)}) if part else spaces.Discrete(3)
+
+    def reset(self, seed=None, options=None):
+        return self._seen(super().reset(seed=seed)[0][2]), {}
+
+    def step(self, action):
+        observation, *rest = super().step(action)
+        return self._seen(observation[2]), *rest
+
+    def _seen(self, value):
+        found = 7 if value == 7 else 1
+        return {"d": found} if self.part else found
+
+
+@pytest.mark.parametrize(
+    ("where", "part", "n_agents"),
+    [("observation", False, 3), ("observation", True, 1), ("terminal", False, 1), ("terminal", True, 3),
+     ("reset", False, 3)],
+)  # fmt: skip
+def test_an_observation_that_no_network_takes_is_named(where, part, n_agents):
+    env = make_vec_env(lambda: Outside("fine", part), n_envs=n_agents)
+    env.envs[n_agents - 1].unwrapped.where = where
+    policy = "MultiInputPolicy" if part else "MlpPolicy"
+    model = TD3PR(policy, env, policy_kwargs=dict(SMALL), learning_starts=10, adjacency="same", seed=0)
+    when = "after reset" if where == "reset" else f"at step {40 * n_agents}"
+    key = "in 'd' " if part else ""
+    with pytest.raises(ValueError, match=rf"observation 7 of agent {n_agents - 1} {key}{when} is not in .*Discrete\(3"):
+        model.learn(1000)
+    with pytest.raises(ValueError, match="observation 7 of environment 0 .*in an evaluation is not in"):
+        evaluate_agents(model, Outside("observation", part), 5)

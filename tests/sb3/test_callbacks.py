@@ -45,3 +45,49 @@ def test_evaluation_that_would_mix_agents_is_refused():
     callback = AgentEvalCallback(make_vec_env("Pendulum-v1", n_envs=2), n_eval_episodes=1)
     with pytest.raises(ValueError, match="eval_env has 2 environments, as many as there are agents"):
         TD3PR("MlpPolicy", "Pendulum-v1", n_agents=2, policy_kwargs=dict(SMALL)).learn(10, callback=callback)
+
+
+class Endless(gym.Env):
+    """An episode of ``length`` steps, each worth 1; None is an env without an end."""
+
+    observation_space = gym.spaces.Box(-1, 1, (1,))
+    action_space = gym.spaces.Box(-1, 1, (1,))
+
+    def __init__(self, length=None):
+        self.length = length
+
+    def reset(self, seed=None, options=None):
+        self.steps = 0
+        return np.zeros(1, dtype=np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        return np.zeros(1, dtype=np.float32), 1.0, self.steps == self.length, False, {}
+
+
+def test_an_evaluation_that_does_not_end_says_what_to_do(monkeypatch):
+    model = TD3PR("MlpPolicy", Endless, n_agents=2, policy_kwargs=dict(SMALL), seed=0)
+    with pytest.raises(ValueError, match="an episode had not ended after 20 steps.*TimeLimit.*max_steps"):
+        evaluate_agents(model, Endless(), 1, max_steps=20)
+    monkeypatch.setattr("sb3_pr.bounds.LONGEST", 20)
+    with pytest.raises(ValueError, match="not ended after 20 steps"):
+        evaluate_agents(model, make_vec_env(Endless, n_envs=3), 3)
+    with pytest.raises(ValueError, match="not ended after 20 steps"):
+        model.learn(20, callback=AgentEvalCallback(Endless(), eval_freq=5, n_eval_episodes=1))
+    with pytest.raises(ValueError, match="not ended after 30 steps"):
+        model.learn(20, callback=AgentEvalCallback(Endless(), eval_freq=5, n_eval_episodes=1, max_steps=30))
+    with pytest.raises(ValueError, match=r"max_steps=1\.5: expected an integer >= 1"):
+        evaluate_agents(model, Endless(), 1, max_steps=1.5)
+
+
+def test_long_episodes_that_end_are_evaluated(monkeypatch):
+    monkeypatch.setattr("sb3_pr.bounds.LONGEST", 20)
+    model = TD3PR("MlpPolicy", Endless, n_agents=2, policy_kwargs=dict(SMALL), seed=0)
+    limited = gym.wrappers.TimeLimit(Endless(), max_episode_steps=40)
+    said = Endless(40)
+    said.spec = gym.envs.registration.EnvSpec("Said-v0", max_episode_steps=40)
+    for env, steps in ((Endless(20), 20), (limited, 40), (said, 40), (make_vec_env(lambda: limited), 40)):
+        assert [found.tolist() for found in evaluate_agents(model, env, 1, vote=False)] == [[steps]] * 2
+    agents = AgentEvalCallback(Endless(40), eval_freq=2, n_eval_episodes=3, max_steps=40, verbose=0)
+    model.learn(8, callback=agents)
+    assert [found.tolist() for found in agents.agent_returns] == [[[40.0] * 3] * 2] * 2

@@ -110,13 +110,25 @@ def test_what_a_teams_code_raises_is_one_message(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("Endless", "TimeLimit"), ("EndlessDuel", "no agent's episode had ended")]
+    ("name", "message"),
+    [
+        ("Exits", r"step\(\) of Exits \(own_envs.py, line \d+\) raised SystemExit: 0"),
+        ("Panics", r"step\(\) of Panics \(own_envs.py, line \d+\) raised Panic: index out of bounds"),
+        ("NoFlag", r"step\(\) of NoFlag returned terminated=nan \(float\): expected True or False"),
+    ],
 )
-def test_an_evaluation_that_would_never_end_is_an_error(name, message, tmp_path, monkeypatch):
-    for module in ("evaluation", "study.tasks"):
-        monkeypatch.setattr(f"sb3_pr.{module}.LONGEST", 50)
-    with pytest.raises(ValueError, match=f"{message}"):
+def test_an_end_of_the_process_and_an_end_that_is_none_are_errors(name, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
         train(replace(TINY, env=f"{OWN}:{name}"), tmp_path / "run")
+    assert read_status(tmp_path / "run").state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("Endless", "an episode had not ended"), ("EndlessDuel", "no agent's episode had ended")]
+)
+def test_an_evaluation_that_would_never_end_is_an_error(name, message, tmp_path):
+    with pytest.raises(ValueError, match=f"{name}': {message} after 50 steps.*TimeLimit.*eval_max_steps"):
+        train(replace(TINY, env=f"{OWN}:{name}", eval_max_steps=50), tmp_path / "run")
 
 
 def test_a_study_plans_the_teams_number_of_agents_and_keeps_such_cells_apart():

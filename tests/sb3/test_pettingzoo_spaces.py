@@ -114,18 +114,53 @@ class Wrong(Spaces):
         return tuple(result)
 
 
+def exchanged(part, value):
+    return lambda result: (*result[:part], value, *result[part + 1 :])
+
+
 @pytest.mark.parametrize(
     "part, value, message",
     [
         (0, np.zeros(3), r"agent 'b' was given an observation of shape \(3,\)"),
         (1, None, "the reward of agent 'b' is None"),
         (1, [1, 2], r"the reward of agent 'b' is \[1, 2\]"),
+        (2, np.nan, "agent 'b': terminated=nan .*expected True or False"),
+        (2, "False", "agent 'b': terminated='False'"),
+        (3, None, "agent 'b': truncated=None"),
+        (4, ["x"], "agent 'b': its info is .* expected a dict"),
         (None, lambda result: tuple(result[:4]), "must return .observations, rewards, terminations, truncations"),
+        (None, exchanged(1, {"a": 1.0}), "agent 'b' acted and has no reward"),
+        (None, exchanged(1, {"A": 1.0, "B": 1.0}), "rewards of Wrong holds 'A'.* not one of possible_agents"),
+        (None, exchanged(1, [1.0, 1.0]), r"step\(\) returned .*list.*: expected the 5 dicts"),
+        (None, exchanged(2, False), r"step\(\) returned .*bool.*: expected the 5 dicts"),
+        (None, exchanged(4, None), r"step\(\) returned .*NoneType.*: expected the 5 dicts"),
     ],
 )
 def test_what_an_environment_returns_wrongly_is_named(part, value, message):
+    venv = parallel_to_vec_env(Wrong(part, value))
+    venv.reset()
     with pytest.raises(ValueError, match=message):
-        TD3PR("MlpPolicy", Wrong(part, value), **SETTINGS).learn(10)
+        venv.step(np.zeros((2, 1)))
+
+
+def test_a_flag_may_be_an_array_and_an_agent_that_saw_nothing_needs_no_reward():
+    for part, value, ended in ((2, np.array([False]), False), (3, np.True_, True), (3, 1, True)):
+        venv = parallel_to_vec_env(Wrong(part, value))
+        venv.reset()
+        assert venv.step(np.zeros((2, 1)))[2].tolist() == [False, ended]
+    blind = Wrong(None, lambda result: ({"a": result[0]["a"]}, {"a": 1.0}, *result[2:]))
+    venv = parallel_to_vec_env(blind)
+    venv.reset()
+    assert venv.step(np.zeros((2, 1)))[1].tolist() == [1.0, 0.0]
+
+
+def test_spaces_in_a_dict_and_an_episode_of_nobody_are_named():
+    of_a_dict = type("OfADict", (Spaces,), {"observation_space": {"a": UNIT, "b": UNIT}})
+    with pytest.raises(ValueError, match="observation_space of OfADict is {.*expected a method"):
+        parallel_to_vec_env(of_a_dict())
+    empty = type("Empty", (Pair,), {"reset": lambda self, seed=None: (setattr(self, "agents", []), ({}, {}))[1]})
+    with pytest.raises(ValueError, match=r"Empty.reset\(\) left no agent"):
+        parallel_to_vec_env(empty(TEN)).reset()
 
 
 def test_an_observation_outside_its_box_is_said_once():
@@ -186,3 +221,44 @@ def test_agents_of_other_widths():
     assert model.action_space.shape == (5,)
     assert model.agent(0).action_space.shape == (5,)  # padded; the first three are the speaker's
     assert np.array_equal(evaluate_agents(model, make(), 2, seed=3), evaluate_agents(model, make, 2, seed=3))
+
+
+def test_a_policy_plays_the_agent_that_it_has_learnt_to_play(tmp_path):
+    wide = {"a": UNIT, "b": Box(0, 10, (1,))}
+
+    def team(names="ab", act=wide):
+        env = Spaces({**act, "c": act["b"], "d": act["a"]})
+        env.possible_agents = list(names)
+        return env
+
+    model = TD3PR("MlpPolicy", team(), **SETTINGS)
+    model.save(tmp_path / "team")
+    swapped = {"a": wide["b"], "b": wide["a"]}
+    for env, message in (
+        (team("ba"), r"agent 'b' was column 1 of \['a', 'b'\], and is column 0 of .*\['b', 'a'\]"),
+        (team("ca", swapped), "agent 'a' was column 0"),
+        (team("ab", swapped), r"agent 'a' acted in Box\(-1.* acts in Box\(0.0, 10"),
+    ):
+        before = model.get_env()
+        with pytest.raises(ValueError, match=message):
+            model.set_env(env)
+        assert model.get_env() is before
+        for given in (env, lambda env=env: env):
+            with pytest.raises(ValueError, match=message):
+                TD3PR.load(tmp_path / "team", env=given)
+    with pytest.warns(UserWarning, match=r"the agents were \['a', 'b'\] and are \['a', 'c'\]"):
+        model.set_env(team("ac"))
+    assert TD3PR.load(tmp_path / "team", env=team()).own_action_spaces == list(wide.values())
+
+
+def test_copies_that_come_into_a_world_know_its_bounds(tmp_path):
+    env = Spaces({"a": Box(0, 10, (1,)), "b": Box(-1, 5, (1,))})
+    hull = parallel_to_vec_env(env)
+
+    class Alone(gym.Env):
+        observation_space, action_space = hull.observation_space, hull.action_space
+
+    model = TD3PR("MlpPolicy", Alone, n_agents=2, **SETTINGS)
+    model.set_env(hull)
+    assert model.own_action_spaces == [env.act["a"], env.act["b"]]
+    assert model.agent(1).action_space == env.act["b"]

@@ -107,3 +107,13 @@ def test_vec_envs_of_supersuit_are_teams_too():
     assert np.array_equal(callback.agent_returns, [returns])
     with pytest.warns(UserWarning, match="SuperSuit"):
         assert np.array_equal(evaluate_agents(model, wrap(Fixed()), 2), returns)
+
+
+def test_a_team_whose_episode_does_not_end_is_an_error():
+    never = Pair({"a": (3, "end"), "b": (10**9, "limit")})
+    model = TD3PR("MlpPolicy", Roles(), **SETTINGS)
+    with pytest.raises(ValueError, match="no agent's episode had ended after 20 steps.*TimeLimit.*max_steps"):
+        evaluate_agents(model, never, 1, max_steps=20)
+    callback = AgentEvalCallback(never, eval_freq=5, n_eval_episodes=1, max_steps=20)
+    with pytest.raises(ValueError, match="an episode had not ended after 20 steps"):
+        model.learn(20, callback=callback)

@@ -83,6 +83,14 @@ def test_iterations_end_or_refuse() -> None:
         train(Line, seed=None)
     with pytest.raises(ValueError, match="every=0"):
         train_parallel(lambda: make("Navigation-1"), steps=10, every=0)
+    for steps in (-5, 1.5, True):
+        with pytest.raises(ValueError, match=f"steps={steps}: expected an integer >= 0"):
+            train_parallel(lambda: make("Navigation-1"), steps=steps)  # type: ignore[arg-type]
+
+
+def test_tables_that_no_memory_holds_are_named() -> None:
+    with pytest.raises(ValueError, match="x 1,000,000,000,000 actions of 3 agents.* do not fit into memory"):
+        TabularPR(iql().reciprocity(navigation(3).spaces), 10**12)
 
 
 def test_numbers_that_make_no_learner() -> None:

@@ -34,12 +34,17 @@ def flag_of(agent: Any, name: str, value: Any) -> bool:
 
     :raises ValueError: for anything else
     """
-    if value is True or value is False:
-        return value
-    one = _single(value)
-    if not isinstance(one, numbers.Real) or one not in (0, 1):
+    if (flag := as_flag(value)) is None:
         raise ValueError(f"agent {agent!r}: {name}={value!r} ({type(value).__name__}): expected True or False.")
-    return bool(one)
+    return flag
+
+
+def as_flag(value: Any) -> bool | None:
+    """True, False, 1, 0, or an array of one of these, as a bool; None for anything else."""
+    if value is True or value is False:
+        return bool(value)
+    one = _single(value)
+    return bool(one) if isinstance(one, numbers.Real) and one in (0, 1) else None
 
 
 def mask_of(agent: Any, value: Any, n_actions: int) -> NDArray[np.bool_]:
