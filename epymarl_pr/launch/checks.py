@@ -7,11 +7,13 @@ What only an environment can tell is told by the run's own (:mod:`epymarl_pr.env
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from epymarl_pr.envs import smax, starcraft
-from epymarl_pr.launch import options
+from epymarl_pr.launch import options, registries, values
 from epymarl_pr.launch.errors import UsageError
 from epymarl_pr.learners import table
 from marl_pr_common.envs.smax.maps import PREFIX
@@ -61,16 +63,32 @@ def full_checkpoint(config: Mapping[str, Any]) -> None:
         )
 
 
-def run_dir(config: Mapping[str, Any]) -> None:
-    """Whether everything that a run writes can go below one folder.
+def run_dir(config: Mapping[str, Any], folder: Path) -> None:
+    """Whether everything that a run writes can go below one folder, which is made.
 
-    :raises UsageError: with TensorBoard, whose folder EPyMARL takes from where its own file lies
+    :raises UsageError: with TensorBoard, whose folder EPyMARL takes from where its own file lies; or if nothing can be
+        written there
     """
     if config.get("use_tensorboard"):
         raise UsageError(
             "use_tensorboard=True with --run-dir: EPyMARL writes TensorBoard's files into its own folder. "
             "Leave one of the two out."
         )
+    writable("--run-dir", folder)
+
+
+def writable(setting: str, folder: Path) -> None:
+    """Whether a run can write below a folder, which is made.
+
+    :raises UsageError: if not
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        why = "" if os.access(folder, os.W_OK | os.X_OK) else "it may not be written to"
+    except OSError as error:
+        why = "it is a file" if folder.is_file() else str(error.strerror or error)
+    if why:
+        raise UsageError(f"{setting}={folder}: expected a folder for results, but {why}. Name another one.")
 
 
 def environment(config: Mapping[str, Any]) -> None:
@@ -87,6 +105,15 @@ def environment(config: Mapping[str, Any]) -> None:
         smax.check(config)
     starcraft.check(config)
     task(config)
+
+
+def algorithm(config: Mapping[str, Any]) -> None:
+    """Whether everything that the run looks up by name is there, and its numbers are ones that it can use.
+
+    :raises UsageError: naming the setting and what it takes
+    """
+    registries.check(config)
+    values.check(config)
 
 
 def task(config: Mapping[str, Any]) -> None:
@@ -178,10 +205,7 @@ def runner(config: Mapping[str, Any]) -> None:
     if type(rows) is not int or rows < 1:
         raise UsageError(f"batch_size_run={rows}: expected a number of environments >= 1.")
     if name is not None and name not in RUNNERS:
-        from runners import REGISTRY  # a checkout may have others of its own
-
-        if name not in REGISTRY:
-            raise UsageError(f"runner={name}: expected one of {', '.join(sorted({*RUNNERS, *REGISTRY}))}.")
+        registries.require("runner", name)  # a checkout may have others of its own
     if name == "episode" and rows != 1:
         raise UsageError(f"batch_size_run={rows} with runner=episode: it has one environment. Use runner=parallel.")
     if name != "episode" and config.get("mac") == "maddpg_mac":
