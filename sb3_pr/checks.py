@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -160,6 +161,17 @@ def settings(model: Any) -> None:
         )
 
 
+def peers(model: Any) -> None:
+    """Say that one agent has no peers, where its options ask for them: it is upstream's algorithm."""
+    if model.env is not None and model.n_agents == 1 and model.pr.kappa > 0:
+        warnings.warn(
+            f"{type(model).__name__} with one agent has no peers: it is plain {model.upstream.__name__}, and "
+            f"kappa={model.pr.kappa} has no effect. Give n_agents=3, or an environment with several columns; kappa=0 "
+            "says that none are meant.",
+            stacklevel=3,
+        )
+
+
 def one_voice(config: ReciprocityConfig) -> None:
     """:raises ValueError: if several voices would be needed"""
     if config.estimator == "one_voice" and config.min_over == "mixture":
@@ -229,3 +241,8 @@ def policy_class(model: Any, policy: type[Any]) -> None:
         f"policy={policy.__name__} with n_agents={model.n_agents}: several agents need a policy that stacks their "
         f"networks. Derive your class from {mlp.__module__}.MlpPolicy, CnnPolicy or MultiInputPolicy."
     )
+
+
+class TemperatureError(RuntimeError, ValueError):
+    """Parameters with or without a learnt temperature for a model of the other kind. A RuntimeError, as torch's for
+    other networks, for SB3's ``load`` takes a ValueError for one of DQN's."""

@@ -72,10 +72,15 @@ class StackedPolicy(BasePolicy):
     """The agent that answers for observations that do not come one per agent."""
     council: Callable[..., th.Tensor] | None = None
     """Who chooses among all agents' answers instead: see :mod:`sb3_pr.voting`."""
+    n_teams: int = 1
+    """Stacked teams that the agents are, none of which answers for another."""
+    in_blocks: bool = False
+    """Whether observations come agent by agent, equally many of each, and every agent answers its own."""
 
     def __init__(self, *args: Any, n_agents: int = 1, observation_masks: Any = None, leader: int = 0, **kwargs: Any):
         self.n_agents = n_agents
         self.leader = leader
+        self.n_teams = kwargs.pop("n_teams", 1)  # in files of stacks alone
         self.observation_masks = observation_masks
         if self.extractor is not None:
             kwargs.setdefault("features_extractor_class", self.extractor)
@@ -127,8 +132,13 @@ class StackedPolicy(BasePolicy):
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         n_rows = rows(observation)
-        if self.n_agents == 1 or (n_rows == self.n_agents and self.council is None):
+        if self.n_agents == 1 or ((n_rows == self.n_agents or self.in_blocks) and self.council is None):
             return super()._predict(observation, deterministic)  # type: ignore[safe-super]
+        if self.n_teams > 1:
+            raise ValueError(
+                f"predict() of {n_rows} observation(s) by a policy of {self.n_teams} teams: {self.n_agents} are one "
+                "for every agent of every team, and no team answers for the others. Use model.team(t).policy."
+            )
         # Not one row per agent: every agent answers all rows, and the leader's answer counts, or the vote.
         repeated, sure = repeat(observation, self.n_agents), deterministic or self.council is not None
         answers = super()._predict(repeated, sure)  # type: ignore[safe-super]
@@ -138,6 +148,7 @@ class StackedPolicy(BasePolicy):
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {
             **super()._get_constructor_parameters(),
+            **({"n_teams": self.n_teams} if self.n_teams > 1 else {}),
             "n_agents": self.n_agents,
             "observation_masks": self.observation_masks,
             "leader": self.leader,

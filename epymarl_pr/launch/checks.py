@@ -7,9 +7,7 @@ What only an environment can tell is told by the run's own (:mod:`epymarl_pr.env
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from epymarl_pr.envs import smax, starcraft
@@ -63,32 +61,16 @@ def full_checkpoint(config: Mapping[str, Any]) -> None:
         )
 
 
-def run_dir(config: Mapping[str, Any], folder: Path) -> None:
-    """Whether everything that a run writes can go below one folder, which is made.
+def run_dir(config: Mapping[str, Any]) -> None:
+    """Whether everything that a run writes can go below one folder.
 
-    :raises UsageError: with TensorBoard, whose folder EPyMARL takes from where its own file lies; or if nothing can be
-        written there
+    :raises UsageError: with TensorBoard, whose folder EPyMARL takes from where its own file lies
     """
     if config.get("use_tensorboard"):
         raise UsageError(
             "use_tensorboard=True with --run-dir: EPyMARL writes TensorBoard's files into its own folder. "
             "Leave one of the two out."
         )
-    writable("--run-dir", folder)
-
-
-def writable(setting: str, folder: Path) -> None:
-    """Whether a run can write below a folder, which is made.
-
-    :raises UsageError: if not
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        why = "" if os.access(folder, os.W_OK | os.X_OK) else "it may not be written to"
-    except OSError as error:
-        why = "it is a file" if folder.is_file() else str(error.strerror or error)
-    if why:
-        raise UsageError(f"{setting}={folder}: expected a folder for results, but {why}. Name another one.")
 
 
 def environment(config: Mapping[str, Any]) -> None:

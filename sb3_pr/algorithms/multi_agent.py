@@ -23,7 +23,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from marl_pr_common.config import from_mapping
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
 from marl_pr_common.reciprocity.teams import Teams
-from sb3_pr import checks, ending, finite, returns, stacked_teams
+from sb3_pr import checks, ending, returns, stacked_teams
 from sb3_pr import own_critics as ensemble
 from sb3_pr.algorithms.signature import NamedParameters
 from sb3_pr.algorithms.spec import Spec
@@ -96,6 +96,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         if self.env is not None:
             self.n_agents = self.env.num_envs // self.n_teams
         if setup:
+            checks.peers(self)
             self._setup_model()
 
     @staticmethod
@@ -126,7 +127,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
             self._take_columns()
             self.own_action_spaces = own_action_spaces(self.env) or self.own_action_spaces
         returns.tell_policy(self)
-        self.watch = Watch(self.n_columns, self.guards)
+        self.watch = Watch(self.n_columns, self.guards, self.n_teams)
         self.averaging = Consensus(self, new=not previous.consensus)
 
     def _policy_kwargs(self) -> dict[str, Any]:
@@ -213,7 +214,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         refuse_training_env(self, result[1])
         self.watch.attach(self)
         if self.guards:
-            finite.first_observation(self)
+            self._look_at_first()
         continue_learning(self)
         return result
 
