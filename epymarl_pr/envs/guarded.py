@@ -186,9 +186,7 @@ class GuardedEnv(Delegate):
                 f"common_reward=False, but step() gave one reward for the team, {said!r}: expected one per agent. "
                 "Use common_reward=True."
             )
-        counted = (
-            isinstance(said, Sized) and getattr(said, "ndim", None) != 0
-        )  # an array of one number is one for the team
+        counted = isinstance(said, Sized) and getattr(said, "ndim", None) != 0  # an array of no dimension is a number
         if isinstance(said, Mapping) or (counted and len(said) != n_agents):
             raise self._refusal(f"step() gave reward={said!r}: expected {n_agents}, one per agent, in a list.")
         if not all(map(_is_number, [reward] if self._common else reward)):

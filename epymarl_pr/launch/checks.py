@@ -90,12 +90,16 @@ def environment(config: Mapping[str, Any]) -> None:
 
 
 def algorithm(config: Mapping[str, Any]) -> None:
-    """Whether everything that the run looks up by name is there, and its numbers are ones that it can use.
+    """Whether everything that the run looks up by name is there, its numbers are ones that it can use, and they go
+    together.
 
     :raises UsageError: naming the setting and what it takes
     """
     registries.check(config)
     values.check(config)
+    full_checkpoint(config)
+    replay(config)
+    logs(config)
 
 
 def task(config: Mapping[str, Any]) -> None:

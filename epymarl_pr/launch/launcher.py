@@ -156,8 +156,7 @@ def prepare(argv: Sequence[str], folder: Path) -> Prepared:
     checkout = enter(arguments)
     names = {flag: take(arguments, flag) for flag in derive.FLAGS}
     checks.separator(arguments)
-    if arguments[-1:] == ["with"]:  # before nothing
-        arguments.pop()
+    arguments = arguments[:-1] if arguments[-1:] == ["with"] else arguments
     given = settings.given(arguments, checkout.src / "main.py")
     layers = {}
     for flag, (derived, folder_name) in derive.FLAGS.items():
@@ -171,19 +170,14 @@ def prepare(argv: Sequence[str], folder: Path) -> Prepared:
     base = derive.merged(default, layers["--env-config"], layers["--config"])
     settings.check(given, base, f"--config={names['--config']} --env-config={names['--env-config']}")
     config = derive.merged(base, given)
-    checks.full_checkpoint(config)
-    checks.replay(config)
-    checks.logs(config)
     checks.environment(config)
     checks.algorithm(config)
     checkpoints.check(config)
-    saved = Path(str(config["local_results_path"])).absolute()
+    where = Path(str(config["local_results_path"]) if results is None else results).absolute()
+    run_dir.check("local_results_path" if results is None else "--run-dir", where, arguments)
     if results is None:
-        run_dir.check("local_results_path", saved, arguments)
-        return Prepared(checkout, arguments, config, results=saved)
+        return Prepared(checkout, arguments, config, results=where)
     checks.run_dir(config)
-    where = Path(results).absolute()
-    run_dir.check("--run-dir", where, arguments)
     arguments += [] if "with" in arguments else ["with"]
     arguments += [] if "local_results_path" in given else [f"local_results_path={where}"]
     return Prepared(checkout, arguments, config, where)

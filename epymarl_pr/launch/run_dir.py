@@ -15,8 +15,9 @@ import functools
 import os
 import shlex
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType
@@ -31,7 +32,7 @@ SERIES = ("wall_time", "cpu_time", "updates")
 
 
 def check(setting: str, folder: Path, arguments: Sequence[str]) -> None:
-    """Whether a run can write below a folder, which is made; not for a command of sacred's, or a run without record.
+    """Whether a run can write below a folder, which may not be there yet; commands of sacred's keep no record.
 
     :param setting: which named it
     :param arguments: of ``main.py``
@@ -40,9 +41,10 @@ def check(setting: str, folder: Path, arguments: Sequence[str]) -> None:
     before = arguments[: arguments.index("with")] if "with" in arguments else arguments
     if {"-u", "--unobserved"} & {*arguments} or not all(argument.startswith("-") for argument in before):
         return
+    why = ""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        why = "" if os.access(folder, os.W_OK | os.X_OK) else "it may not be written to"
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+        os.rmdir(tempfile.mkdtemp(dir=there))  # a folder of its own: other runs may be making theirs
     except OSError as error:
         why = "it is a file" if folder.is_file() else str(error.strerror or error)
     if why:
