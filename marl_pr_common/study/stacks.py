@@ -14,7 +14,7 @@ from typing import Any
 from marl_pr_common.runs.files import file_name, read_json, write_json
 from marl_pr_common.runs.provenance import RUN
 from marl_pr_common.runs.status import try_status
-from marl_pr_common.runs.table import CHECKPOINTS, set_aside
+from marl_pr_common.runs.table import CHECKPOINTS, INCOMPLETE, set_aside
 from marl_pr_common.study.cell import RUN_DIRECTORY, STACK, STACKS, is_done, stacked
 from marl_pr_common.study.hosts import Host, load_host
 from marl_pr_common.study.plan import Cell
@@ -67,6 +67,8 @@ def units(cells: Sequence[Cell], stack: bool | str, out: Path) -> list[Unit]:
     waiting = {cell.name: cell for cell in cells}
     if stack is not False and cells:
         for path in sorted((out / STACKS).glob(f"*/{STACK}")):
+            if INCOMPLETE in path.parent.name:  # set aside
+                continue
             names = [member.name for member in stacked(path.parent)]
             if set(names) <= set(waiting) and _goes_on(path.parent, [waiting[name] for name in names]):
                 found.append(Unit(path.parent, tuple(waiting.pop(name) for name in names)))

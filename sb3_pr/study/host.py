@@ -85,8 +85,8 @@ def completed(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     return plain
 
 
-STACKED = 0.5
-"""A stack's seconds, as part of what its cells would take by themselves."""
+STACKED = 0.3
+"""A stack's seconds, as part of what its cells would take by themselves: ten seeds of the demo's arms."""
 _PROCESS = 450_000_000
 """Bytes of memory of a process: most of them torch."""
 _START, _STEP, _PRODUCT, _PLAYED = 6.0, 5e-4, 3.9e-10, 1.5e-4

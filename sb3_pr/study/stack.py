@@ -33,6 +33,8 @@ from sb3_pr.study.run import ENGINE
 from sb3_pr.study.tasks import blamed, source
 from sb3_pr.study.team_records import Evaluations, TeamLog, TeamRecorder
 
+PLAYERS = 150
+"""Environments that evaluations are played in, if there are not more agents."""
 STACKED = "stacked"
 """Entry of ``run.json``: the seeds of all cells of the stack."""
 
@@ -69,7 +71,8 @@ class _Stack:
         n_columns = config.team_size * len(cells)
         with blamed(config.env):
             played = source(config, ending=True)
-            players = make_vec_env(played, n_envs=config.eval_episodes * n_columns)
+            at_once = min(config.eval_episodes, max(1, PLAYERS // n_columns))
+            players = make_vec_env(played, n_envs=at_once * n_columns)
             self.evaluations = Evaluations(self.configs, players, make_vec_env(played, n_envs=config.eval_episodes))
             columns = make_vec_env(source(config), n_envs=n_columns)
         self.model: Any = accepted(config, columns, self.seeds)

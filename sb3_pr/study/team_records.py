@@ -57,7 +57,7 @@ class Evaluations:
     team asks.
 
     :param configs: of the teams
-    :param env: a DummyVecEnv with ``eval_episodes`` environments for every agent of every team
+    :param env: a DummyVecEnv with equally many environments for every agent of every team, up to ``eval_episodes``
     :param single: a VecEnv of ``eval_episodes`` environments, for votes
     """
 
@@ -98,23 +98,32 @@ class Evaluations:
         return np.asarray(rewards, dtype=np.float64)
 
     def _episodes(self, model: Any) -> np.ndarray:
-        """(n_columns * eval_episodes,) returns, of the agents one after the other; NaN of teams that have ended."""
+        """(n_columns, eval_episodes) returns; NaN of teams that have ended."""
         number, envs = self.configs[0].eval_episodes, self.env.envs
-        team_of = [row // (model.n_agents * number) for row in range(len(envs))]
-        seeds = [EVALUATION_SEED + self.configs[team].seed + row % number for row, team in enumerate(team_of)]
-        observations = [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
-        running = [row for row, team in enumerate(team_of) if team not in model.ended]
-        returns = np.full(len(envs), np.nan)
+        at_once = len(envs) // model.n_columns
+        agents = [slot // at_once for slot in range(len(envs))]
+        episodes = [slot % at_once for slot in range(len(envs))]  # which every environment plays
+        observations = [self._begun(model, *given) for given in zip(envs, agents, episodes, strict=True)]
+        running = [slot for slot, agent in enumerate(agents) if agent // model.n_agents not in model.ended]
+        returns = np.full((model.n_columns, number), np.nan)
         while running:
             left, actions = [], _answers(model.policy, observations)
-            for row in running:
-                observations[row], _, ended, truncated, info = envs[row].step(actions[row])
+            for slot in running:
+                observations[slot], _, ended, truncated, info = envs[slot].step(actions[slot])
                 if ended or truncated:
-                    returns[row] = info["episode"]["r"]
-                else:
-                    left.append(row)
+                    returns[agents[slot], episodes[slot]] = info["episode"]["r"]
+                    episodes[slot] += at_once
+                    if episodes[slot] >= number:
+                        continue
+                    observations[slot] = self._begun(model, envs[slot], agents[slot], episodes[slot])
+                left.append(slot)
             running = left
         return returns
+
+    def _begun(self, model: Any, env: Any, agent: int, episode: int) -> Any:
+        """The first observation of an episode, as Stable-Baselines3 seeds the environments of a VecEnv."""
+        config = self.configs[agent // model.n_agents]
+        return env.reset(seed=EVALUATION_SEED + config.seed + episode)[0]
 
 
 def _answers(policy: Any, observations: list[Any]) -> np.ndarray:

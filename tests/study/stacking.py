@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
+import pandas as pd
 from gymnasium.envs.classic_control import PendulumEnv
 from gymnasium.wrappers import TimeLimit
+
+from marl_pr_common.runs.table import RESULTS
+from sb3_pr import TD3PR
+from tests.sb3.tools import assert_same_bits
 
 SMALL = {
     "seeds": 2,
@@ -24,6 +31,7 @@ SMALL = {
     "tasks": {"Pendulum-v1": {}},
     "arms": {"td3_pr": {}},
 }
+CELLS = ["td3_pr-Pendulum-v1-seed0", "td3_pr-Pendulum-v1-seed1"]
 BREAKS_AT = 30
 
 
@@ -46,3 +54,21 @@ class Breaks(PendulumEnv):
 def breaks():
     """For a study's tasks."""
     return TimeLimit(Breaks(), 50)
+
+
+def without_times(path):
+    return pd.read_parquet(path / "run" / RESULTS).drop(columns=["wall_time", "cpu_time"])
+
+
+def without_clock(path):
+    log = pd.read_csv(path / "run" / "progress.csv")
+    return log[sorted(name for name in log if name not in ("time/fps", "time/time_elapsed"))]
+
+
+def assert_equal_cells(out, reference):
+    for name in CELLS:
+        mine, theirs = out / "cells" / name, reference / "cells" / name
+        pd.testing.assert_frame_equal(without_times(mine), without_times(theirs))
+        pd.testing.assert_frame_equal(without_clock(mine), without_clock(theirs))
+        assert_same_bits(TD3PR.load(mine / "run" / "model.zip"), TD3PR.load(theirs / "run" / "model.zip"))
+        assert "resumed" in json.loads((mine / "run" / "run.json").read_text())

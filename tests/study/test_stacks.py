@@ -19,18 +19,17 @@ from stable_baselines3.common.noise import NormalActionNoise
 from marl_pr_common import cli
 from marl_pr_common.runs.signals import Stopped
 from marl_pr_common.runs.status import read_status
-from marl_pr_common.runs.table import RESULTS, read_results
+from marl_pr_common.runs.table import read_results
 from marl_pr_common.study import cell, outlook, processes, stacks
 from marl_pr_common.study.plan import resolve
 from marl_pr_common.study.run import run_study
 from sb3_pr import TD3PR, evaluate_agents
+from sb3_pr.study import stack
 from sb3_pr.study.team_records import TeamRecorder
 from tests.sb3.tools import assert_same_bits
-from tests.study.stacking import SMALL, Breaks
+from tests.study.stacking import CELLS, SMALL, Breaks, assert_equal_cells, without_times
 from tests.study.studies import NETWORKS, TABULAR, console, study, write
 
-TIMES = ["wall_time", "cpu_time"]
-CELLS = ["td3_pr-Pendulum-v1-seed0", "td3_pr-Pendulum-v1-seed1"]
 MEANS = [f"train/{name}" for name in ("actor_loss", "critic_loss", "own_value", "peer_value", "value_gap")]
 MEANS += [f"train/{name}" for name in ("critic_disagreement", "masked_peer_values", "trust")]
 NAME = "td3_pr-Pendulum-v1-seeds-from-0"
@@ -50,23 +49,21 @@ def _said():
 def stacked(tmp_path_factory):
     """A stack of two seeds that ran once."""
     out = tmp_path_factory.mktemp("stacked")
-    small = study(SMALL)
-    cells = resolve(small, out)
+    directory = claimed(out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stack, "PLAYERS", 4)  # one episode of each agent after the other
+        cell.run(directory)
+    return out
+
+
+def claimed(out, **changes):
+    """The directory of a stack that can be run."""
+    cells = resolve(study(SMALL, settings={**SMALL["settings"], **changes}), out)
     for one in cells:
         cell.write_manifest(one.directory, one.manifest)
     [unit] = stacks.units(cells, "auto", out)
     stacks.claim([unit])
-    cell.run(unit.directory)
-    return out
-
-
-def without_times(path):
-    return pd.read_parquet(path / "run" / RESULTS).drop(columns=TIMES)
-
-
-def without_clock(path):
-    log = pd.read_csv(path / "run" / "progress.csv")
-    return log[sorted(name for name in log if name not in ("time/fps", "time/time_elapsed"))]
+    return unit.directory
 
 
 def test_a_stacked_cell_is_the_team_trained_directly(stacked):
@@ -115,8 +112,14 @@ def test_every_cell_leaves_what_it_would_leave_alone(stacked, tmp_path):
     assert "seed0" not in (folder / "log.txt").read_text()
 
 
-def test_upstreams_arm_is_stacked_if_asked_and_leaves_upstreams_model(tmp_path, in_process):
-    asked = study(SMALL, arms={"td3": {}, "td3_pr": {}}, settings={**SMALL["settings"], "pr": {}})
+@pytest.fixture
+def no_report(monkeypatch, in_process):
+    monkeypatch.setattr("marl_pr_common.study.report.report", lambda *_: ([], []))
+
+
+def test_upstreams_arm_is_stacked_if_asked_and_leaves_upstreams_model(tmp_path, no_report):
+    few = {**SMALL["settings"], "timesteps_per_agent": 24, "eval_every": 24, "pr": {}}
+    asked = study(SMALL, arms={"td3": {}, "td3_pr": {}}, settings=few)
     plan = outlook.outlook(resolve(asked, tmp_path), 1, "auto")
     assert [unit.cells[0].manifest.arm for unit in plan.stacks] == ["td3_pr"]
     run_study(replace(asked, stack=True), tmp_path, console=console())
@@ -125,21 +128,14 @@ def test_upstreams_arm_is_stacked_if_asked_and_leaves_upstreams_model(tmp_path, 
     written = json.loads((tmp_path / "study.json").read_text())
     assert written["config"]["stack"] is True
     assert written["stacks"][NAME] == CELLS
-    assert "Stacked: seeds of TD3, TD3PR learned together, up to 2 in one process" in (
-        (tmp_path / "summary.md").read_text()
-    )
+    [note] = stacks.said(resolve(asked, tmp_path))
+    assert note.startswith("Stacked: seeds of TD3, TD3PR learned together, up to 2 in one process")
+    assert not stacks.said(resolve(asked, tmp_path / "elsewhere"))
 
 
 @pytest.mark.slow
 def test_a_killed_stack_goes_on_as_if_nothing_had_been(tmp_path):
-    folders = {}
-    for name in ("killed", "whole"):
-        cells = resolve(study(SMALL, settings={**SMALL["settings"], "timesteps_per_agent": 200}), tmp_path / name)
-        for one in cells:
-            cell.write_manifest(one.directory, one.manifest)
-        [unit] = stacks.units(cells, "auto", tmp_path / name)
-        stacks.claim([unit])
-        folders[name] = unit.directory
+    folders = {name: claimed(tmp_path / name, timesteps_per_agent=200) for name in ("killed", "whole")}
     cell.run(folders["whole"])
     for step in (40, 100):
         process = subprocess.Popen(processes.command(folders["killed"]), stderr=subprocess.DEVNULL)
@@ -149,17 +145,7 @@ def test_a_killed_stack_goes_on_as_if_nothing_had_been(tmp_path):
         process.wait()
     assert not cell.is_done(folders["killed"])
     cell.run(folders["killed"])
-    for name in CELLS:
-        mine, theirs = tmp_path / "killed" / "cells" / name, tmp_path / "whole" / "cells" / name
-        pd.testing.assert_frame_equal(without_times(mine), without_times(theirs))
-        pd.testing.assert_frame_equal(without_clock(mine), without_clock(theirs))
-        assert_same_bits(TD3PR.load(mine / "run" / "model.zip"), TD3PR.load(theirs / "run" / "model.zip"))
-        assert len(json.loads((mine / "run" / "run.json").read_text())["resumed"]) == 2
-
-
-@pytest.fixture
-def no_report(monkeypatch, in_process):
-    monkeypatch.setattr("marl_pr_common.study.report.report", lambda *_: ([], []))
+    assert_equal_cells(tmp_path / "killed", tmp_path / "whole")
 
 
 def test_a_stack_goes_on_as_if_nothing_had_been(stacked, tmp_path, monkeypatch, no_report):
@@ -176,17 +162,12 @@ def test_a_stack_goes_on_as_if_nothing_had_been(stacked, tmp_path, monkeypatch, 
     monkeypatch.setattr(TeamRecorder, "_on_step", step)
     assert [read_status(tmp_path / "cells" / name / "run").state for name in CELLS] == ["stopped"] * 2
     assert not any((tmp_path / "cells" / name / "DONE").exists() for name in CELLS)
-    more = run_study(study(SMALL, seeds=4), tmp_path, console=console())  # those that were begun go on together
-    assert len(more.done) == 4
+    more = run_study(study(SMALL, seeds=3), tmp_path, console=console())  # those that were begun go on together
+    assert len(more.done) == 3
     written = json.loads((tmp_path / "study.json").read_text())["stacks"]
-    assert [len(names) for names in written.values()] == [2, 2]
-    for name in CELLS:
-        mine, theirs = tmp_path / "cells" / name, stacked / "cells" / name
-        pd.testing.assert_frame_equal(without_times(mine), without_times(theirs))
-        pd.testing.assert_frame_equal(without_clock(mine), without_clock(theirs))
-        assert_same_bits(TD3PR.load(mine / "run" / "model.zip"), TD3PR.load(theirs / "run" / "model.zip"))
-        assert "resumed" in json.loads((mine / "run" / "run.json").read_text())
-        assert not list(mine.glob("run.incomplete*"))
+    assert written == {NAME: CELLS}
+    assert_equal_cells(tmp_path, stacked)
+    assert not list(tmp_path.glob("cells/*/run.incomplete*"))
 
 
 def test_a_team_that_diverges_is_a_failed_cell_alone(tmp_path, no_report, monkeypatch):
