@@ -11,7 +11,7 @@ The runner makes them, where and as often as upstream's does; here they are look
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,22 @@ class GuardedEnv(Delegate):
         self._unseen = {"get_obs": observations_missing, "get_state": state_of_another_size}
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._left_out: set[Any] = set()
+        self._said: tuple[Any, Any, Any] | None = None
+        if self._gymma:
+            self._listen(env._env)
+
+    def _listen(self, inner: Any) -> None:
+        """Keep what a gymnasium environment says: EPyMARL's wrapper adds up rewards, and takes ``all`` of ends, of
+        whatever they are, so that afterwards a sum of keys looks like a reward."""
+        step = inner.step
+
+        def kept(actions: Any) -> Any:
+            answer = step(actions)
+            if isinstance(answer, tuple) and len(answer) == 5:
+                self._said = answer[1:4]
+            return answer
+
+        inner.step = kept
 
     def reset(self, *arguments: Any, **named: Any) -> Any:
         """The environment's. Runners ignore what it gives; PyMARL's own give (observations, state)."""
@@ -101,9 +117,10 @@ class GuardedEnv(Delegate):
         observations, reward, terminated, truncated, info = self._ask("step", actions)
         if self._gymma and (missing := observations_missing(self.wrapped, observations)):
             raise self._refusal(f"step() gave {missing}")
-        self._check_reward(reward)
-        for name, value in (("terminated", terminated), ("truncated", truncated)):
-            if isinstance(value, Mapping):
+        said, self._said = self._said or (reward, terminated, truncated), None
+        self._check_reward(said[0], reward)
+        for name, value in zip(("terminated", "truncated"), said[1:], strict=True):
+            if not _is_end(value):
                 raise self._refusal(
                     f"step() gave {name}={value!r}: expected True or False, or a list of one per agent."
                 )
@@ -161,19 +178,19 @@ class GuardedEnv(Delegate):
         except BaseException as error:  # a panic of a simulator in Rust is no Exception
             raise refused(last_words.raised(self._what, method, error)) from error
 
-    def _check_reward(self, reward: Any) -> None:
-        if self._common:
-            try:
-                float(reward)
-            except (TypeError, ValueError) as error:
-                raise self._refusal(f"step() gave reward={reward!r}: expected a number, or one per agent.") from error
-        elif not isinstance(reward, Iterable):
+    def _check_reward(self, said: Any, reward: Any) -> None:
+        """:param said: as the environment gave it; reward: as EPyMARL's wrapper hands it on"""
+        many, n_agents = isinstance(said, Iterable), self.wrapped.n_agents
+        if not many and not self._common:
             raise self._refusal(
-                f"common_reward=False, but step() gave one reward for the team, {reward!r}: expected one per agent. "
+                f"common_reward=False, but step() gave one reward for the team, {said!r}: expected one per agent. "
                 "Use common_reward=True."
             )
-        elif len(list(reward)) != self.wrapped.n_agents:
-            raise self._refusal(f"step() gave reward={reward!r}: expected {self.wrapped.n_agents}, one per agent.")
+        counted = isinstance(said, Sized) and getattr(said, "ndim", None) != 0  # an array of no dimension is a number
+        if isinstance(said, Mapping) or (counted and len(said) != n_agents):
+            raise self._refusal(f"step() gave reward={said!r}: expected {n_agents}, one per agent, in a list.")
+        if not all(map(_is_number, [reward] if self._common else reward)):
+            raise self._refusal(f"step() gave reward={said!r}: expected a number, or one per agent.")
 
     def _summed(self, info: Mapping[str, Any]) -> Mapping[str, Any]:
         """What EPyMARL can add up over episodes and log."""
@@ -198,6 +215,26 @@ class GuardedEnv(Delegate):
 
     def _refusal(self, text: str) -> Exception:
         return refused(f"{self._what}: {text}")
+
+
+def _is_number(value: Any) -> bool:
+    if value is None or isinstance(value, (str, bytes)):  # NumPy would read both
+        return False
+    try:
+        return np.asarray(value, dtype=np.float64).size == 1
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_end(value: Any) -> bool:
+    """Whether it is True or False, however written, or a list of these; NaN and text would be True."""
+    if isinstance(value, (bool, np.bool_)):
+        return True
+    if value is None or isinstance(value, (str, bytes, Mapping)):
+        return False
+    if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim):
+        return all(map(_is_end, value))
+    return bool(np.ndim(value) == 0 and value in (0, 1))
 
 
 def pettingzoo(env: Any) -> Any | None:

@@ -34,6 +34,11 @@ def check(config: Mapping[str, Any]) -> None:
                 "... with checkpoint_path=FOLDER, the one that holds saved models."
             )
     if not path:
+        if config.get("load_step"):
+            raise UsageError(
+                f"load_step={config['load_step']} without checkpoint_path: nothing would be loaded. ... with "
+                "checkpoint_path=FOLDER, the one that holds saved models; or leave load_step out."
+            )
         return
     steps = saved_steps(path)
     wanted = config.get("load_step", 0)

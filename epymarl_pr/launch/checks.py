@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from epymarl_pr.envs import smax, starcraft
-from epymarl_pr.launch import options
+from epymarl_pr.launch import options, registries, values
 from epymarl_pr.launch.errors import UsageError
 from epymarl_pr.learners import table
 from marl_pr_common.envs.smax.maps import PREFIX
@@ -87,6 +87,19 @@ def environment(config: Mapping[str, Any]) -> None:
         smax.check(config)
     starcraft.check(config)
     task(config)
+
+
+def algorithm(config: Mapping[str, Any]) -> None:
+    """Whether everything that the run looks up by name is there, its numbers are ones that it can use, and they go
+    together.
+
+    :raises UsageError: naming the setting and what it takes
+    """
+    registries.check(config)
+    values.check(config)
+    full_checkpoint(config)
+    replay(config)
+    logs(config)
 
 
 def task(config: Mapping[str, Any]) -> None:
@@ -178,10 +191,7 @@ def runner(config: Mapping[str, Any]) -> None:
     if type(rows) is not int or rows < 1:
         raise UsageError(f"batch_size_run={rows}: expected a number of environments >= 1.")
     if name is not None and name not in RUNNERS:
-        from runners import REGISTRY  # a checkout may have others of its own
-
-        if name not in REGISTRY:
-            raise UsageError(f"runner={name}: expected one of {', '.join(sorted({*RUNNERS, *REGISTRY}))}.")
+        registries.require("runner", name)  # a checkout may have others of its own
     if name == "episode" and rows != 1:
         raise UsageError(f"batch_size_run={rows} with runner=episode: it has one environment. Use runner=parallel.")
     if name != "episode" and config.get("mac") == "maddpg_mac":

@@ -2,7 +2,7 @@
 
 find the checkout; put the stand-ins in place                (locate, compat)
 derive X_pr from the checkout's X.yaml, check the pr_* keys  (derive, options)
-look at the settings, and at what is to be loaded            (settings, checks, checkpoints)
+look at the settings, and at what is to be loaded            (settings, registries, values, checks, checkpoints)
 add the reciprocal learners to EPyMARL's registry            (register)
 have environments and workers say why they fail              (guarded_env, workers)
 run the checkout's own src/main.py
@@ -156,7 +156,8 @@ def prepare(argv: Sequence[str], folder: Path) -> Prepared:
     checkout = enter(arguments)
     names = {flag: take(arguments, flag) for flag in derive.FLAGS}
     checks.separator(arguments)
-    given = settings.given(arguments)
+    arguments = arguments[:-1] if arguments[-1:] == ["with"] else arguments
+    given = settings.given(arguments, checkout.src / "main.py")
     layers = {}
     for flag, (derived, folder_name) in derive.FLAGS.items():
         name = names[flag]
@@ -169,15 +170,14 @@ def prepare(argv: Sequence[str], folder: Path) -> Prepared:
     base = derive.merged(default, layers["--env-config"], layers["--config"])
     settings.check(given, base, f"--config={names['--config']} --env-config={names['--env-config']}")
     config = derive.merged(base, given)
-    checks.full_checkpoint(config)
-    checks.replay(config)
-    checks.logs(config)
     checks.environment(config)
+    checks.algorithm(config)
     checkpoints.check(config)
+    where = Path(str(config["local_results_path"]) if results is None else results).absolute()
+    run_dir.check("local_results_path" if results is None else "--run-dir", where, arguments)
     if results is None:
-        return Prepared(checkout, arguments, config, results=Path(str(config["local_results_path"])).absolute())
+        return Prepared(checkout, arguments, config, results=where)
     checks.run_dir(config)
-    where = Path(results).absolute()
     arguments += [] if "with" in arguments else ["with"]
     arguments += [] if "local_results_path" in given else [f"local_results_path={where}"]
     return Prepared(checkout, arguments, config, where)
@@ -225,11 +225,13 @@ def take(arguments: list[str], flag: str) -> str | None:
         if name != flag:
             continue
         del arguments[index]
-        if equals:
-            return value
-        if index < end - 1 and not arguments[index].startswith("-"):
-            return arguments.pop(index)
-        raise UsageError(f"{flag} needs a value: {flag}=VALUE.")
+        if not equals:
+            if not (index < end - 1 and not arguments[index].startswith("-")):
+                raise UsageError(f"{flag} needs a value: {flag}=VALUE.")
+            value = arguments.pop(index)
+        if again := [other for other in arguments if other.partition("=")[0] == flag]:
+            raise UsageError(f"{flag}={value} and {again[0]}: {flag} comes twice. Give it once.")
+        return value
     return None
 
 

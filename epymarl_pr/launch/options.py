@@ -115,6 +115,11 @@ def check_learner(options: Options, args: Any) -> None:
     :raises UsageError: naming the key, the learner and what it takes
     """
     learner = host_learner(args.learner)
+    if learner not in table.LEARNERS:
+        raise UsageError(
+            f"learner={args.learner} has no reciprocity. Learners that have: {', '.join(table.LEARNERS)}."
+            f"{suggest(learner, table.LEARNERS, bare=True)}"
+        )
     record = table.LEARNERS[learner]
     on_policy = record.z == table.STATE_VALUES
     if options.z not in record.z:

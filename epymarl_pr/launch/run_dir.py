@@ -15,8 +15,9 @@ import functools
 import os
 import shlex
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType
@@ -28,6 +29,26 @@ from marl_pr_common.runs.status import StatusReporter
 VARIABLE = "results_path"
 SERIES = ("wall_time", "cpu_time", "updates")
 """Names under which times are logged: seconds, seconds, gradient steps of each agent; evaluations not counted."""
+
+
+def check(setting: str, folder: Path, arguments: Sequence[str]) -> None:
+    """Whether a run can write below a folder, which may not be there yet; commands of sacred's keep no record.
+
+    :param setting: which named it
+    :param arguments: of ``main.py``
+    :raises UsageError: if not
+    """
+    before = arguments[: arguments.index("with")] if "with" in arguments else arguments
+    if {"-u", "--unobserved"} & {*arguments} or not all(argument.startswith("-") for argument in before):
+        return
+    why = ""
+    try:
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+        os.rmdir(tempfile.mkdtemp(dir=there))  # a folder of its own: other runs may be making theirs
+    except OSError as error:
+        why = "it is a file" if folder.is_file() else str(error.strerror or error)
+    if why:
+        raise UsageError(f"{setting}={folder}: expected a folder for results, but {why}. Name another one.")
 
 
 def compile_main(file: Path, results: Path | None, required: bool = True) -> CodeType:

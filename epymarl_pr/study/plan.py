@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from epymarl_pr.launch import checks, derive, locate, options
+from epymarl_pr.launch import checks, derive, locate, options, values
 from epymarl_pr.launch.errors import UsageError
 from epymarl_pr.study import probe
 from marl_pr_common.config.mapping import at, flatten, suggest
@@ -72,6 +72,7 @@ def _plan(task: str, given_settings: str) -> Plan:
     checks.full_checkpoint(config)
     checks.replay(config)
     checks.rewards(config)
+    values.check(config)
     n_agents = probe.n_agents(checkout, config)
     resumable = bool(config.get("pr_full_checkpoint"))
     return Plan(

@@ -173,6 +173,34 @@ def test_episodes_of_several_environments_come_in_the_order_of_time(tmp_path):
     assert list(table["env_steps_per_agent"]) == [10, 20, 30, 40, 50, 60]
 
 
+def test_a_cut_that_one_file_does_not_show_is_where_the_others_have_it(tmp_path):
+    folder = tmp_path / "td3" / "seed1"
+    folder.mkdir(parents=True)
+    monitor(folder / "0.monitor.csv", 1000.0, [(1, 10, 5.0), (3, 10, 10.0), (5, 10, 60.0)])
+    monitor(folder / "1.monitor.csv", 1000.0, [(2, 10, 50.0), (4, 10, 12.0), (6, 10, 61.0)])
+    monitor(folder / "env_eval.monitor.csv", 1000.0, [(99, 10, 6.0)])
+    assert list(readers.read(folder)["value"]) == [1, 2, 3, 4, 5, 6]
+    monitor(folder / "0.monitor.csv", 1000.0, [(1, 10, 5.0), (2, 10, 51.0)])  # ended no episode afterwards
+    monitor(folder / "1.monitor.csv", 1000.0, [(1.5, 20, 50.0), (3, 10, 12.0), (4, 10, 61.0)])
+    assert list(readers.read(folder)["value"]) == [1, 1.5, 2, 3, 4]
+
+
+@pytest.mark.parametrize("arm", ["td3-pr", "pr_td3", "td3_policy_reciprocity", "TD3PR", "td3_lr3_pr"])
+def test_arms_of_ours_are_asked_for_their_agents_however_they_are_written(arm, tmp_path):
+    with pytest.raises(readers.UntoldError, match="n_agents of this run"):
+        readers.read(evaluations(tmp_path / arm / "Pendulum-v1_1"))
+    for theirs in ("td3-per", "td3-noise0.1", "sac-pro"):
+        assert readers.read(evaluations(tmp_path / theirs / "Pendulum-v1_1"))["total_env_steps"].max() == 200
+
+
+def test_a_folder_named_after_another_task_is_asked_about(tmp_path):
+    folder = evaluations(tmp_path / "td3" / "Hopper-v4_1")
+    monitor(folder / "0.monitor.csv", 1000.0, [(1, 10, 5.0)])
+    with pytest.raises(readers.UntoldError, match=r"task of .*monitor files are of Pendulum-v1, .*:task=\.\.\."):
+        readers.read(folder)
+    assert identity(folder, task="Hopper-v4") == ("td3", "Hopper-v4", 1)
+
+
 def test_a_header_in_the_middle_loses_no_column(tmp_path):
     folder = tmp_path / "td3" / "Pendulum-v1_1"
     folder.mkdir(parents=True)

@@ -172,8 +172,8 @@ class Guesses:
 def _source(path: Path, table: pd.DataFrame, said: bool) -> Source:
     """A foreign run, for :func:`require_apart`."""
     first = table.iloc[0]
-    learnt = epymarl.settings(path) if epymarl.is_run(path) else sb3.settings(path)
-    return Source(path, first["run"], first["arm"], first["task"], int(first["seed"]), learnt, family(path), said)
+    kind, learnt = (epymarl.WRITER, epymarl.settings(path)) if epymarl.is_run(path) else sb3.settings(path)
+    return Source(path, first["run"], first["arm"], first["task"], int(first["seed"]), learnt, family(path), said, kind)
 
 
 def _read_own(paths: list[Path], notes: list[str] | None, given: Given) -> tuple[list[pd.DataFrame], list[Source]]:
@@ -210,7 +210,8 @@ def _own_sources(path: Path, results: pd.DataFrame, said: bool) -> Iterator[Sour
             continue
         for _, row in runs.loc[[name]].iterrows():
             if row["task"] == config.get("env", row["task"]):
-                yield Source(file.parent, str(name), row["arm"], row["task"], int(row["seed"]), config, "", said)
+                kind = f"{(described.get('versions') or {}).get('marl-pr')} {described.get('git')}"
+                yield Source(file.parent, str(name), row["arm"], row["task"], int(row["seed"]), config, "", said, kind)
 
 
 def _foreign(path: Path) -> bool:

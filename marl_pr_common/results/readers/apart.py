@@ -34,6 +34,8 @@ class Source:
     """What its path says but for seed and number; "" where the settings are enough."""
     said: bool = False
     """Whether the user named its arm."""
+    kind: str = ""
+    """What wrote the settings, and in which version: where that is the same, a name that is missing says something."""
 
 
 def require_apart(sources: Sequence[Source]) -> None:
@@ -90,9 +92,23 @@ def _difference(one: Source, other: Source) -> str:
     """In words; empty if nothing tells them apart."""
     if one.settings and other.settings:
         left, right = flat(one.settings), flat(other.settings)
-        names = [name for name in left if name in right and str(left[name]) != str(right[name])]
-        shown = [f"{name} is {left[name]!r} in one and {right[name]!r} in the other" for name in names[:_SHOWN]]
-        return "; ".join(shown) + (f"; {len(names) - _SHOWN} more differ" if len(names) > _SHOWN else "")
+        names = [name for name in {**left, **right} if _counts(name, one, other, left, right)]
+        names = [name for name in names if str(left.get(name)) != str(right.get(name))]
+        shown = [f"{name} is {_shown(left, name)} in one and {_shown(right, name)} in the other" for name in names]
+        return "; ".join(shown[:_SHOWN]) + (f"; {len(names) - _SHOWN} more differ" if len(names) > _SHOWN else "")
     if one.family != other.family:
         return "they lie in different folders, and no saved model or config.yml beside them says that they learnt alike"
     return ""
+
+
+def _counts(name: str, one: Source, other: Source, left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
+    """Whether a setting can tell two runs apart: one that only one of them has may be of a later release."""
+    if name in left and name in right:
+        return True
+    releases = [source.settings.get("pr_version") for source in (one, other)]
+    later = name.startswith("pr_") and None not in releases and releases[0] != releases[1]
+    return one.kind == other.kind and not later
+
+
+def _shown(settings: Mapping[str, Any], name: str) -> str:
+    return repr(settings[name]) if name in settings else "missing"

@@ -18,6 +18,8 @@ _SETTINGS_WORDS = (
 )
 _SETTINGS = frozenset(_SETTINGS_WORDS.split())
 """Entries of a saved model that say how it learns."""
+UNSAID = {"n_agents": 1, "n_steps": 1, "own_critics": False, "shared_replay": False}
+"""What a model learns with that does not have these entries: of upstream's, or of an earlier release."""
 
 
 def engine(folder: Path) -> str:

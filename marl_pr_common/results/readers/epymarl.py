@@ -27,8 +27,13 @@ _N_AGENTS = (
     r"-(\d+)p-",  # lbforaging: Foraging-8x8-2p-3f-v3
     r"-(\d+)ag(?:-|$)",  # rware: rware-tiny-4ag-v2
     r"(?:^|:)(?:pp|spread)-(\d+)-",  # this package's: pp-3-v0
-    r"^(\d+)(?:m|s|z)(?:_|$)",  # SMAC: 3s_vs_5z, 8m
+    r"^(?:protoss|terran|zerg)_(\d+)_vs_\d+$",  # SMACv2
+    r"^smacv2_(\d+)_units$",  # SMAX
 )
+_UNITS = re.compile(r"(?:\d+[a-z]+)+?(?=_vs_|$)")
+"""The team's side of SMAC's maps: 8m, 3s_vs_5z, 2s3z, 1c3s5z."""
+_NAMED = {"MMM": 10, "MMM2": 10, "bane_vs_bane": 24, "corridor": 6, "so_many_baneling": 7, "so_many_banelings": 7}
+"""SMAC's other maps."""
 
 
 def is_run(path: Path) -> bool:
@@ -181,4 +186,11 @@ def _team_size(path: Path, config: dict[str, Any], series: dict[str, Curve]) -> 
     if agents := [int(match[1]) for name in series if (match := _AGENT.fullmatch(name))]:
         return max(agents) + 1
     key = str(args.get("key") or args.get("map_name") or "")
+    units = (args.get("capability_config") or {}).get("n_units")  # of SMACv2
+    spread = args.get("N", 3) if re.search(r"simple[-_]spread", key) else None  # PettingZoo's
+    for found in (units, spread, _NAMED.get(key)):
+        if isinstance(found, int):
+            return found
+    if match := _UNITS.match(key):
+        return sum(map(int, re.findall(r"\d+", match[0])))
     return next((int(match[1]) for pattern in _N_AGENTS if (match := re.search(pattern, key))), None)

@@ -72,7 +72,16 @@ def named(folder: Path, env_id: str | None = None) -> Named:
         )
     elif arm is not None and inner is not None and inner != arm:  # td3-Pendulum-v1/lr3/seed0
         arm = f"{arm}-{inner}"
+    if env_id is not None and _other(match["task"], env_id):
+        task = env_id = None
     return Named(arm, env_id or task, seed)
+
+
+def _other(text: str, env_id: str) -> bool:
+    """Whether a folder's name ends in a task, written as gymnasium's are, that is not the one that a file tells."""
+    known = env_id.rpartition(":")[2].replace("/", "-")
+    ending = re.search(r"(?:^|[-_.])([A-Z][A-Za-z0-9]*-v\d+)$", text)
+    return not text.endswith(known) and ending is not None and not known.endswith(ending[1])
 
 
 def family(folder: Path) -> str:

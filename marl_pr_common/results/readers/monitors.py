@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from marl_pr_common.results.readers.rows import Curve, numeric, read_csv, whole_steps
 
 PATTERN = "*monitor.csv"
+_EVALUATION = re.compile(r"(?<![a-z])(eval|test|valid)", re.IGNORECASE)
 
 
 def training(folder: Path) -> list[Path]:
     """Monitor files of training; those of an evaluation's environments hold other episodes."""
-    return sorted(path for path in folder.glob(PATTERN) if not re.match(r"(eval|test)", path.name, re.IGNORECASE))
+    return sorted(path for path in folder.glob(PATTERN) if not _EVALUATION.search(path.name))
 
 
 def _header(path: Path) -> dict[str, Any]:
@@ -45,11 +47,33 @@ def returns(paths: list[Path], n_agents: int) -> Curve:
         table = table[table["t"].astype(str) != "t"].dropna(subset=["r", "l", "t"])
         table = numeric(table, ("r", "l", "t"), path)
         whole_steps(table["l"], f"{path}: lengths of episodes (l)")
-        # a run that was gone on with counts its seconds from 0 again, and each environment from its own beginning
-        table["part"] = (table["t"].diff() < 0).cumsum()
         table["ended"] = table["t"] + _header(path)["t_start"]
         tables.append(table)
+    for table, part in zip(tables, _parts(tables), strict=True):
+        table["part"] = part
     episodes = pd.concat(tables).sort_values(["part", "ended"], kind="stable")
     steps = episodes["l"].cumsum().to_numpy(dtype=np.int64) // n_agents
     times = episodes["t"].to_numpy(dtype=np.float64)
     return Curve("rollout/episode_return", steps, episodes["r"].to_numpy(dtype=np.float64), wall_time=times)
+
+
+def _parts(tables: list[pd.DataFrame]) -> list[NDArray[np.int64]]:
+    """How often the run had been gone on with when each episode ended, for each file.
+
+    It then counts its seconds from 0 again. Where an environment's first episode is longer than its file's last second
+    this can't be seen in that file; but all environments have made as many steps then, as far as episodes ended.
+    """
+    back = [np.flatnonzero(np.diff(table["t"].to_numpy(np.float64)) < 0) + 1 for table in tables]
+    done = [np.concatenate([[0.0], table["l"].to_numpy(np.float64).cumsum()]) for table in tables]
+    most = max(map(len, back))
+    whole = [steps[cuts] for steps, cuts in zip(done, back, strict=True) if len(cuts) == most]
+    at = np.max(whole, axis=0)  # an environment's last episode is lost, so that the furthest is nearest to the truth
+    parts = []
+    for steps, cuts in zip(done, back, strict=True):
+        if len(cuts) < most:
+            near = np.abs(steps[None] - at[:, None]).argmin(axis=1)  # (cuts of the run,)
+            for cut in cuts:  # those that can be seen are where they are
+                near[np.abs(near - cut).argmin()] = cut
+            cuts = np.sort(near)
+        parts.append(np.searchsorted(cuts, np.arange(len(steps) - 1), side="right"))
+    return parts

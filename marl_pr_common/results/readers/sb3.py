@@ -29,9 +29,12 @@ from marl_pr_common.runs.table import TEAM, RunIdentity
 WRITER = "Stable-Baselines3"
 NPZ, PROGRESS, MONITOR = "evaluations.npz", "progress.csv", monitors.PATTERN
 _STEPS, _PER_AGENT = "time/total_timesteps", "time/timesteps_per_agent"
-_OF_GROUPS = "pr|independent|shared_replay|own_critics|random_peer|noise"
-_GROUP = re.compile(rf"({'|'.join(EXTENDED)})_?({_OF_GROUPS})(?![a-z])", re.IGNORECASE)
-"""Arms of this package, which are several agents."""
+_EXTENDED = "|".join(EXTENDED)
+_GROUP = re.compile(
+    rf"({_EXTENDED})_?(pr|independent|shared_replay|own_critics|random_peer|noise)(?![a-z])"
+    rf"|(?<![a-z0-9])pr(_?({_EXTENDED})|(?![a-z0-9]))|reciproc"
+)
+"""Arms of this package, which are several agents, as people write them."""
 _OF_AGENT = re.compile(r"(train|rollout|eval)/agent_(\d+)/(.+)")
 _RENAMED = {"rollout/ep_rew_mean": "rollout/return", "eval/mean_reward": "eval/return"}
 
@@ -82,10 +85,13 @@ def read(path: Path, n_agents: int | None = None, **given: Any) -> pd.DataFrame:
     return rows(overridden(RunIdentity(run="", **(found | _known(given))), given), curves, n_agents, str(path))
 
 
-def settings(path: Path) -> dict[str, Any]:
-    """How the run learnt, as far as rl_zoo3 or a saved model beside it say; empty if neither is there."""
+def settings(path: Path) -> tuple[str, dict[str, Any]]:
+    """How the run learnt, and which file says so: rl_zoo3's or a saved model; empty if neither is there."""
     folder = path if path.is_dir() else path.parent
-    return beside.hyperparameters(folder) or beside.model(folder)
+    if found := beside.hyperparameters(folder):
+        return "config.yml", found
+    found = beside.model(folder)
+    return "model", beside.UNSAID | found if found else found
 
 
 def _agents(folder: Path, arm: str) -> int:
@@ -103,7 +109,8 @@ def _agents(folder: Path, arm: str) -> int:
             f"{folder}: {PROGRESS} and the saved model tell different numbers of agents ({sorted(told)}): they are of "
             "two runs. Give each its own folder."
         )
-    if not told and _GROUP.search(arm):
+    words = re.sub(r"[^a-z0-9]+(?!noise)", "_", arm.lower())  # td3-noise0.1 is upstream's, td3_noise an arm of ours
+    if not told and _GROUP.search(words):
         raise UntoldError(folder, ["n_agents"])
     return told.pop() if told else 1
 
@@ -219,8 +226,10 @@ def _identity(folder: Path, env_id: str | None, given: dict[str, Any]) -> dict[s
 def ask(folder: Path, missing: list[str]) -> str:
     """The message that asks for what cannot be told."""
     wanted = ", ".join(f"{key}=..." for key in missing)
+    task = monitors.env_id(monitors.training(folder)) if "task" in missing else None
+    other = f" (its monitor files are of {task}, which its folder's name is not)" if task else ""
     return (
-        f"{folder}: {' and '.join(missing)} of this run cannot be told from its files or folder names. Say it with "
-        f"--given '{folder}:{wanted.replace(', ', ',')}', in Python "
+        f"{folder}: {' and '.join(missing)} of this run cannot be told from its files or folder names{other}. Say it "
+        f"with --given '{folder}:{wanted.replace(', ', ',')}', in Python "
         f"marl_pr_common.results.readers.read(path, {wanted}); or name the folder like td3/Pendulum-v1/seed0."
     )

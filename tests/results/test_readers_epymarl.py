@@ -1,0 +1,64 @@
+"""EPyMARL's folders say what they are runs of: settings of one run alone tell arms apart, and agents are counted."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from marl_pr_common.results import readers
+from marl_pr_common.results.readers.apart import Source, require_apart
+
+
+def sacred(folder, **config):
+    """An EPyMARL run, as far as it is read."""
+    folder.mkdir(parents=True)
+    config = {"name": "iql", "seed": 1, "env_args": {"key": "pz-mpe-simple-spread-v3"}} | config
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "run.json").write_text('{"status": "COMPLETED"}')
+    (folder / "info.json").write_text('{"test_return_mean": [1.0, 2.0], "test_return_mean_T": [0, 100]}')
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ({"env_args": {"key": "pz-mpe-simple-spread-v3", "N": 6}}, "env_args.N is missing in one and 6"),
+        ({"pr_kappa": 0.0}, "pr_kappa is missing in one and 0.0"),
+        ({"double_q": False}, "double_q is missing in one and False"),
+        ({"pr_version": "1", "pr_kappa": 0.5}, "pr_kappa is missing in one and 0.5"),
+        ({"evaluate": False, "mixer": None}, ""),
+    ],
+)
+def test_a_setting_of_one_run_alone_is_a_difference(tmp_path, more, found):
+    sacred(tmp_path / "1")
+    sacred(tmp_path / "2", seed=2, **more)
+    if found:
+        with pytest.raises(ValueError, match=found):
+            readers.read_all([tmp_path])
+    else:
+        assert set(readers.read_all([tmp_path])["seed"]) == {1, 2}
+
+
+def test_a_later_releases_settings_are_none(tmp_path):
+    sacred(tmp_path / "1", pr_version="1", pr_kappa=0.5)
+    sacred(tmp_path / "2", seed=2, pr_version="2", pr_kappa=0.5, pr_new="yes")
+    assert set(readers.read_all([tmp_path])["seed"]) == {1, 2}
+    other = Source(tmp_path, "b", "td3", "x", 2, {"batch_size": 8}, "", kind="model")
+    require_apart([Source(tmp_path, "a", "td3", "x", 1, {"gamma": 0.9}, "", kind="config.yml"), other])
+
+
+@pytest.mark.parametrize(
+    ("env_args", "n_agents"),
+    [
+        ({"key": "pz-mpe-simple-spread-v3", "N": 5}, 5),
+        ({"key": "pz-mpe-simple-spread-v3"}, 3),
+        ({"map_name": "10gen_terran", "capability_config": {"n_units": 4}}, 4),
+        *(({"map_name": name}, n) for name, n in [("2s3z", 5), ("1c3s5z", 9), ("3s5z_vs_3s6z", 8), ("3s_vs_5z", 3)]),
+        *(({"map_name": name}, n) for name, n in [("MMM2", 10), ("protoss_5_vs_5", 5), ("smacv2_10_units", 10)]),
+        ({"key": "my-env-v0", "N": 5}, 1),
+    ],
+)
+def test_agents_of_epymarls_teams(tmp_path, env_args, n_agents):
+    table = readers.read(sacred(tmp_path / "1", env_args=env_args))
+    assert table["total_env_steps"].max() == 100 * n_agents
