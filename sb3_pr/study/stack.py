@@ -6,6 +6,7 @@ Checkpoints are of the stack, and a resumed one is bit for bit what it would hav
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,11 +71,10 @@ class _Stack:
         th.set_num_threads(config.threads)
         n_columns = config.team_size * len(cells)
         with blamed(config.env):
-            played = source(config, ending=True)
-            at_once = min(config.eval_episodes, max(1, PLAYERS // n_columns))
-            players = make_vec_env(played, n_envs=at_once * n_columns)
-            self.evaluations = Evaluations(self.configs, players, make_vec_env(played, n_envs=config.eval_episodes))
-            columns = make_vec_env(source(config), n_envs=n_columns, wrapper_class=Flags)
+            make: Any = functools.partial(make_vec_env, source(config), wrapper_class=Flags)
+            players = make(n_envs=min(config.eval_episodes, max(1, PLAYERS // n_columns)) * n_columns)
+            self.evaluations = Evaluations(self.configs, players, make(n_envs=config.eval_episodes))
+            columns = make(n_envs=n_columns)
         self.model: Any = accepted(config, columns, self.seeds)
         self.directories = [
             RunDirectory(path, cell.plan.total_env_steps) for path, cell in zip(directories, cells, strict=True)

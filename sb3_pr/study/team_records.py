@@ -14,6 +14,7 @@ from stable_baselines3.common.logger import CSVOutputFormat
 from marl_pr_common.reciprocity.guards import NonFiniteError
 from marl_pr_common.runs.table import Clock
 from sb3_pr import ending
+from sb3_pr.bounds import EndlessEpisodeError, bound, longest
 from sb3_pr.evaluation import AgentReturns
 from sb3_pr.logs import best_agent
 from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
@@ -94,7 +95,9 @@ class Evaluations:
             return None
         self.single.seed(seed)
         number = self.configs[team].eval_episodes
-        rewards, _ = evaluate_policy(Voter(alone), self.single, number, return_episode_rewards=True, warn=False)
+        limit = longest(self.single, self.configs[team].eval_max_steps)
+        options: dict[str, Any] = {"return_episode_rewards": True, "warn": False, "callback": bound(limit)}
+        rewards, _ = evaluate_policy(Voter(alone), self.single, number, **options)
         return np.asarray(rewards, dtype=np.float64)
 
     def _episodes(self, model: Any) -> np.ndarray:
@@ -105,11 +108,15 @@ class Evaluations:
         episodes = [slot % at_once for slot in range(len(envs))]  # which every environment plays
         observations = [self._begun(model, *given) for given in zip(envs, agents, episodes, strict=True)]
         running = [slot for slot, agent in enumerate(agents) if agent // model.n_agents not in model.ended]
-        returns = np.full((model.n_columns, number), np.nan)
+        returns, lasted = np.full((model.n_columns, number), np.nan), np.zeros(len(envs), int)
+        limit = longest(self.single, self.configs[0].eval_max_steps)
         while running:
             left, actions = [], _answers(model.policy, observations)
             for slot in running:
                 observations[slot], _, ended, truncated, info = envs[slot].step(actions[slot])
+                lasted[slot] = 0 if ended or truncated else lasted[slot] + 1
+                if lasted[slot] >= limit:
+                    raise EndlessEpisodeError.after(limit, "an episode had not ended")
                 if ended or truncated:
                     returns[agents[slot], episodes[slot]] = info["episode"]["r"]
                     episodes[slot] += at_once
