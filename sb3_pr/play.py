@@ -73,11 +73,11 @@ def _returns(config: TrainConfig, model: Any, episodes: int, seed: int) -> list[
     if config.multi_agent:
         env = team_env(config.env, options=config.env_kwargs)
         try:
-            return evaluate_team(model, env, episodes, seed=seed, max_steps=config.eval_max_steps)
+            return evaluate_team(model, env, episodes, seed=seed, max_steps=config.eval_max_steps or None)
         finally:
             close(env)
     env = make_vec_env(source(config), n_envs=min(episodes, AT_ONCE), seed=seed)
     try:
-        return evaluate_agents(model, env, episodes, seed=seed, max_steps=config.eval_max_steps)
+        return evaluate_agents(model, env, episodes, seed=seed, max_steps=config.eval_max_steps or None)
     finally:
         close(env)

@@ -95,7 +95,7 @@ class Evaluations:
             return None
         self.single.seed(seed)
         number = self.configs[team].eval_episodes
-        limit = longest(self.single, self.configs[team].eval_max_steps)
+        limit = longest(self.single, self.configs[team].eval_max_steps or None)
         options: dict[str, Any] = {"return_episode_rewards": True, "warn": False, "callback": bound(limit)}
         rewards, _ = evaluate_policy(Voter(alone), self.single, number, **options)
         return np.asarray(rewards, dtype=np.float64)
@@ -109,7 +109,7 @@ class Evaluations:
         observations = [self._begun(model, *given) for given in zip(envs, agents, episodes, strict=True)]
         running = [slot for slot, agent in enumerate(agents) if agent // model.n_agents not in model.ended]
         returns, lasted = np.full((model.n_columns, number), np.nan), np.zeros(len(envs), int)
-        limit = longest(self.single, self.configs[0].eval_max_steps)
+        limit = longest(self.single, self.configs[0].eval_max_steps or None)
         while running:
             left, actions = [], _answers(model.policy, observations)
             for slot in running:
