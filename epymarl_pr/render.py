@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from epymarl_pr.launch import launcher
 from epymarl_pr.launch.errors import UsageError
-from marl_pr_common.runs.film import FPS, check_film, write_film
+from marl_pr_common.runs.film import FPS, check_film, picture, write_film
 
 USAGE = """\
 python -m epymarl_pr.render --out=FILE --config=ALGORITHM --env-config=gymma with checkpoint_path=FOLDER [KEY=VALUE ...]
@@ -76,15 +76,15 @@ class Film:
             inner = inner._env  # EPyMARL's wrapper calls render(mode), which PettingZoo has long had no argument for
         mode = {"mode": "rgb_array"} if "mode" in inspect.signature(inner.render).parameters else {}
         try:
-            frame = np.asarray(inner.render(**mode))
+            frame = picture(inner.render(**mode))
         except Exception as error:  # whatever a third party's renderer raises
             raise UsageError(
                 f"{type(inner).__name__} can't be filmed: {type(error).__name__}: {error}. "
                 "If it needs a display, give it one: xvfb-run -a python -m epymarl_pr.render ..."
             ) from error
-        if frame.ndim != 3 or frame.shape[2] not in (3, 4):
+        if frame is None:
             raise UsageError(f"{type(inner).__name__} can't be filmed: render_mode='rgb_array' gives no picture.")
-        self.frames.append(frame[..., :3].astype(np.uint8))
+        self.frames.append(frame)
 
 
 def main(argv: Sequence[str], namespace: dict[str, Any]) -> None:

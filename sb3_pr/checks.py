@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,6 @@ from marl_pr_common.config.mapping import suggest
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig, adjacency
 from marl_pr_common.reciprocity.weights import check_gain
 from sb3_pr import own_critics
-from sb3_pr.algorithms.spec import MODULES, model_class
 from sb3_pr.networks.observations import VectorPart
 from sb3_pr.replay.buffers import AgentMajor
 
@@ -136,11 +136,12 @@ def _upstream_class(buffer: Any) -> type[Any]:
 
 
 def settings(model: Any) -> None:
-    """Combinations that cannot be right; only for more than one agent.
+    """What cannot be right; with one agent only what upstream does not run with.
 
-    :raises ValueError: episodic ``train_freq``, adjacency without coordinates, no such leader
+    :raises ValueError: no count or seed, episodic ``train_freq``, adjacency without coordinates, no such leader
     """
     leader(model._leader, model.n_agents)
+    numbers(model)
     if model.own_critics:
         own_critics.check(model.pr, model.n_agents)
     if model.n_columns == 1:
@@ -158,6 +159,31 @@ def settings(model: Any) -> None:
             f"adjacency={model.pr.adjacency!r} changes single coordinates, but the observation space "
             f'{model.observation_space} has no real-valued vector. Use adjacency="same".'
         )
+
+
+def peers(model: Any) -> None:
+    """Say that one agent has no peers, where its options ask for them: it is upstream's algorithm."""
+    if model.env is not None and model.n_agents == 1 and model.pr.kappa > 0:
+        warnings.warn(
+            f"{type(model).__name__} with one agent has no peers: it is plain {model.upstream.__name__}, and "
+            f"kappa={model.pr.kappa} has no effect. Give n_agents=3, or an environment with several columns; kappa=0 "
+            "says that none are meant.",
+            stacklevel=3,
+        )
+
+
+def numbers(model: Any) -> None:
+    """:raises ValueError: for a ``batch_size``, ``policy_delay`` or ``seed`` that no update can be made with"""
+    delay = getattr(model, "policy_delay", 1)
+    if model.n_columns == 1 and isinstance(delay, (int, float)) and delay != 0:
+        delay = 1  # 1.5 and -1 run upstream
+    smallest = 1 if model.n_columns > 1 or model.guards else 0  # upstream goes on with NaN losses
+    for name, value, least in (("batch_size", model.batch_size, smallest), ("policy_delay", delay, 1)):
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
+            raise ValueError(f"{name}={value!r}: expected an integer >= 1. Leave it out for SB3's default.")
+    seed = model.seed
+    if seed is not None and not (isinstance(seed, int) and 0 <= seed < 2**32):
+        raise ValueError(f"seed={seed!r}: expected an integer from 0 to {2**32 - 1}, or None for a fresh one.")
 
 
 def one_voice(config: ReciprocityConfig) -> None:
@@ -212,20 +238,6 @@ def masks(value: Any, n_agents: int, space: spaces.Space[Any]) -> np.ndarray | N
     return result
 
 
-def policy_class(model: Any, policy: type[Any]) -> None:
-    """:raises ValueError: if the policy cannot stack agents, or is one of another algorithm."""
-    mlp = model.policy_aliases["MlpPolicy"]
-    if issubclass(policy, mlp):
-        return
-    ours = (model_class(f"{name}_pr") for name in MODULES)
-    others = [cls.__name__ for cls in ours if issubclass(policy, cls.policy_aliases["MlpPolicy"])]
-    if others:
-        raise ValueError(
-            f"policy={policy.__module__}.{policy.__name__} is that of {' and '.join(others)}, and the model a "
-            f"{type(model).__name__}. A file is loaded by the class that saved it: {others[-1]}.load(...); a policy of "
-            f"your own derives from {mlp.__module__}.MlpPolicy, CnnPolicy or MultiInputPolicy."
-        )
-    raise ValueError(
-        f"policy={policy.__name__} with n_agents={model.n_agents}: several agents need a policy that stacks their "
-        f"networks. Derive your class from {mlp.__module__}.MlpPolicy, CnnPolicy or MultiInputPolicy."
-    )
+class TemperatureError(RuntimeError, ValueError):
+    """Parameters with or without a learnt temperature for a model of the other kind. A RuntimeError, as torch's for
+    other networks, for SB3's ``load`` takes a ValueError for one of DQN's."""

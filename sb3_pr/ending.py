@@ -83,10 +83,10 @@ def _clear(buffer: Any, columns: range) -> None:
 
 def clean(model: Any, action: Any, observations: Any, rewards: Any, infos: Any) -> None:
     """Throw away, in place, what environments of ended teams return."""
+    blank(model, observations)
     for team in model.ended:
         columns = slice(team * model.n_agents, (team + 1) * model.n_agents)
-        arrays = observations.values() if isinstance(observations, dict) else [observations]
-        for array in (action, rewards, *arrays):
+        for array in (action, rewards):
             array[columns] = 0
         for info in infos[columns]:
             last = info.get("terminal_observation")
@@ -96,6 +96,13 @@ def clean(model: Any, action: Any, observations: Any, rewards: Any, infos: Any) 
                     if isinstance(last, dict)
                     else np.zeros_like(last)
                 )
+
+
+def blank(model: Any, observations: Any) -> None:
+    """Observations of ended teams become zeros, in place."""
+    for team in model.ended:
+        for array in observations.values() if isinstance(observations, dict) else [observations]:
+            array[team * model.n_agents : (team + 1) * model.n_agents] = 0
 
 
 def forgotten(model: Any, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:

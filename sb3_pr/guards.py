@@ -33,12 +33,13 @@ class Watch:
 
     :param n_agents: number of agents
     :param enabled: whether anything is checked
+    :param n_teams: stacked teams that the agents are
     """
 
-    def __init__(self, n_agents: int, enabled: bool = True) -> None:
+    def __init__(self, n_agents: int, enabled: bool = True, n_teams: int = 1) -> None:
         self.n_agents = n_agents
         self.enabled = enabled
-        self.alarm = ValueAlarm()
+        self.alarm = ValueAlarm(n_teams)
         self.broken: set[int] = set()
         """Agents that stand still because their networks are not finite."""
         self._calls = 0

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+import stable_baselines3
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.policies import BaseModel, BasePolicy
@@ -16,8 +17,10 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.td3.policies import Actor as Actor  # for policies of users, as SB3's own
 from stable_baselines3.td3.policies import TD3Policy
 
+from sb3_pr.algorithms.spec import MODULES, class_name, model_class
+from sb3_pr.networks.elementwise import ELEMENTWISE, fused_adam
 from sb3_pr.networks.observations import repeat, rows
-from sb3_pr.networks.optimizers import ELEMENTWISE, AgentOptimizers, fused_adam
+from sb3_pr.networks.optimizers import AgentOptimizers
 from sb3_pr.networks.stacking import agent_parameters, stack
 from sb3_pr.networks.surgery import serving
 from sb3_pr.streams import made
@@ -72,10 +75,15 @@ class StackedPolicy(BasePolicy):
     """The agent that answers for observations that do not come one per agent."""
     council: Callable[..., th.Tensor] | None = None
     """Who chooses among all agents' answers instead: see :mod:`sb3_pr.voting`."""
+    n_teams: int = 1
+    """Stacked teams that the agents are, none of which answers for another."""
+    in_blocks: bool = False
+    """Whether observations come agent by agent, equally many of each, and every agent answers its own."""
 
     def __init__(self, *args: Any, n_agents: int = 1, observation_masks: Any = None, leader: int = 0, **kwargs: Any):
         self.n_agents = n_agents
         self.leader = leader
+        self.n_teams = kwargs.pop("n_teams", 1)  # in files of stacks alone
         self.observation_masks = observation_masks
         if self.extractor is not None:
             kwargs.setdefault("features_extractor_class", self.extractor)
@@ -127,8 +135,13 @@ class StackedPolicy(BasePolicy):
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
         n_rows = rows(observation)
-        if self.n_agents == 1 or (n_rows == self.n_agents and self.council is None):
+        if self.n_agents == 1 or ((n_rows == self.n_agents or self.in_blocks) and self.council is None):
             return super()._predict(observation, deterministic)  # type: ignore[safe-super]
+        if self.n_teams > 1:
+            raise ValueError(
+                f"predict() of {n_rows} observation(s) by a policy of {self.n_teams} teams: {self.n_agents} are one "
+                "for every agent of every team, and no team answers for the others. Use model.team(t).policy."
+            )
         # Not one row per agent: every agent answers all rows, and the leader's answer counts, or the vote.
         repeated, sure = repeat(observation, self.n_agents), deterministic or self.council is not None
         answers = super()._predict(repeated, sure)  # type: ignore[safe-super]
@@ -138,6 +151,7 @@ class StackedPolicy(BasePolicy):
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {
             **super()._get_constructor_parameters(),
+            **({"n_teams": self.n_teams} if self.n_teams > 1 else {}),
             "n_agents": self.n_agents,
             "observation_masks": self.observation_masks,
             "leader": self.leader,
@@ -180,3 +194,40 @@ def stacked_policy(algorithm: Any, policy: type[Any]) -> type[Any]:
         if policy is lone:
             return algorithm.policy_aliases[name]  # type: ignore[no-any-return]
     return policy
+
+
+def require_policy(model: Any, policy: type[Any]) -> None:
+    """:raises ValueError: if the policy is one of another algorithm, or cannot stack several agents"""
+    if model.n_columns == 1:
+        _of_this_algorithm(model, policy)
+        return
+    mlp = model.policy_aliases["MlpPolicy"]
+    if issubclass(policy, mlp):
+        return
+    ours = (model_class(f"{name}_pr") for name in MODULES)
+    others = [cls.__name__ for cls in ours if issubclass(policy, cls.policy_aliases["MlpPolicy"])]
+    if others:
+        raise ValueError(
+            f"policy={policy.__module__}.{policy.__name__} is that of {' and '.join(others)}, and the model a "
+            f"{type(model).__name__}. A file is loaded by the class that saved it: {others[-1]}.load(...); a policy of "
+            f"your own derives from {mlp.__module__}.MlpPolicy, CnnPolicy or MultiInputPolicy."
+        )
+    raise ValueError(
+        f"policy={policy.__name__} with n_agents={model.n_agents}: several agents need a policy that stacks their "
+        f"networks. Derive your class from {mlp.__module__}.MlpPolicy, CnnPolicy or MultiInputPolicy."
+    )
+
+
+def _of_this_algorithm(model: Any, policy: type[Any]) -> None:
+    """:raises ValueError: for a lone agent's policy of another of Stable-Baselines3's algorithms: a file of it, say"""
+    if issubclass(policy, model.upstream.policy_aliases["MlpPolicy"]):
+        return
+    everyone = (one for one in vars(stable_baselines3).values() if hasattr(one, "policy_aliases"))
+    makers = [one.__name__ for one in everyone if issubclass(policy, one.policy_aliases["MlpPolicy"])]
+    if makers:
+        loading = [*makers, *(class_name(one) for one in makers if one.lower() in MODULES)]
+        raise ValueError(
+            f"policy={policy.__module__}.{policy.__name__} is that of {' and '.join(makers)}, and the model a "
+            f"{type(model).__name__}. A file is loaded by the class that saved it: "
+            f"{' or '.join(f'{one}.load(...)' for one in loading)}."
+        )

@@ -44,7 +44,7 @@ def see_step(model: Any, rewards: np.ndarray, dones: np.ndarray, infos: list[dic
     if model._vec_normalize_env is not None:
         rewards = model._vec_normalize_env.get_original_reward()
     for agent, running in enumerate(model._running_episodes):
-        if infos[agent].get(ABSENT) or "episode" in infos[agent]:
+        if infos[agent].get(ABSENT) or "episode" in infos[agent] or agent // model.n_agents in model.ended:
             continue
         running["r"] += float(rewards[agent])
         running["l"] += 1
@@ -58,7 +58,7 @@ def see_step(model: Any, rewards: np.ndarray, dones: np.ndarray, infos: list[dic
 def tell_policy(model: Any) -> None:
     """Whoever asks the policy itself, or saves it, gets the leader's answer too."""
     if model.n_columns > 1 and model.policy is not None:
-        model.policy.leader = leader(model)
+        model.policy.leader, model.policy.n_teams = leader(model), model.n_teams
 
 
 def leader(model: Any) -> int:

@@ -179,6 +179,15 @@ class StackedTeams(OffPolicyAlgorithm):
             except NonFiniteError as error:
                 ending.end(self, [error.agent], error)
 
+    def _look_at_first(self) -> None:
+        """Look at the observations after a reset, likewise."""
+        while True:
+            ending.blank(self, self._last_obs)
+            try:
+                return finite.first_observation(self)
+            except NonFiniteError as error:
+                ending.end(self, [error.agent], error)
+
     def set_env(self, env: Any, force_reset: bool = True) -> None:
         """SB3's.
 

@@ -109,6 +109,15 @@ class Streams:
             own.set_state(th.get_rng_state())
             th.set_rng_state(before)
 
+    def require_cpu(self, actor: Any) -> None:
+        """:raises ValueError: on another device, whose global generator can't be a team's"""
+        if self.on_device is not self.on_cpu:
+            raise ValueError(
+                f"n_teams={len(self)} with {type(actor).__name__} on device={self.on_device[0].device}: an actor with "
+                "a forward of its own draws from the device's global generator, for all teams in turn. Use "
+                "device='cpu', or train the teams one by one."
+            )
+
     def normal_(self, rows: th.Tensor, mean: float = 0.0, std: float = 1.0) -> th.Tensor:
         """Fill rows, team after team, with normal numbers, each team's from its own generator."""
         for block, generator in zip(rows.chunk(len(self)), self.on_device, strict=True):
@@ -165,6 +174,20 @@ def made(make: Callable[[], MadeT], n_agents: int) -> list[MadeT]:
         with streams.torch_of(team):
             found += [make() for _ in range(streams.team_size)]
     return found
+
+
+def team_by_team(call: Callable[..., Any], n_agents: int) -> Callable[..., Any]:
+    """``call``, which comes for one agent after the other, with torch's global generator as each agent's team's."""
+    streams = current()
+    if streams is None or streams.n_agents != n_agents:
+        return call
+    teams = (agent // streams.team_size for agent in range(n_agents))
+
+    def own(*args: Any) -> Any:
+        with streams.torch_of(next(teams)):
+            return call(*args)
+
+    return own
 
 
 class Drawn(th.Tensor):

@@ -11,6 +11,7 @@ run the checkout's own src/main.py
 from __future__ import annotations
 
 import importlib.util
+import logging
 import multiprocessing
 import os
 import signal
@@ -39,7 +40,8 @@ The command line of EPyMARL's src/main.py, with these additions:
   --epymarl-dir=PATH      the EPyMARL checkout (else $EPYMARL_HOME, the current directory or a parent, ./epymarl,
                           ../epymarl, ~/epymarl)
   --run-dir=DIR           all results below DIR, in sacred/ and models/, and how far the run is in status.json;
-                          wall_time, cpu_time and updates are logged with every evaluation
+                          wall_time, cpu_time and updates are logged with every evaluation. Without it both are below
+                          local_results_path, which is ./results; where they are is said at the end
   --start-method=METHOD   how worker processes start: fork, spawn or forkserver (else Python's default)
   pr_KEY=VALUE            after `with`: the options of reciprocity; `--pr-keys` lists them with their defaults
   maptf_KEY, dvm_KEY      likewise, those of the two; `--transfer-keys` lists them
@@ -54,13 +56,15 @@ class Prepared:
 
     arguments: what ``main.py`` gets
     config: what the run's configuration will be, but for what sacred adds
-    run_dir: where its results go, if not where EPyMARL puts them
+    run_dir: where its results go, and how far it is, with ``--run-dir``
+    results: where sacred's record and the networks go without
     """
 
     checkout: locate.Checkout
     arguments: list[str]
     config: dict[str, Any]
     run_dir: Path | None = None
+    results: Path | None = None
 
 
 def main(argv: Sequence[str], namespace: dict[str, Any]) -> None:
@@ -171,7 +175,7 @@ def prepare(argv: Sequence[str], folder: Path) -> Prepared:
     checks.environment(config)
     checkpoints.check(config)
     if results is None:
-        return Prepared(checkout, arguments, config)
+        return Prepared(checkout, arguments, config, results=Path(str(config["local_results_path"])).absolute())
     checks.run_dir(config)
     where = Path(results).absolute()
     arguments += [] if "with" in arguments else ["with"]
@@ -193,7 +197,8 @@ def run_main(prepared: Prepared, namespace: dict[str, Any]) -> None:
     sys.argv = [str(file), *prepared.arguments]
     namespace["__file__"] = str(file)
     namespace["__spec__"] = importlib.util.find_spec("epymarl_pr.launch.worker")  # the main module of workers
-    program = run_dir.compile_main(file, prepared.run_dir)
+    logging.getLogger("git").setLevel(logging.WARNING)  # sacred asks git, and EPyMARL shows what all loggers say
+    program = run_dir.compile_main(file, prepared.run_dir or prepared.results, required=prepared.run_dir is not None)
     config = prepared.config
     # a run that only evaluates has nothing to save when a signal comes
     saves = config.get("pr_full_checkpoint") and not (config.get("evaluate") or config.get("save_replay"))
@@ -203,6 +208,7 @@ def run_main(prepared: Prepared, namespace: dict[str, Any]) -> None:
         register.replay(config["learner"])
         watch(prepared)
         exec(program, namespace)
+    run_dir.tell(namespace)
 
 
 def watch(prepared: Prepared) -> None:

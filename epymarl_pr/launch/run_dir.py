@@ -13,8 +13,10 @@ from __future__ import annotations
 import ast
 import functools
 import os
+import shlex
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType
@@ -28,14 +30,17 @@ SERIES = ("wall_time", "cpu_time", "updates")
 """Names under which times are logged: seconds, seconds, gradient steps of each agent; evaluations not counted."""
 
 
-def compile_main(file: Path, results: Path | None) -> CodeType:
+def compile_main(file: Path, results: Path | None, required: bool = True) -> CodeType:
     """The checkout's ``main.py``, with another folder of results if one is given.
 
-    :raises UsageError: if it does not name its folder in one line
+    :param required: whether a ``main.py`` that does not name its folder in one line is refused, or left as it is
+    :raises UsageError: if it is refused
     """
     tree = ast.parse(file.read_text(), str(file))
     if results is not None:
         found = [node for node in tree.body if isinstance(node, ast.Assign) and _name(node) == VARIABLE]
+        if len(found) != 1 and not required:
+            return compile(tree, str(file), "exec")
         if len(found) != 1:
             raise UsageError(
                 f"--run-dir: {file} sets {VARIABLE} {len(found)} times, expected once. Use the tested commit of "
@@ -43,6 +48,23 @@ def compile_main(file: Path, results: Path | None) -> CodeType:
             )
         found[0].value = ast.copy_location(ast.Constant(str(results)), found[0].value)
     return compile(tree, str(file), "exec")
+
+
+def tell(namespace: Mapping[str, Any]) -> None:
+    """Say at the end of a run that sacred kept a record of where it is, where its networks are, and what comes next.
+
+    :param namespace: of the checkout's ``main.py``
+    """
+    for observer in getattr(namespace.get("ex"), "observers", ()):
+        record = getattr(observer, "dir", None)
+        if record is None:  # with --unobserved
+            continue
+        folder = Path(record).absolute()
+        where, home = shlex.quote(str(folder)), next(above.parent for above in folder.parents if above.name == "sacred")
+        sys.stderr.write(
+            f"epymarl_pr: results in {home}: curves in sacred, networks (with "
+            f"save_model=True) in models. Next:\n  marl-pr report {where} --out report\n  marl-pr enjoy {where}\n"
+        )
 
 
 def _name(node: ast.Assign) -> str:

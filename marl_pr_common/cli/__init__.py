@@ -18,18 +18,21 @@ from marl_pr_common.config.mapping import suggest
 
 COMMANDS = {
     "train": "train one algorithm on one task",
+    "enjoy": "film what a run has learnt",
+    "eval": "play a run's agents again and print their returns",
+    "push": "put an agent of a run on the Hugging Face Hub, with a model card",
     "compare": "compare algorithms on one task over several seeds, with figure and summary",
     "study": "run a whole study from one YAML, go on with it, and report: arms x tasks x seeds",
-    "plot": "draw figure and summary of runs that are there",
-    "report": "write one HTML file with figures, tables and conclusion of runs that are there",
+    "plot": "draw runs that are there, or two folders of logs: mine=logs/a base=logs/b",
+    "report": "write one HTML file with verdicts, figures and tables of runs that are there",
     "demo": "IQL and IQL+PR on Navigation-10, then TD3 and TD3PR on Pendulum-v1, a few minutes",
-    "figure": "make figure 2, 3 or 4 of the paper again, with its data",
+    "figure": "make figure 2 to 8 of the paper again, with its data",
     "list": "list algorithms, environments, configurations, studies and arms",
     "completion": "print a script for completion by the shell: bash, zsh or fish",
     "doctor": "say what is installed, what is missing, and what to do",
 }
 """Name -> what it does; its options are the dataclass ``Command`` in the module of that name."""
-OF_HOSTS = {"train": "sb3_pr.cli", "compare": "sb3_pr.cli"}
+OF_HOSTS = {"train": "sb3_pr.cli", "compare": "sb3_pr.cli", "push": "sb3_pr.cli"}
 """Commands whose options are those of a host's runs -> the package that has them."""
 DEBUG = "MARL_PR_DEBUG"
 COMPLETE = "--complete"

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from tyro.conf import Positional, arg
 
 from marl_pr_common.cli import COMMANDS, QUIET, VERBOSE, command_of
-from marl_pr_common.cli.names import NAMES, Kind
+from marl_pr_common.cli.names import NAMES, SB3, Kind, arms_of, taken_by
 from marl_pr_common.cli.options import flags
 from marl_pr_common.study.config import load_study
 
@@ -71,9 +71,12 @@ def _options(command: str, before: Sequence[str], begun: str) -> Iterable[str]:
 
 
 def _values(flag: str, known: Mapping[str, Any], before: Sequence[str]) -> Iterable[str]:
-    kinds = {"--env": "environments", "--config": "configurations", "--arms": "arms", "--arm": "arms"}
-    if flag in kinds:
-        return [name for _, name in NAMES[kinds[flag]]()]
+    if flag == "--env":
+        return taken_by(SB3)
+    if flag in ("--arms", "--arm"):
+        return arms_of(SB3)
+    if flag == "--config":
+        return [name for _, name in NAMES["configurations"]()]
     if flag == "--scale":
         for word in before:
             with suppress(ValueError, OSError):
@@ -84,4 +87,4 @@ def _values(flag: str, known: Mapping[str, Any], before: Sequence[str]) -> Itera
 def _positional(command: str, before: Sequence[str]) -> Iterable[str]:
     if command == "study":
         return [name for _, name in NAMES["studies"]()]
-    return {"figure": ("2", "3", "4"), "list": get_args(Kind), "completion": get_args(Shell)}.get(command, ())
+    return {"figure": tuple("2345678"), "list": get_args(Kind), "completion": get_args(Shell)}.get(command, ())

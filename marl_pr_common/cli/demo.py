@@ -17,19 +17,19 @@ PARTS = {"navigation": ("fig4", "demo"), "pendulum": ("studies/demo", None)}
 
 @dataclass(frozen=True)
 class Command:
-    """First, in seconds, tabular IQL, one shared table and IQL+PR on Navigation with 10 agents. Then TD3, TD3PR and
-    both control arms on Pendulum-v1: 3 agents, 5 seeds, a few minutes on two cores.
+    """First, in seconds, tabular IQL, one shared table and IQL+PR on Navigation with 10 agents. Then TD3, TD3PR with
+    and without trust, and both control arms on Pendulum-v1: 3 agents, 10 seeds, a few minutes on two cores.
 
     The same as `marl-pr study fig4 --scale demo` and `marl-pr study studies/demo`.
     """
 
     out: Path = Path("runs/demo")
     """Directory of both studies. Given again it goes on with what is missing."""
-    arms: tuple[str, ...] = ("td3", "td3_pr", "td3_independent", "td3_shared_replay")
-    """Arms of the second, the reference first; the last two are the same agents without reciprocity, on own and on
-    common data."""
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """Seeds of the second; every arm runs every seed."""
+    arms: tuple[str, ...] = ("td3", "td3_independent", "td3_pr", "td3_pr_trust", "td3_shared_replay")
+    """Arms of the second, the reference first; td3_independent and td3_shared_replay are the same agents without
+    reciprocity, on own and on common data."""
+    seeds: tuple[int, ...] = tuple(range(10))
+    """Seeds of the second; every arm runs every seed, those of an arm as one process."""
     jobs: int = 2
     """Processes at the same time."""
     dry_run: bool = False
@@ -47,7 +47,7 @@ class Command:
         for part, (name, scale) in PARTS.items():
             command, out = " ".join(["marl-pr study", name, *(["--scale", scale] if scale else [])]), self.out / part
             study = self._study(name, scale)
-            approve = Approval(study, self.jobs, self.dry_run, self.yes, console)
+            approve = Approval(study, self.jobs, self.dry_run, self.yes, console, out=out)
             what: dict[str, Any] = {"console": console, "command": command, "approve": approve}
             worst = max(worst, approve.run(functools.partial(run_study, study, out, self.jobs, **what), out))
         return worst

@@ -14,7 +14,7 @@ from rich.console import Console
 from tyro.conf import Positional, arg
 
 from marl_pr_common.config.shipped import config_names
-from marl_pr_common.envs.registry import FAMILIES
+from marl_pr_common.envs.registry import FAMILIES, Family
 from marl_pr_common.study.hosts import MODULES, load_host
 
 Kind = Literal["algorithms", "environments", "configurations", "studies", "arms"]
@@ -30,7 +30,8 @@ class Command:
     """
 
     kinds: Annotated[Positional[tuple[Kind, ...]], arg(metavar="KIND")] = ()
-    """algorithms: for --algo, and of EPyMARL and tables. environments: for --env. configurations: for --config.
+    """algorithms: for --algo, and of EPyMARL and tables. environments: by the hosts that take them; sb3's are those of
+    `train` and `compare`; tabular takes gymnasium's discrete ones too, such as Taxi-v4. configurations: for --config.
     studies: for `marl-pr study`. arms: for --arms, and for studies by their host."""
 
     def run(self) -> int:
@@ -59,14 +60,49 @@ def _algorithms() -> Iterator[tuple[str, str]]:
 
 def _environments() -> Iterator[tuple[str, str]]:
     for family in FAMILIES:
-        yield "teams of ours" + (", also continuous" if family.continuous else ""), family.shown
+        yield f"teams of ours ({', '.join(_hosts(family))})", family.shown
     with suppress(ImportError):
         import gymnasium as gym
 
         for name, spec in gym.registry.items():
-            if str(spec.entry_point).startswith("gymnasium.envs.") and not _is_old(name, gym.registry):
-                yield "gymnasium's own", name
-    yield "your own", "package.module:factory"
+            continuous = str(spec.entry_point).startswith(_CONTINUOUS) or spec.kwargs.get("continuous")
+            if continuous and not _is_old(name, gym.registry):
+                yield f"gymnasium's own ({SB3})", name
+    yield f"your own ({SB3}, tabular)", "package.module:factory"
+
+
+SB3 = "sb3"
+_CONTINUOUS = tuple(
+    f"gymnasium.envs.{place}"
+    for place in (
+        "mujoco.",
+        "classic_control.pendulum",
+        "classic_control.continuous_",
+        "box2d.bipedal_walker",
+        "box2d.car_racing",
+    )
+)
+"""Where gymnasium's tasks with continuous actions are."""
+
+
+def _hosts(family: Family) -> Iterator[str]:
+    """Which hosts take a family of ours."""
+    if family.continuous:
+        yield SB3
+    if family.gym_id or family.place.startswith("smax."):
+        yield "epymarl"
+    if family.place.startswith("grids."):
+        yield "tabular"
+
+
+def taken_by(host: str) -> Iterator[str]:
+    """Names of environments that a host takes."""
+    return (name for group, name in _environments() if host in group.partition("(")[2])
+
+
+def arms_of(host: str) -> Iterator[str]:
+    """Names of a host's arms."""
+    return (name for found, name in _arms() if found == host)
 
 
 def _is_old(name: str, known: Container[str]) -> bool:

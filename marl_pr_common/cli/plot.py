@@ -1,4 +1,4 @@
-"""``marl-pr plot``: the name that ``marl-pr report`` had; it stays for one release."""
+"""``marl-pr plot``: a report whose learning curves lie beside it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from marl_pr_common.runs.console import Display
 
 @dataclass(frozen=True)
 class Command(report.Command):
-    """`marl-pr report` by its old name, which goes with the next release; its learning curves are copied into `out`."""
+    """Draw runs that are there: `marl-pr report`, and its learning curves are copied into `out`.
+
+    Two folders of logs: `marl-pr plot mine=logs/a base=logs/b --reference base --budget 100000`.
+    """
 
     def run(self) -> int:
         """Write the report; exit code 0."""
@@ -19,5 +22,5 @@ class Command(report.Command):
         from marl_pr_common.report import FIGURES  # slow to import
 
         curves = [shutil.copy(self.out / FIGURES / f"learning_curves.{kind}", self.out) for kind in ("png", "svg")]
-        Display().line(f"Wrote {', '.join(map(str, (path, *curves)))}. `plot` is `marl-pr report` now: use that name.")
+        Display().line(f"Wrote {', '.join(map(str, (path, *curves)))}")
         return 0

@@ -1,4 +1,4 @@
-"""``marl-pr report``."""
+"""``marl-pr report``, and ``marl-pr plot`` by its other name."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ from marl_pr_common.study.hosts import labels
 
 @dataclass(frozen=True)
 class Command:
-    """Write a report of results that are already there: one HTML file with figures, tables and what was run.
+    """Write a report of results that are already there: one HTML file with verdicts, figures, tables and what was run.
 
-    Leaves report.html, which needs no other file, summary.md, and the figures as PNG and SVG in figures.
+    Leaves report.html, which needs no other file, summary.md, and the figures as PNG and SVG in figures. Two folders of
+    logs: `marl-pr plot mine=logs/a base=logs/b --reference base --budget 100000`.
     """
 
     runs: Positional[tuple[Path, ...]]
     """Run directories, comparison directories or results.parquet files; logs of Stable-Baselines3 (folders like
-    td3/Pendulum-v1/seed0 with evaluations.npz, progress.csv or monitor files) and EPyMARL's sacred folders."""
-    out: Path
+    td3/Pendulum-v1/seed0 with evaluations.npz, progress.csv or monitor files) and EPyMARL's sacred folders. NAME=PATH
+    makes everything in and below the path one arm of that name."""
+    out: Path = Path("report")
     """Directory for report.html, summary.md and figures; files of these names are replaced."""
     title: str = ""
     """Heading of the report; the names of the directories by default."""
     reference: str | None = None
     """Arm that the others are compared to; the first in the results by default."""
+    budget: int | None = None
+    """Env steps of each agent at which all runs are cut, so that runs of different lengths can be compared."""
     threshold: float | None = None
     """Return whose first reaching is timed, on every task."""
 
@@ -34,6 +38,8 @@ class Command:
     """What is drawn and compared."""
     exclude: tuple[str, ...] = ()
     """Names of runs to leave out, for instance diverged ones. The report names them."""
+    task: str | None = None
+    """The task of all runs, where files and names do not say it, or say it wrongly."""
     given: tuple[str, ...] = ()
     """What files and names do not say, or say wrongly: FOLDER:arm=td3,task=Hopper-v5,seed=3,n_agents=3, for every run
     in and below the folder."""
@@ -46,16 +52,28 @@ class Command:
 
     def write(self) -> Path:
         """Write, and return the path of the HTML file."""
+        if not self.runs:
+            raise ValueError("no runs are given: expected run directories, folders of logs, or NAME=FOLDER.")
         # slow to import: after the options are checked
         from marl_pr_common.report import context_of, label_arms, write_report
+        from marl_pr_common.results.budget import within
         from marl_pr_common.results.readers import read_all
-        from marl_pr_common.results.readers.given import parse
+        from marl_pr_common.results.readers.given import named, parse
 
         skipped: list[str] = []
-        results = read_all(self.runs, skipped, parse(self.given))
+        paths, said = named(self.runs)
+        if self.task is not None:
+            said = {path: {**said.get(path, {}), "task": self.task} for path in paths}
+        for path, more in parse(self.given).items():
+            said[path] = {**said.get(path, {}), **more}
+        results = read_all(paths, skipped, said)
+        if self.budget is not None:
+            results, cut = within(results, self.budget, self.metric, self.exclude)
+            skipped += cut
         tasks = results["task"].unique()
         thresholds = {} if self.threshold is None else dict.fromkeys(map(str, tasks), self.threshold)
-        found = context_of(self.runs, self.title)
+        names = ", ".join(str(arm["arm"]) for arm in said.values() if "arm" in arm)
+        found = context_of(paths, self.title or (f"Report: {names}" if names and not self.given else ""))
         context = replace(
             found,
             labels=label_arms(results, labels(results["engine"].unique()), self.metric),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from rich.console import Console
 from tyro.conf import Positional, arg
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Command:
-    """Run a study: every arm on every task with every seed, each cell a process of its own; then write the report.
+    """Run a study: every arm on every task with every seed, in processes of their own; then write the report.
 
     Leaves report.html, summary.md, figures and results.parquet. Given again it runs what is missing, and only that; a
-    cell that was killed goes on from its checkpoint. Small cells share processes, one after the other.
+    cell that was killed goes on from its checkpoint. Seeds of one arm may be one process (--stack); small cells share
+    processes, one after the other.
     """
 
     study: Annotated[Positional[str], arg(metavar="STUDY")]
@@ -39,6 +40,8 @@ class Command:
     """Cells at the same time."""
     engine: Engine = "local"
     """Where they run: local processes, Slurm (submitit), Ray, Dask (joblib)."""
+    stack: Literal["auto", "true", "false"] | None = None
+    """Whether cells that differ in their seeds alone run as one process; as the study says by default (auto)."""
     report_only: bool = False
     """Run nothing; report on what is done."""
     dry_run: bool = False
@@ -56,7 +59,10 @@ class Command:
         name = Path(self.study).stem
         out = self.out or Path("runs") / (f"{name}-{scale}" if scale else name)
         config = asked.at(scale)
-        command = shlex.join(["marl-pr", "study", self.study, *(["--scale", scale] if scale else [])])
+        if self.stack is not None:
+            config = replace(config, stack={"true": True, "false": False}.get(self.stack, "auto"))
+        given = [*(["--scale", scale] if scale else []), *(["--stack", self.stack] if self.stack else [])]
+        command = shlex.join(["marl-pr", "study", self.study, *given])
         console = screen()
         if self.report_only and self.dry_run:
             raise ValueError("--dry-run with --report-only: the first writes nothing, the second a report. Give one.")
@@ -68,7 +74,7 @@ class Command:
             console.print(
                 f"{config.title or name} at scale {scale}, of {', '.join(asked.scales)} (--scale)", markup=False
             )
-        approve = Approval(config, self.jobs, self.dry_run, self.yes, console, note)
+        approve = Approval(config, self.jobs, self.dry_run, self.yes, console, note, out)
         return approve.run(lambda: run_study(config, out, self.jobs, self.engine, console, command, approve), out)
 
 
@@ -82,12 +88,14 @@ class Approval:
     yes: bool
     console: Console
     note: str = ""
+    out: Path = Path()
+    """The study's directory."""
 
     def __call__(self, cells: Sequence[Cell]) -> None:
         """:raises DeclinedError: if only the plan was wanted, or the answer is no"""
         from marl_pr_common.study import outlook
 
-        found = outlook.outlook(cells, self.jobs)
+        found = outlook.outlook(cells, self.jobs, self.config.stack, self.out)
         shown = screen(quiet=False) if self.dry_run else self.console
         outlook.tell(shown, self.config, found, cells, self.jobs, self.note)
         if self.dry_run:

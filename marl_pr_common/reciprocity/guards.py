@@ -89,35 +89,47 @@ def all_finite(tensors: list[th.Tensor]) -> bool:
 
 
 class ValueAlarm:
-    """Watches |Q| against the largest value that rewards allow, r_max / (1 - gamma)."""
+    """Watches |Q| against the largest value that rewards allow, r_max / (1 - gamma).
 
-    def __init__(self) -> None:
-        self.largest_reward = 0.0
-        """r_max: the largest |reward| seen."""
+    :param n_teams: stacked teams, equally large, each with an r_max of its own
+    """
+
+    def __init__(self, n_teams: int = 1) -> None:
+        self.n_teams = n_teams
+        self.largest_reward: Any = 0.0 if n_teams == 1 else np.zeros(n_teams)
+        """r_max: the largest |reward| seen; of several teams (n_teams,)."""
         self.ringing: list[int] = []
         """Agents whose values are beyond the bound."""
 
     def see(self, rewards: np.ndarray) -> None:
-        """Take in rewards of any shape."""
-        self.largest_reward = max(self.largest_reward, float(np.abs(rewards).max()))
+        """Take in rewards of any shape; of several teams (n_teams * team_size,)."""
+        if self.n_teams == 1:
+            self.largest_reward = max(self.largest_reward, float(np.abs(rewards).max()))
+        else:
+            self.largest_reward = np.maximum(self.largest_reward, np.abs(rewards).reshape(self.n_teams, -1).max(1))
 
-    def bound(self, gamma: float) -> float:
-        """No policy's value is larger; infinite if gamma is 1 or no reward was seen."""
-        return self.largest_reward / (1 - gamma) if gamma < 1 and self.largest_reward > 0 else np.inf
+    def bound(self, gamma: float) -> Any:
+        """No policy's value is larger; infinite if gamma is 1 or no reward was seen. Of several teams (n_teams,)."""
+        largest = np.asarray(self.largest_reward)
+        bound = np.where((largest > 0) & (gamma < 1), largest / max(1 - gamma, 1e-300), np.inf)
+        return float(bound) if self.n_teams == 1 else bound
 
     def check(self, values: np.ndarray, gamma: float, update: int) -> None:
         """Warn of every agent whose value is beyond the bound and was not before.
 
         :param values: mean Q of each agent's batch, (n_agents,)
         """
-        bound = self.bound(gamma)
-        beyond = [int(agent) for agent in np.flatnonzero(np.abs(values) > SLACK * bound + 1)]
+        bounds, largest = (
+            np.repeat(np.atleast_1d(of_team), len(values) // self.n_teams)
+            for of_team in (self.bound(gamma), self.largest_reward)
+        )
+        beyond = [int(agent) for agent in np.flatnonzero(np.abs(values) > SLACK * bounds + 1)]
         for agent in beyond:
             if agent not in self.ringing:
                 LOGGER.warning(
                     "agent %d diverges: its mean Q is %.4g at update %d, but rewards up to %.4g with gamma %g allow "
                     "|Q| <= %.4g. A smaller learning_rate, tau or kappa may help; the last checkpoint is unchanged.",
-                    *(agent, values[agent], update, self.largest_reward, gamma, bound),
+                    *(agent, values[agent], update, largest[agent], gamma, bounds[agent]),
                 )
         self.ringing = beyond
 
@@ -127,4 +139,6 @@ class ValueAlarm:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from :meth:`state_dict`."""
-        self.largest_reward, self.ringing = state["largest_reward"], list(state["ringing"])
+        largest = state["largest_reward"]  # of all teams together in stacks of before
+        self.largest_reward = largest if self.n_teams == 1 else np.zeros(self.n_teams) + largest
+        self.ringing = list(state["ringing"])

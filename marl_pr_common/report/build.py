@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from marl_pr_common.report import drawings, tables, wording
+from marl_pr_common.report import drawings, tables, verdicts, wording
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.document import Document
 from marl_pr_common.report.figures import save_figure
 from marl_pr_common.report.measure import measure
-from marl_pr_common.report.render import to_html, to_markdown
+from marl_pr_common.report.render import to_html, to_index, to_markdown
 from marl_pr_common.report.sharing import equal_budgets
 from marl_pr_common.runs.files import write_text
 
 REPORT = "report.html"
+INDEX = "index.html"
+"""Where a study has a report for each of several references."""
 SUMMARY = "summary.md"
 FIGURES = "figures"
 
@@ -34,7 +37,11 @@ def write_report(results: pd.DataFrame, out: Path, context: ReportContext | None
     :raises NotComparableError: if arms differ in budget, version of the task, engine or evaluation
     :raises ValueError: if there is nothing to report, or a run diverged and is not excluded by name
     """
-    document = build(results, context or ReportContext())
+    return write(build(results, context or ReportContext()), out)
+
+
+def write(document: Document, out: Path) -> Path:
+    """Draw and write what :func:`build` has put together; the path of the HTML file."""
     images = {}
     for drawing in document.drawings:
         _, svg = save_figure(drawing.figure, out / FIGURES / drawing.name, dpi=drawing.dpi)
@@ -44,20 +51,37 @@ def write_report(results: pd.DataFrame, out: Path, context: ReportContext | None
     return out / REPORT
 
 
+def write_index(out: Path, title: str, description: str, reports: Mapping[str, Document]) -> Path:
+    """Write ``index.html``, which leads to several reports and gives the first lines of each.
+
+    :param reports: folder below ``out`` -> the report that lies there
+    """
+    write_text(out / INDEX, to_index(title, paragraphs(description), reports, REPORT))
+    return out / INDEX
+
+
+def paragraphs(text: str) -> list[str]:
+    """What empty lines divide."""
+    return [part.strip() for part in text.split("\n\n") if part.strip()]
+
+
 def build(results: pd.DataFrame, context: ReportContext) -> Document:
     """Compute, word, tabulate and draw; nothing is written."""
     measured = measure(results, context)
     rng = np.random.default_rng([context.seed, 1])
     equal = {name: equal_budgets(task, rng) for name, task in measured.tasks.items()}
-    by_task = {name: tables.of_task(task, rng) for name, task in measured.tasks.items()}
+    by_task = {name: tables.of_task(task, measured.alone, rng) for name, task in measured.tasks.items()}
     document = Document(
         title=context.title,
+        reference=measured.labels[measured.reference].text,
         setting=wording.setting(measured),
-        description=[part.strip() for part in context.description.split("\n\n") if part.strip()],
-        conclusion=wording.conclusion(measured, equal),
+        description=paragraphs(context.description),
+        conclusion=wording.conclusion(measured, context),
+        verdicts=verdicts.verdicts(measured, context, equal),
         differences=wording.differences(measured),
         limits=wording.limits(measured, context),
         drawings=drawings.draw(measured, context),
+        undrawn=drawings.never_reached(measured),
         tables=by_task,
         sharing=wording.sharing(measured, equal),
         sharing_differences=wording.sharing_differences(measured, equal),

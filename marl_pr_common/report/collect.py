@@ -12,8 +12,11 @@ from marl_pr_common.config.mapping import flatten
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.runs.files import read_json
 from marl_pr_common.runs.provenance import RUN
+from marl_pr_common.runs.status import STATUS, try_status
 from marl_pr_common.runs.table import INCOMPLETE, RESULTS
 
+DONE = "DONE"
+"""What a study leaves in every cell that is done."""
 _SAME_IN_ALL = ("versions", "git", "hardware")
 _ONE_OF_EACH = ("python", "platform")
 
@@ -28,8 +31,10 @@ def context_of(paths: Sequence[Path], title: str = "") -> ReportContext:
     :param title: by default the names of the paths
     """
     records, unreadable = _records(_run_files(paths))
+    missing, stopped = _unfinished(paths)
     if not records:
-        return ReportContext(title=title or _names(paths), notes=["No run.json: versions and settings are unknown."])
+        notes = ["No run.json: versions and settings are unknown."]
+        return ReportContext(title=title or _names(paths), missing=missing, stopped=stopped, notes=notes)
     firsts: dict[tuple[str, str], dict[str, Any]] = {}
     for record in records:
         firsts.setdefault((str(record.get("arm", "run")), str(record.get("config", {}).get("env", ""))), record)
@@ -46,6 +51,8 @@ def context_of(paths: Sequence[Path], title: str = "") -> ReportContext:
         config_text=yaml.safe_dump(whole, sort_keys=False, allow_unicode=True),
         command="\n".join(str(record["command"]) for record in firsts.values() if "command" in record),
         provenance=provenance,
+        missing=missing,
+        stopped=stopped,
         notes=[
             f"Configuration and commands: those of the first run of each arm and task, of {len(records)} runs.",
             *unreadable,
@@ -92,6 +99,23 @@ def _run_files(paths: Sequence[Path]) -> list[Path]:
         else:
             found += [file for file in path.rglob(RUN) if INCOMPLETE not in str(file.relative_to(path))]
     return sorted({file.resolve() for file in found if file.with_name(RESULTS).is_file()})
+
+
+def _unfinished(paths: Sequence[Path]) -> tuple[list[str], list[str]]:
+    """Cells of studies that are not done, and how far every run came that is not complete."""
+    folders = [path.parent if path.is_file() else path for path in paths]
+    cells = sorted({cell for folder in folders for cell in folder.glob("cells/*") if cell.is_dir()})
+    files = {file for path in paths if path.is_dir() for file in path.rglob(STATUS)}
+    files |= {cell / "run" / STATUS for cell in cells}
+    texts = {}
+    for file in sorted(file for file in files if INCOMPLETE not in str(file)):
+        status = try_status(file.parent)
+        if status is not None and status.state != "complete":
+            name = file.parent.parent.name if file.parent.name == "run" else file.parent.name
+            states = {"stopped": "stopped", "failed": f"failed ({status.error})", "running": "is running or was ended"}
+            done = f"{status.total_env_steps:,} of {status.of_total_env_steps:,}"
+            texts[name] = f"Run {name} {states[status.state]} at {done} env steps in total: it is unfinished."
+    return [cell.name for cell in cells if not (cell / DONE).is_file()], list(texts.values())
 
 
 def _names(paths: Sequence[Path]) -> str:

@@ -24,6 +24,8 @@ class ReportContext:
     """Cells that failed, each with the name of its log."""
     missing: Sequence[str] = ()
     """Cells that were not run to their end."""
+    stopped: Sequence[str] = ()
+    """What is known of runs that ended before their budget, a sentence each."""
     notes: Sequence[str] = ()
     config_text: str = ""
     """The full configuration, as YAML."""

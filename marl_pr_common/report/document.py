@@ -30,11 +30,8 @@ class Drawing:
     caption: str
     """What the statistic is, and how to read it."""
     figure: Figure
-
-    @property
-    def wide(self) -> bool:
-        """Whether it has two panels side by side."""
-        return bool(self.figure.get_figwidth() > 5)
+    more: bool = False
+    """Whether it is folded away at first."""
 
     @property
     def dpi(self) -> int:
@@ -54,16 +51,22 @@ class Document:
     """A whole report."""
 
     title: str
+    reference: str
+    """Name of the arm that the others are compared with."""
     setting: Sequence[str]
     """Tasks, engine, arms, seeds and budgets, one line each."""
     description: Sequence[str]
     conclusion: Sequence[str]
     """In plain words, the most important first."""
+    verdicts: Table | None
+    """Arm by arm and task by task; None if nothing is compared."""
     differences: Sequence[str]
     """Every difference to the reference in words; empty with too few seeds."""
     limits: Sequence[str]
     """What the results do not show."""
     drawings: Sequence[Drawing]
+    undrawn: Sequence[str]
+    """What stands in the place of figures without anything in them."""
     tables: Mapping[str, Sequence[Table]]
     """Task -> tables."""
     sharing: Sequence[str]

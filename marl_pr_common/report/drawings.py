@@ -9,31 +9,40 @@ import numpy as np
 from marl_pr_common.report import figures as plots
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.document import Drawing
-from marl_pr_common.report.figures import ArmLabel, Estimates, Panel, SweepLine, Watched
+from marl_pr_common.report.figures import Estimates, Panel, SweepLine, Watched
 from marl_pr_common.report.measure import Measured, TaskResult
 from marl_pr_common.report.numbers import number
 from marl_pr_common.report.scoring import SCORES
 from marl_pr_common.report.wording import heading
 
-RETURN = "Return, mean over a team's agents"
 SWEEP_AXES = {"kappa": "kappa, weight of the peers", "n_peers": "Number of peers |N_i|"}
 _SOURCE = 'Agarwal et al. 2021, "Deep RL at the Edge of the Statistical Precipice"'
 
 
 def draw(measured: Measured, context: ReportContext) -> list[Drawing]:
-    """All figures for which there are numbers."""
+    """All figures for which there are numbers; those that take some reading come last."""
     title = heading(measured)
     found = [_curves(measured, title), _intervals(measured, title)]
     if any(task.improvement for task in measured.tasks.values()):
         found.append(_improvement(measured, title))
-    found.append(_profiles(measured, title))
     found += [_sweep(measured, key, dict(values), title) for key, values in context.sweep.items()]
-    if any(task.reached for task in measured.tasks.values()):
+    if any(found.reached.any() for task in measured.tasks.values() for found in task.reached.values()):
         found.append(_thresholds(measured, title))
     if measured.trust:
         found.append(_trust(measured, title))
-    timed = {name: task for name, task in measured.tasks.items() if all(arm.timed for arm in task.arms.values())}
-    return [*found, _times(timed, title)] if timed else found
+    known = [name for name, task in measured.tasks.items() if all(a.curve.cpu is not None for a in task.arms.values())]
+    if timed := {name: measured.tasks[name] for name in known}:
+        found.append(_times(measured, timed, title))
+    return [*found, _profiles(measured, title)]
+
+
+def never_reached(measured: Measured) -> list[str]:
+    """A sentence for every task on which nobody reached the threshold, in the place of an empty panel."""
+    return [
+        f"{name}: no seed of any arm reached a return of {number(task.threshold or 0.0)}, so there are no steps to it."
+        for name, task in measured.tasks.items()
+        if task.reached and not any(found.reached.any() for found in task.reached.values())
+    ]
 
 
 def _named(task: TaskResult) -> str:
@@ -45,17 +54,28 @@ def _alt(kind: str, measured: Measured) -> str:
     return f"{kind}. {tasks}. The numbers are in the tables below."
 
 
+def _panels(tasks: Mapping[str, TaskResult]) -> dict[str, plots.curves.Arms]:
+    return {name: {arm.label: arm.curve for arm in task.arms.values()} for name, task in tasks.items()}
+
+
 def _curves(measured: Measured, title: str) -> Drawing:
-    panels = {name: {arm.label: arm.curve for arm in task.arms.values()} for name, task in measured.tasks.items()}
+    panels = _panels(measured.tasks)
     tasks = ", ".join(measured.tasks) if len(measured.tasks) == 1 else f"{len(measured.tasks)} tasks"
+    team = "" if measured.alone else ", mean over a team's agents"
+    both = (
+        " An arm of another number of agents than the reference has a second panel, against the steps of all agents: "
+        "both are needed to judge a team."
+    )
+    reference = measured.labels[measured.reference]
+    sizes = [len({arm.data.n_agents for arm in task.arms.values()}) for task in measured.tasks.values()]
     return Drawing(
         "learning_curves",
         "Learning curves",
-        _alt("Learning curves against steps of one agent and of all agents", measured),
-        "Return without exploration noise, mean over a team's agents. Line: mean over seeds; band: 95 % percentile "
-        "bootstrap interval of that mean, each point on its own; below 5 seeds one thin line per seed. Left against "
-        "the steps of one agent, right against those of all agents together: both are needed to judge a team.",
-        plots.draw_learning_curves(panels, RETURN, f"{tasks}  ·  {title}"),
+        _alt("Learning curves of every arm beside the reference", measured),
+        f"Return without exploration noise{team}: each arm in colour, the reference in grey. Line: mean over seeds; "
+        "band: 95 % percentile bootstrap interval of that mean, each point on its own; below 5 seeds one thin line per "
+        f"seed, below 3 evaluations points alone.{both * (max(sizes) > 1)}",
+        plots.small_multiples(panels, reference, plots.step_axes, "Return", f"{tasks}  ·  {title}"),
     )
 
 
@@ -70,7 +90,7 @@ def _intervals(measured: Measured, title: str) -> Drawing:
         "Scores with intervals",
         _alt("Mean, median and interquartile mean of every arm with intervals", measured),
         "Final return is the last point of a learning curve; the area under the curve is its mean height over env "
-        "steps per agent. Mean, median and IQM over seeds with 95 % bootstrap intervals; below 5 seeds the seeds "
+        "steps. Mean, median and IQM over seeds with 95 % bootstrap intervals; below 5 seeds the seeds "
         f"themselves. IQM: mean of the middle half of the seeds, less moved by single runs than the mean ({_SOURCE}).",
         plots.interval_plot([line[:columns] for line in panels], title),
     )
@@ -115,6 +135,7 @@ def _profiles(measured: Measured, title: str) -> Drawing:
         "seeds is seen: where a line drops, runs ended. Band: 95 % bootstrap interval at each return on its own, from "
         f"5 seeds on ({_SOURCE}).",
         plots.performance_profiles(panels, "Final return", title),
+        more=True,
     )
 
 
@@ -147,7 +168,7 @@ def _thresholds(measured: Measured, title: str) -> Drawing:
             for arm, reached in task.reached.items()
         }
         for name, task in measured.tasks.items()
-        if task.reached
+        if any(reached.reached.any() for reached in task.reached.values())
     }
     return Drawing(
         "steps_to_threshold",
@@ -176,15 +197,18 @@ def _trust(measured: Measured, title: str) -> Drawing:
     )
 
 
-def _times(tasks: Mapping[str, TaskResult], title: str) -> Drawing:
-    panels: dict[str, dict[ArmLabel, plots.TimedCurve]] = {
-        name: {arm.label: arm.timed for arm in task.arms.values() if arm.timed} for name, task in tasks.items()
-    }
+def _times(measured: Measured, tasks: Mapping[str, TaskResult], title: str) -> Drawing:
+    curves = [arm.curve for task in tasks.values() for arm in task.arms.values()]
+    longest = max(curve.cpu[-1] for curve in curves if curve.cpu is not None)
+    unit, seconds = next(((u, s) for u, s in (("h", 3600.0), ("min", 60.0)) if longest >= 3 * s), ("s", 1.0))
+    axes: plots.curves.Axes = {f"CPU time of training [{unit}]": lambda curve: np.asarray(curve.cpu) / seconds}
     return Drawing(
         "return_against_time",
-        "Return against time",
-        f"Return against wall-clock time and CPU time of a run. {', '.join(tasks)}.",
-        "The learning curves again, against the mean time over seeds at which an evaluation came. Evaluations are not "
-        "counted. What else the machine did at the time is in these times; a team trains on more data per step.",
-        plots.return_against_time(panels, RETURN, title),
+        "Return against CPU time",
+        f"Return against CPU time of a run. {', '.join(tasks)}.",
+        "The learning curves again, against the mean CPU time over seeds at which an evaluation came. Evaluations are "
+        "not counted. A team trains on more data per step. Time on the clock depends on what else the machine did, and "
+        "is in the tables only.",
+        plots.small_multiples(_panels(tasks), measured.labels[measured.reference], lambda arms: axes, "Return", title),
+        more=True,
     )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from marl_pr_common.config.arrays import Floats
 from marl_pr_common.report.context import ReportContext
-from marl_pr_common.report.figures import ArmLabel, Curve, TimedCurve, with_interval
-from marl_pr_common.report.numbers import plural
+from marl_pr_common.report.figures import ArmLabel, Curve, with_interval
+from marl_pr_common.report.numbers import span
 from marl_pr_common.report.scoring import (
     STEPS,
     Scored,
@@ -56,8 +56,6 @@ class ArmResult:
     """(n_seeds,) seconds of training of each run; NaN if unknown"""
     cpu: Floats
     """(n_seeds,) seconds of CPU"""
-    timed: TimedCurve | None
-    """None if times are unknown"""
 
     @property
     def data(self) -> TeamCurves:
@@ -107,6 +105,13 @@ class Measured:
     """Task -> arm with trust -> its last weights, mean over seeds, (n_agents, n_agents)"""
     remarks: tuple[str, ...]
     """What :func:`comparable` says about runs: left out, cut, seeds that are missing."""
+    diverged: tuple[str, ...] = ()
+    """Runs that were left out by name and have values that are not finite."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether every arm is one agent: nobody needs words for teams then."""
+        return all(arm.data.n_agents == 1 for task in self.tasks.values() for arm in task.arms.values())
 
 
 def measure(results: pd.DataFrame, context: ReportContext) -> Measured:
@@ -132,13 +137,20 @@ def measure(results: pd.DataFrame, context: ReportContext) -> Measured:
     across = _across(tasks, reference, rng)
     engines, protocols = (tuple(filter(None, dict.fromkeys(rows[name]))) for name in ("engine", "evaluation"))
     trust = last_weights(checked.results)
-    return Measured(tasks, labels, reference, engines, protocols, across, trust, checked.notes)
+    bad = results.loc[(results["metric"] == context.metric) & ~np.isfinite(results["value"]), "run"]
+    return Measured(tasks, labels, reference, engines, protocols, across, trust, checked.notes, tuple(bad.unique()))
 
 
 def label_arms(results: pd.DataFrame, names: Mapping[str, str], metric: str = "eval/return") -> dict[str, str]:
-    """Arm -> its name for readers, that of the column ``arm`` if ``names`` has none, with its number of agents."""
-    teams = results[results["metric"] == metric].groupby("arm", sort=False)
-    return {str(arm): f"{names.get(arm, arm)}, {plural(team_size(rows), 'agent')}" for arm, rows in teams}
+    """Arm -> its name for readers, that of the column ``arm`` if ``names`` has none; with its number of agents, unless
+    all are one agent."""
+    sizes: dict[str, list[int]] = {}
+    for (arm, _), rows in results[results["metric"] == metric].groupby(["arm", "task"], sort=False):
+        sizes.setdefault(str(arm), []).append(team_size(rows))
+    if all(set(found) == {1} for found in sizes.values()):
+        return {arm: names.get(arm, arm) for arm in sizes}
+    counts = {arm: f"{span(found)} agent{'' if set(found) == {1} else 's'}" for arm, found in sizes.items()}
+    return {arm: f"{names.get(arm, arm)}, {counts[arm]}" for arm in sizes}
 
 
 def _task(
@@ -178,6 +190,7 @@ def _arm(
     rows: pd.DataFrame, arm: str, task: str, label: ArmLabel, context: ReportContext, rng: np.random.Generator
 ) -> ArmResult:
     curve = with_interval(team_curves(rows, arm, task, context.metric), rng, N_RESAMPLES)
+    curve = replace(curve, cpu=_cpu(rows, curve))
     scored = scores_of(curve.data)
     ends = rows.groupby("seed")[["wall_time", "cpu_time", "updates"]].max()
     return ArmResult(
@@ -188,7 +201,6 @@ def _arm(
         updates=int(ends["updates"].max()),
         wall=ends["wall_time"].to_numpy(),
         cpu=ends["cpu_time"].to_numpy(),
-        timed=_timed(rows, curve),
     )
 
 
@@ -199,13 +211,11 @@ def _profile(final: Floats, at: Floats, rng: np.random.Generator) -> Profile:
     return profile._replace(low=np.full(len(at), np.nan), high=np.full(len(at), np.nan))
 
 
-def _timed(rows: pd.DataFrame, curve: Curve) -> TimedCurve | None:
-    times = rows.groupby("env_steps_per_agent")[["wall_time", "cpu_time"]].mean()
-    if not np.isfinite(times.to_numpy()).all():
+def _cpu(rows: pd.DataFrame, curve: Curve) -> Floats | None:
+    times = rows.groupby("env_steps_per_agent")["cpu_time"].mean()
+    if not np.isfinite(times.to_numpy()).all() or times.iloc[-1] <= 0:
         return None
-    at = curve.data.env_steps_per_agent
-    wall, cpu = (np.interp(at, times.index, times[name]) for name in ("wall_time", "cpu_time"))
-    return TimedCurve(wall, cpu, curve) if wall[-1] > 0 else None
+    return np.asarray(np.interp(curve.data.env_steps_per_agent, times.index, times))
 
 
 def _across(tasks: Mapping[str, TaskResult], reference: str, rng: np.random.Generator) -> dict[str, Interval]:

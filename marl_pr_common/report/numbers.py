@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from marl_pr_common.results.stats import Difference
 
 
@@ -25,11 +27,27 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def two(value: float) -> str:
+    """Two significant digits, never as a power of ten: -280, 3.6, 0.045."""
+    if value == 0 or not np.isfinite(value):
+        return f"{value:g}"
+    rounded = float(f"{value:.1e}")
+    decimals = max(0, 1 - int(np.floor(np.log10(abs(rounded)))))
+    return f"{rounded:,.{decimals}f}"
+
+
+def interval_text(value: float, low: float, high: float) -> str:
+    """A difference and its interval."""
+    signed = (f"{'+' * (number > 0)}{two(number)}" for number in (value, low, high))
+    return "{} [{}, {}]".format(*signed)
+
+
 def difference_text(difference: Difference | None) -> str:
-    """For a cell of a table."""
+    """For a cell of a table; p where it says more than the interval."""
     if difference is None:
         return "not compared"
-    return f"{difference.value:+.4g} [{difference.low:+.4g}, {difference.high:+.4g}]; p = {difference.p_holm:.2g}"
+    p = f"; p = {difference.p_holm:.2g}" if difference.p_holm < 1 else ""
+    return f"{interval_text(difference.value, difference.low, difference.high)}{p}"
 
 
 def verdict(difference: Difference) -> str:

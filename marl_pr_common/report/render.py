@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 import jinja2
 
 from marl_pr_common.report.document import Document, Table
-
-MAX_OPEN = 12
-"""Lists that are longer are folded."""
 
 
 def to_html(document: Document, images: Mapping[str, bytes]) -> str:
@@ -18,6 +16,22 @@ def to_html(document: Document, images: Mapping[str, bytes]) -> str:
 
     :param images: name of a drawing -> its SVG
     """
+    # As an image, not inline: the files share ids, and an image may not run or load anything.
+    sources = {name: f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" for name, svg in images.items()}
+    return _render("report.html.j2", report=document, sources=sources)
+
+
+def to_index(title: str, description: Sequence[str], reports: Mapping[str, Document], file: str) -> str:
+    """The HTML file that leads to several reports.
+
+    :param reports: folder -> the report in it
+    :param file: name of the reports in their folders
+    """
+    hrefs = {folder: f"{quote(folder)}/{file}" for folder in reports}
+    return _render("index.html.j2", title=title, description=description, reports=reports, hrefs=hrefs)
+
+
+def _render(template: str, **given: object) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("marl_pr_common.report"),
         autoescape=True,  # labels, notes and logs are other people's text
@@ -25,10 +39,7 @@ def to_html(document: Document, images: Mapping[str, bytes]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # As an image, not inline: the files share ids, and an image may not run or load anything.
-    sources = {name: f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" for name, svg in images.items()}
-    template = environment.get_template("report.html.j2")
-    return template.render(report=document, sources=sources, max_open=MAX_OPEN) + "\n"
+    return environment.get_template(template).render(**given) + "\n"
 
 
 def to_markdown(document: Document, figures: str) -> str:
@@ -37,15 +48,18 @@ def to_markdown(document: Document, figures: str) -> str:
     :param figures: folder of the figures beside the file
     """
     lines = [f"# {_inline(document.title)}", "", *_paragraphs(document.description)]
-    lines += ["## What came out", "", *_paragraphs(document.conclusion), *_items(document.differences)]
+    lines += ["## What came out", "", *_paragraphs(document.conclusion)]
+    lines += [*(_table(document.verdicts) if document.verdicts else []), *_items(document.differences)]
     lines += ["## What it does not show", "", *_items(document.limits)]
     lines += ["## What was run", "", *_items(document.setting)]
     lines += ["## Figures", ""]
     for drawing in document.drawings:
         lines += [f"![{_inline(drawing.title)}]({figures}/{drawing.name}.png)", "", drawing.caption, ""]
+    lines += _items(document.undrawn)
     for task, tables in document.tables.items():
         lines += [f"## {_inline(task)}", "", *(line for table in tables for line in _table(table))]
-    lines += ["## The effect of sharing the budget", "", *_paragraphs(document.sharing)]
+    if document.sharing:
+        lines += ["## The effect of sharing the budget", "", *_paragraphs(document.sharing)]
     lines += [line for table in document.sharing_tables for line in _table(table)]
     lines += _items(document.sharing_differences)
     if document.left_out or document.notes:

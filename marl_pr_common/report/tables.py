@@ -29,9 +29,12 @@ _FEW = f"from {MIN_SEEDS_FOR_INTERVAL} seeds on"
 _DIFFERENCES = tuple(f"{name}, difference" for name in SCORES.values())
 
 
-def of_task(task: TaskResult, rng: np.random.Generator) -> list[Table]:
-    """Budget and scores; against the reference; steps to the threshold; time."""
-    tables = [_scores(task)]
+def of_task(task: TaskResult, alone: bool, rng: np.random.Generator) -> list[Table]:
+    """Budget and scores; against the reference; steps to the threshold; time.
+
+    :param alone: whether all arms are one agent, and nobody needs columns for teams
+    """
+    tables = [_scores(task, alone)]
     if task.reference is not None and len(task.arms) > 1:
         tables.append(_against(task))
     if task.reached:
@@ -49,22 +52,24 @@ def estimate(intervals: Mapping[str, Mapping[str, Interval]], scored: Scored, sc
     return f"{number(interval.value)} [{number(interval.low)}, {number(interval.high)}]"
 
 
-def _scores(task: TaskResult) -> Table:
-    header = ("arm", "agents", "seeds", "env steps per agent", "env steps in total", "updates of each agent")
-    columns = (("final", "mean"), ("final", "median over seeds"), ("final", "IQM"), ("area", "mean"), ("area", "IQM"))
+def _scores(task: TaskResult, alone: bool) -> Table:
+    counts = ("seeds", "env steps") if alone else ("agents", "seeds", "env steps per agent", "env steps in total")
+    header = ("arm", *counts, "updates" if alone else "updates of each agent")
+    columns = (("final", "mean"), ("final", "IQM"), ("area", "mean"), ("area", "IQM"))
     rows = []
     for arm in task.arms.values():
         data = arm.data
-        counts = (data.n_agents, len(data.seeds), data.env_steps_per_agent[-1])
+        budget = (f"{len(data.seeds):,}", f"{data.env_steps_per_agent[-1]:,}")
         updates = f"{arm.updates:,}" if arm.updates >= 0 else UNKNOWN
         cells = [estimate(arm.intervals, arm.scores, score, name) for score, name in columns]
-        rows.append((arm.label.text, *(f"{count:,}" for count in counts), span(data.last_totals), updates, *cells))
+        whole = budget if alone else (f"{data.n_agents:,}", *budget, span(data.last_totals))
+        rows.append((arm.label.text, *whole, updates, *cells))
     return Table(
         title="Budget and scores",
         header=(*header, *(f"{SCORES[score]}, {name}" for score, name in columns)),
         rows=rows,
         note="In brackets: 95 % percentile bootstrap interval over seeds, 10,000 resamples. Below "
-        f"{MIN_SEEDS_FOR_INTERVAL} seeds: one value per seed. Agents of a team are averaged first.",
+        f"{MIN_SEEDS_FOR_INTERVAL} seeds: one value per seed." + " Agents of a team are averaged first." * (not alone),
     )
 
 
@@ -134,7 +139,7 @@ def _time(task: TaskResult) -> Table:
         header=("arm", "on the clock", "CPU"),
         rows=rows,
         note="Mean over runs, and the shortest and longest. Evaluations are not counted. What else the machine did at "
-        "the time is in these numbers.",
+        "the time is in the time on the clock: it is no finding.",
     )
 
 
@@ -168,11 +173,9 @@ def of_settings(measured: Measured, context: ReportContext) -> Table | None:
     keys = list(dict.fromkeys(key for values in context.settings.values() for key in values))
     if not keys:
         return None
-    rows = [
-        (f"{label.text} ({arm})", *(plain(context.settings.get(arm, {}).get(key, "")) for key in keys))
-        for arm, label in measured.labels.items()
-    ]
-    return Table("Settings of the arms", ("arm", *keys), rows)
+    rows = [(key, *(plain(context.settings.get(arm, {}).get(key, "")) for arm in measured.labels)) for key in keys]
+    arms = [f"{label.text} ({arm})" for arm, label in measured.labels.items()]
+    return Table("Settings of the arms", ("setting", *arms), rows)
 
 
 def of_provenance(provenance: Mapping[str, Any]) -> list[Table]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from marl_pr_common.report import verdicts
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.measure import ArmResult, Measured, TaskResult
 from marl_pr_common.report.numbers import plural, span, verdict
-from marl_pr_common.report.scoring import DIFFERENCES, SCORES
+from marl_pr_common.report.scoring import DIFFERENCES
 from marl_pr_common.report.sharing import EqualBudget
-from marl_pr_common.results.stats import MIN_SEEDS_FOR_DIFFERENCE, Difference, TeamCurves
+from marl_pr_common.results.stats import MIN_SEEDS_FOR_DIFFERENCE, TeamCurves
 
 COUNTS = {"env_steps_per_agent": "env steps per agent", "total_env_steps": "env steps of all agents together"}
 HOW_DECIDED = (
@@ -32,7 +33,7 @@ def budgets(measured: Measured) -> str:
     """Env steps per agent and in total."""
     data = [arm.data for arm in every_arm(measured)]
     per_agent = span(int(item.env_steps_per_agent[-1]) for item in data)
-    return f"{per_agent} env steps per agent, {_totals(data)} in total"
+    return f"{per_agent} env steps" + ("" if measured.alone else f" per agent, {_totals(data)} in total")
 
 
 def _totals(data: Iterable[TeamCurves]) -> str:
@@ -58,12 +59,12 @@ def setting(measured: Measured) -> list[str]:
     for arm, label in measured.labels.items():
         data = [task.arms[arm].data for task in measured.tasks.values() if arm in task.arms]
         role = " (reference)" if arm == measured.reference else ""
-        lines.append(
-            f"{label.text}{role}: {_seeds(data)}; "
-            f"{span(int(item.env_steps_per_agent[-1]) for item in data)} env steps per agent, "
-            f"{_totals(data)} of all its agents together, "
-            + ("depending on the run." if _runs_differ(data) else "in each run.")
-        )
+        steps = span(int(item.env_steps_per_agent[-1]) for item in data)
+        line = f"{label.text}{role}: {_seeds(data)}; {steps} env steps"
+        if not measured.alone:
+            line += f" per agent, {_totals(data)} of all its agents together, "
+            line += "depending on the run" if _runs_differ(data) else "in each run"
+        lines.append(f"{line}.")
     return lines
 
 
@@ -71,27 +72,21 @@ def _runs_differ(data: Iterable[TeamCurves]) -> bool:
     return any(item.total_of_seeds is not None for item in data)
 
 
-def conclusion(measured: Measured, equal: Mapping[str, Sequence[EqualBudget]]) -> list[str]:
-    """What came out over all tasks, on which seeds and budgets; at equal budgets in total too, where that differs."""
+def conclusion(measured: Measured, context: ReportContext) -> list[str]:
+    """What came out: whether anything can be concluded, the verdicts, and what is not in them."""
+    failed, passed = verdicts.baselines(measured)
     if len(measured.labels) < 2:
-        return ["One arm alone compares nothing: its numbers are below."]
-    unlike = unlike_steps(measured)
-    seeds = _seeds(arm.data for arm in every_arm(measured))
-    if not any(task.differences for task in measured.tasks.values()):
-        return [
-            f"{seeds}: too few to rank the arms. The numbers say how far each arm "
-            f"came and how much seeds differ, not which arm is ahead. From {MIN_SEEDS_FOR_DIFFERENCE} seeds on this "
-            "text gives the difference of the arms, seed by seed, with its interval.",
-            *unlike,
-        ]
-    whole = {(task.task, *key): d for task in measured.tasks.values() for key, d in task.differences.items()}
-    where = f"after {budgets(measured)}, {seeds} per arm and task"
-    lines = [_tally(measured, whole, name, where) for name in DIFFERENCES]
-    total = [(task, budget) for task, pair in equal.items() for budget in pair if budget.axis == "total_env_steps"]
-    at_total = {(task, *key): d for task, budget in total for key, d in budget.differences.items()}
-    where = f"after {span(budget.budget for _, budget in total)} env steps of all agents together" if total else ""
-    lines += [_tally(measured, at_total, name, where) for name in SCORES]
-    return [*(line for line in lines if line), *unlike]
+        lines = ["One arm alone compares nothing: its numbers are below."]
+    else:
+        lines = [*failed, *verdicts.headlines(measured, context)]
+        if not any(task.differences for task in measured.tasks.values()):
+            seeds = _seeds(arm.data for arm in every_arm(measured))
+            lines.append(
+                f"{seeds}: too few to rank the arms. The numbers say how far each arm came and how much seeds differ, "
+                f"not which arm is ahead; that is told from {MIN_SEEDS_FOR_DIFFERENCE} seeds on."
+            )
+        lines += unlike_steps(measured)
+    return [*lines, *verdicts.fallen(measured), *verdicts.absent(measured, context), *passed]
 
 
 def unlike_steps(measured: Measured) -> list[str]:
@@ -114,22 +109,6 @@ def at_other_steps(task: TaskResult, arm: str) -> str:
     )
 
 
-def _tally(measured: Measured, told: Mapping[tuple[str, str, str], Difference], name: str, where: str) -> str:
-    found = [difference for (_, _, score), difference in told.items() if score == name]
-    if not found:
-        return ""
-    above = sum(d.different and d.value > 0 for d in found)
-    below = sum(d.different and d.value < 0 for d in found)
-    reference = measured.labels[measured.reference].text
-    text = f"{DIFFERENCES[name].capitalize()} {where}: "
-    if above + below == 0:
-        text += f"none of {plural(len(found), 'difference')} to {reference} is told apart from 0."
-    else:
-        rest = len(found) - above - below
-        text += f"of {plural(len(found), 'difference')} to {reference}, {_counted(above, below, rest)}."
-    return text
-
-
 def _how_far_5_percent_hold(n_tasks: int) -> str:
     if n_tasks == 1:
         return "The 5 % of the test hold for this task and this budget."
@@ -137,11 +116,6 @@ def _how_far_5_percent_hold(n_tasks: int) -> str:
         f"The 5 % of the test hold for each of the {n_tasks} tasks, and for each budget, on its own: among the "
         "differences of many tasks some are called different by chance."
     )
-
-
-def _counted(above: int, below: int, rest: int) -> str:
-    parts = {"above 0": above, "below 0": below, "not told apart from 0": rest}
-    return ", ".join(f"{count} {'is' if count == 1 else 'are'} {what}" for what, count in parts.items() if count)
 
 
 def differences(measured: Measured) -> list[str]:
@@ -204,7 +178,9 @@ def limits(measured: Measured, context: ReportContext) -> list[str]:
 
 
 def sharing(measured: Measured, equal: Mapping[str, Sequence[EqualBudget]]) -> list[str]:
-    """What the two counts of the budget are."""
+    """What the two counts of the budget are; nothing where every arm is one agent."""
+    if measured.alone:
+        return []
     if any(equal.values()):
         return [
             "A team of N agents takes up to N times the steps of one agent while each agent takes as many (fewer where "
@@ -237,4 +213,4 @@ def left_out(measured: Measured, context: ReportContext) -> list[str]:
     """Cells that failed or are missing, and what was done to runs before they were compared."""
     lines = [f"{cell} failed; its log is {log}." for cell, log in context.failed]
     lines += [f"{cell} was not run to its end." for cell in context.missing]
-    return list(dict.fromkeys([*lines, *measured.remarks]))
+    return list(dict.fromkeys([*lines, *context.stopped, *measured.remarks]))

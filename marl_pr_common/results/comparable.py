@@ -109,7 +109,7 @@ def _finished(results: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, list[st
     """Without unfinished runs, and with longer ones cut to the budget that most runs of their arm have."""
     keys = ["arm", "task", "run"]
     by_run = results[results["metric"] == metric].groupby(keys, sort=False)["env_steps_per_agent"]
-    runs = by_run.agg(last="max", gap=_spacing).reset_index()
+    runs = by_run.agg(last="max", gap=spacing).reset_index()
     runs["limit"], notes = np.inf, []
     for (arm, task), arm_runs in runs.groupby(["arm", "task"], sort=False):
         budget, tolerance = int(arm_runs["last"].mode().max()), float(arm_runs["gap"].median())
@@ -131,7 +131,7 @@ def _finished(results: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, list[st
     return results, notes
 
 
-def _spacing(steps: pd.Series) -> float:
+def spacing(steps: pd.Series) -> float:
     """Typical number of steps between two evaluations of a run; 1 if there is only one."""
     gaps = np.diff(np.unique(steps.to_numpy()))
     return float(np.median(gaps)) if len(gaps) else 1.0
@@ -200,7 +200,7 @@ def _points(rows: pd.DataFrame, steps: str) -> npt.NDArray[np.int64]:
 def _end(rows: pd.DataFrame, steps: str) -> tuple[int, float]:
     """The last evaluation of an arm, and the typical distance of its evaluations."""
     run = rows[rows["run"] == rows["run"].iloc[0]]
-    return int(rows[steps].max()), _spacing(run[steps])
+    return int(rows[steps].max()), spacing(run[steps])
 
 
 def _alike(ends: list[tuple[int, float]]) -> bool:
@@ -214,7 +214,7 @@ def _overlap(points: list[npt.NDArray[np.int64]]) -> bool:
     reference = points[0]
     for others in points[1:]:
         near = np.abs(reference[:, None] - others[None, :]).min(axis=1)
-        if np.count_nonzero(near <= 0.1 * _spacing(pd.Series(reference))) < min(2, len(reference), len(others)):
+        if np.count_nonzero(near <= 0.1 * spacing(pd.Series(reference))) < min(2, len(reference), len(others)):
             return False
     return True
 

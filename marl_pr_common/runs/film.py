@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from marl_pr_common.runs.files import replacing
+
 ENDINGS = (".gif", ".mp4")
 FPS = 10
 """Frames per second where nobody says."""
-INSTALL = 'pip install "marl-pr[epymarl]"'
+INSTALL = 'pip install "marl-pr[film]"'
 
 
 def check_film(file: Path) -> None:
@@ -29,12 +32,40 @@ def check_film(file: Path) -> None:
             raise ValueError(f"--out={file}: the package {package} is not installed: {INSTALL}")
 
 
-def write_film(file: Path, frames: Sequence[NDArray[np.uint8]], fps: float = FPS) -> None:
-    """Write the frames, (height, width, 3) each, as what the file's ending says."""
-    import imageio.v3 as imageio
+def default_film(folder: Path) -> Path:
+    """Where a film goes if nobody says: an MP4, or a GIF where nothing writes the first."""
+    return folder / ("film.mp4" if importlib.util.find_spec("imageio_ffmpeg") else "film.gif")
 
-    if file.suffix.lower() == ".gif":
-        imageio.imwrite(file, frames, duration=1000 / fps, loop=0)
-    else:
-        even = [frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2] for frame in frames]  # H.264 wants it
-        imageio.imwrite(file, even, fps=fps, macro_block_size=1)
+
+def picture(rendered: object) -> NDArray[np.uint8] | None:
+    """What an environment's ``render`` gave as a frame, (height, width, 3); None if it is no picture."""
+    frame = np.asarray(rendered)
+    if frame.ndim != 3 or frame.shape[2] not in (3, 4):
+        return None
+    return frame[..., :3].astype(np.uint8)
+
+
+def write_film(file: Path, frames: Iterable[NDArray[np.uint8]], fps: float = FPS) -> int:
+    """Write the frames, (height, width, 3) each, as what the file's ending says; an MP4's one by one as they come.
+
+    :return: how many there were
+    """
+    import imageio.v2 as imageio
+    import imageio.v3 as v3
+
+    number = 0
+
+    def counted() -> Iterator[NDArray[np.uint8]]:
+        nonlocal number
+        for number, frame in enumerate(frames, 1):  # noqa: B007
+            yield frame
+
+    with replacing(file) as temporary:
+        if file.suffix.lower() == ".gif":
+            v3.imwrite(temporary, list(counted()), duration=1000 / fps, loop=0)
+        else:
+            writer: Any
+            with imageio.get_writer(temporary, fps=fps, macro_block_size=1) as writer:
+                for frame in counted():
+                    writer.append_data(frame[: len(frame) // 2 * 2, : frame.shape[1] // 2 * 2])  # H.264 wants it even
+    return number

@@ -113,10 +113,10 @@ def record(directory: Path, config: object, seed: int, **extra: Any) -> None:
     write_json(directory / RUN, describe(config, seed, **extra))
 
 
-def record_resume(directory: Path, step: int, checkpoint: str) -> None:
+def record_resume(directory: Path, step: int, checkpoint: str, **extra: Any) -> None:
     """Add to ``run.json`` that the run went on from a checkpoint: when, on what, with which versions."""
     content = read_json(directory / RUN)
-    now = {"step": step, "checkpoint": checkpoint, **circumstances()}
+    now = {"step": step, "checkpoint": checkpoint, **extra, **circumstances()}
     content["resumed"] = [*content.get("resumed", []), now]
     write_json(directory / RUN, content)
 

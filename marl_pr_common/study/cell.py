@@ -7,19 +7,27 @@ DIRECTORY/manifest.json   what is to be run
 DIRECTORY/run/            what the host leaves: results.parquet, run.json, status.json, checkpoints
 DIRECTORY/log.txt         what it said
 DIRECTORY/DONE            written last: the run is complete and its results are whole
+
+A stack is several cells as one process; of its own it has
+
+DIRECTORY/stack.json      which cells
+DIRECTORY/log.txt         what the process said; what it said of a cell is in that cell's log, too
+DIRECTORY/checkpoints/    while they run
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 import hashlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from marl_pr_common.config import from_mapping
 from marl_pr_common.runs.files import read_json, write_json
@@ -30,6 +38,9 @@ from marl_pr_common.study.hosts import CellRun, Plan, load_host
 from marl_pr_common.study.server import serve
 
 MANIFEST = "manifest.json"
+STACK = "stack.json"
+CELLS = "cells"
+STACKS = "stacks"
 DONE = "DONE"
 RUN_DIRECTORY = "run"
 SECONDS_TO_SAVE = 120.0
@@ -65,8 +76,21 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def is_done(directory: Path) -> bool:
-    """Whether the cell is complete: DONE is there, and the results that it vouches for are."""
+    """Whether the cell (of a stack: every cell) is complete: DONE and the results that it vouches for are there."""
+    if (directory / STACK).is_file():
+        return all(is_done(cell) for cell in stacked(directory))
     return (directory / DONE).is_file() and results_file(directory).is_file()
+
+
+def stacked(directory: Path) -> list[Path]:
+    """The cells of a stack.
+
+    :raises ValueError: if its file is not one of ours
+    """
+    names = read_json(directory / STACK).get("cells")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{directory / STACK} has cells={names!r}, expected a list of names: it was edited.")
+    return [directory.parent.parent / CELLS / name for name in names]
 
 
 def heal(directory: Path) -> None:
@@ -91,11 +115,14 @@ def results_file(directory: Path) -> Path:
 
 
 def run(directory: Path) -> None:
-    """Run the cell in ``directory`` to its end, unless it is done.
+    """Run the cell, or the stack, in ``directory`` to its end, unless it is done.
 
     :raises RunInUseError: if another process runs it
     :raises ValueError: if its files are damaged, or the host refuses a setting
     """
+    if (directory / STACK).is_file():
+        _run_stack(directory)
+        return
     with exclusive(directory, SECONDS_TO_SAVE):  # one that a killed study left is still saving
         if is_done(directory):
             return
@@ -103,9 +130,57 @@ def run(directory: Path) -> None:
         status = try_status(directory / RUN_DIRECTORY)
         if status is None or (status.state == "complete" and not results_file(directory).is_file()):
             set_aside(directory / RUN_DIRECTORY)  # nothing that a host could go on with
-        cell = CellRun(manifest.name, manifest.arm, manifest.task, manifest.seed, manifest.plan)
-        load_host(manifest.host).run(cell, directory / RUN_DIRECTORY)
+        load_host(manifest.host).run(_cell_run(manifest), directory / RUN_DIRECTORY)
         _finish(directory, manifest)
+
+
+def _cell_run(manifest: Manifest) -> CellRun:
+    return CellRun(manifest.name, manifest.arm, manifest.task, manifest.seed, manifest.plan)
+
+
+def _run_stack(directory: Path) -> None:
+    """A cell of it that fails alone gets no DONE, and its error is in its ``status.json`` and its log."""
+    paths = stacked(directory)
+    with contextlib.ExitStack() as held:
+        for path in (directory, *paths):
+            held.enter_context(exclusive(path, SECONDS_TO_SAVE))
+        if all(_state(path) != "complete" for path in paths):  # else it ended as a stack before
+            manifests = [read_manifest(path) for path in paths]
+            host: Any = load_host(manifests[0].host)
+            with _apart({manifest.name: path for manifest, path in zip(manifests, paths, strict=True)}):
+                runs = [path / RUN_DIRECTORY for path in paths]
+                host.run_stack([_cell_run(manifest) for manifest in manifests], runs, directory)
+        for path in paths:
+            if _state(path) == "complete" and not is_done(path):
+                _finish(path, read_manifest(path))
+
+
+def _state(directory: Path) -> str:
+    status = try_status(directory / RUN_DIRECTORY)
+    return "" if status is None else status.state
+
+
+@contextlib.contextmanager
+def _apart(logs: dict[str, Path]) -> Iterator[None]:
+    """Within it what is said of one cell ("NAME: ...") goes to that cell's log, too; all else to the logs of all."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            text = record.getMessage()
+            whose = [path for name, path in logs.items() if text.startswith(f"{name}: ")]
+            for path in whose or logs.values():
+                with (path / LOG).open("a", encoding="utf-8") as log:
+                    log.write(f"{text}\n")
+
+    handler, logger = Handler(), logging.getLogger("marl_pr")
+    logger.addHandler(handler)
+    try:
+        yield
+    except Exception as error:
+        handler.emit(logging.makeLogRecord({"msg": f"{type(error).__name__}: {error}"}))
+        raise
+    finally:
+        logger.removeHandler(handler)
 
 
 def _finish(directory: Path, manifest: Manifest) -> None:
@@ -131,14 +206,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m marl_pr_common.study.cell", description=__doc__.splitlines()[0])
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument(
-        "directory", type=Path, nargs="?", help="a directory with manifest.json, as `marl-pr study` writes it"
+        "directory",
+        type=Path,
+        nargs="?",
+        help="a directory with manifest.json or stack.json, as `marl-pr study` writes it",
     )
     which.add_argument("--serve", action="store_true", help="run the cells that the standard input names")
     given = parser.parse_args(arguments)
     directory = given.directory
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("marl_pr").setLevel(logging.INFO)
-    if not given.serve and not (directory / MANIFEST).is_file():
+    if not given.serve and not any((directory / name).is_file() for name in (MANIFEST, STACK)):
         sys.stderr.write(f"{directory} holds no {MANIFEST}: it is not a cell of a study.\n")
         return 2
     try:

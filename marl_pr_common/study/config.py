@@ -12,7 +12,7 @@ from marl_pr_common.config import from_mapping
 from marl_pr_common.config.mapping import suggest
 from marl_pr_common.config.shipped import find_config, read_yaml
 
-_RESERVED = ("cells", "engine", "figures")
+_RESERVED = ("cells", "stacks", "engine", "figures")
 """Folders of a study; reports of single references lie beside them."""
 
 
@@ -78,6 +78,9 @@ class StudyConfig:
     """Task -> what is special about it."""
     arms: Mapping[str, ArmEntry] = field(default_factory=dict)
     """Arm -> what it is; the first is the reference."""
+    stack: bool | str = "auto"
+    """Whether cells that differ in their seeds alone run as one process, where each is a team of a stack: auto (where
+    the host can and every algorithm stays its own), true (or refused), false (every cell a process of its own)."""
     sweep: str | None = None
     """A setting, dotted, that the arms differ in: the report draws the score against it."""
     scales: Mapping[str, Scale] = field(default_factory=dict)
@@ -88,6 +91,8 @@ class StudyConfig:
             if not getattr(self, name):
                 raise ValueError(f"{name} is empty: expected at least one.")
         _check_seeds(self.seeds, "seeds")
+        if not (isinstance(self.stack, bool) or self.stack == "auto"):
+            raise ValueError(f"stack={self.stack!r}: expected auto, true or false.")
         for name in self.arms:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,60}", name) or name in _RESERVED:
                 raise ValueError(

@@ -58,6 +58,10 @@ class Cost:
     """Bytes that a done cell leaves."""
     running: int = 0
     """Bytes beside them while it runs: its checkpoints."""
+    memory: int | None = None
+    """Bytes of memory that its data take, most of all its replay buffer; None if it isn't known."""
+    process: int = 0
+    """Bytes of memory that a process takes beside the data of its cells."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,16 @@ class CellRun:
 
 
 class Host(Protocol):
-    """A framework whose algorithms a study compares."""
+    """A framework whose algorithms a study compares.
+
+    One that can run cells of one arm and task, which differ in their seeds, as one process has two functions more:
+
+    ``why_alone(task, plan, asked)``: why such a cell can't share a process with them, empty if it can. ``asked``:
+    whether the user has asked for it (``stack: true``), or it is to be done where nothing else changes (``auto``).
+
+    ``run_stack(cells, directories, stack)``: as :meth:`run`, of all of them; ``stack`` is a directory for what they
+    have in common, such as checkpoints. A cell that fails alone has that in its ``status.json``; the others go on.
+    """
 
     ARMS: Mapping[str, Arm]
     """The arms that a study may name."""

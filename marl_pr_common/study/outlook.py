@@ -1,4 +1,4 @@
-"""What a study will cost, before it is begun: cells, steps, time and disk, and whether that was meant."""
+"""What a study will cost, before it is begun: cells, steps, time, memory and disk, and whether that was meant."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -16,6 +17,7 @@ from marl_pr_common.study.config import StudyConfig
 from marl_pr_common.study.hosts import Cost, load_host
 from marl_pr_common.study.plan import Cell, resolve
 from marl_pr_common.study.progress import duration
+from marl_pr_common.study.stacks import Unit, units
 
 LONG = 3600.0
 """Seconds above which a terminal is asked."""
@@ -39,6 +41,11 @@ class Outlook:
     """With so many cells at the same time; None if the host does not know."""
     disk: int | None
     """Bytes at most, those of running cells' checkpoints included."""
+    memory: int | None = None
+    """Bytes at most of the processes that run at the same time; None if the host does not know."""
+    stacks: tuple[Unit, ...] = ()
+    """Cells that run as one process."""
+    processes: int = 0
 
 
 def smallest(config: StudyConfig) -> str | None:
@@ -61,21 +68,46 @@ def smallest(config: StudyConfig) -> str | None:
     return min(steps, key=lambda name: steps[name]) if steps else next(iter(config.scales), None)
 
 
-def outlook(cells: Sequence[Cell], jobs: int) -> Outlook:
-    """What the cells that are not done will take; nothing is run."""
+def outlook(cells: Sequence[Cell], jobs: int, stack: bool | str = False, out: Path = Path()) -> Outlook:
+    """What the cells that are not done will take; nothing is run.
+
+    :param stack: as :attr:`StudyConfig.stack`
+    :param out: the study's directory, where a stack may have been begun
+    """
     todo = [cell for cell in cells if not is_done(cell.directory)]
     steps = sum(cell.manifest.plan.total_env_steps for cell in todo)
-    cost = getattr(load_host(cells[0].manifest.host), "cost", lambda task, plan: Cost())
-    costs = [cost(cell.manifest.task, cell.manifest.plan) for cell in todo]
+    processes = units(todo, stack, out)
+    costs = [_together(unit) for unit in processes]
     times = sorted((each.seconds for each in costs if each.seconds is not None), reverse=True)
     seconds = None
     if len(times) == len(costs):
-        seconds = max([sum(times) / jobs, *times[:1]])  # a cell is one process
-    disk = None
+        seconds = max([sum(times) / jobs, *times[:1]])
+    disk = memory = None
     if all(each.kept is not None for each in costs):
         running = sorted((each.running for each in costs), reverse=True)[:jobs]
         disk = sum(each.kept or 0 for each in costs) + sum(running)
-    return Outlook(len(cells), len(todo), steps, seconds, disk)
+    if all(each.memory is not None for each in costs):
+        memory = sum(sorted((each.process + (each.memory or 0) for each in costs), reverse=True)[:jobs])
+    stacks = tuple(unit for unit in processes if unit.is_stack)
+    return Outlook(len(cells), len(todo), steps, seconds, disk, memory, stacks, len(processes))
+
+
+def _together(unit: Unit) -> Cost:
+    """What a process takes: of a stack all that its cells do, sooner."""
+    host: Any = load_host(unit.cells[0].manifest.host)
+    cost = getattr(host, "cost", lambda task, plan: Cost())
+    costs = [cost(cell.manifest.task, cell.manifest.plan) for cell in unit.cells]
+    if not unit.is_stack:
+        return costs[0]
+
+    def added(name: str) -> Any:
+        values = [getattr(each, name) for each in costs]
+        return None if None in values else sum(values)
+
+    seconds = added("seconds")
+    if seconds is not None:
+        seconds *= getattr(host, "STACKED", 1.0)
+    return Cost(seconds, added("kept"), added("running"), added("memory"), costs[0].process)
 
 
 def tell(console: Console, config: StudyConfig, found: Outlook, cells: Sequence[Cell], jobs: int, note: str) -> None:
@@ -89,10 +121,24 @@ def tell(console: Console, config: StudyConfig, found: Outlook, cells: Sequence[
         f"time: {_time(found.seconds, jobs)}",
         f"disk: {'not known' if found.disk is None else f'up to {size(found.disk)}'}",
     ]
+    if found.memory is not None:
+        lines.append(f"memory: up to {size(found.memory)}")
+    if found.stacks:
+        lines.append(_stacks(found))
     if note:
         lines.append(f"note: {note}")
     for line in lines:
         console.print(line, markup=False)
+
+
+def _stacks(found: Outlook) -> str:
+    sizes = [len(unit.cells) for unit in found.stacks]
+    arms = ", ".join(dict.fromkeys(unit.cells[0].manifest.arm for unit in found.stacks))
+    return (
+        f"stacked: {sum(sizes)} cells as {len(sizes)} {'process' if len(sizes) == 1 else 'processes'}, up to "
+        f"{max(sizes)} seeds in each ({arms}); {found.processes} processes in all. --stack false: every cell one of "
+        "its own"
+    )
 
 
 def _time(seconds: float | None, jobs: int) -> str:

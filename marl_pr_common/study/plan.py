@@ -11,11 +11,9 @@ from typing import Any
 from marl_pr_common.config.mapping import at
 from marl_pr_common.envs.registry import is_ours
 from marl_pr_common.runs.files import file_name
-from marl_pr_common.study.cell import Manifest
+from marl_pr_common.study.cell import CELLS, Manifest
 from marl_pr_common.study.config import ArmEntry, StudyConfig, overlay
 from marl_pr_common.study.hosts import Host, load_host, require_arm
-
-CELLS = "cells"
 
 
 @dataclass(frozen=True)

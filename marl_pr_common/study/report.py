@@ -1,7 +1,7 @@
 """From done cells to results and report: every file is checked against the DONE that vouches for it.
 
 A study whose arms have several references (TD3+PR against TD3, DDPG+PR against DDPG) gets one report for each, in a
-directory with the reference's name.
+directory with the reference's name, and ``index.html`` leads to them.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from marl_pr_common.report import ReportContext, context_of, write_report
+from marl_pr_common.report import ReportContext, context_of, write_index
+from marl_pr_common.report.build import build, write
 from marl_pr_common.report.collect import differing
 from marl_pr_common.results.comparable import NotComparableError
 from marl_pr_common.runs.files import file_name
 from marl_pr_common.runs.provenance import as_plain
 from marl_pr_common.runs.status import try_status
 from marl_pr_common.runs.table import RESULTS, read_results, write_results
-from marl_pr_common.study.cell import DONE, LOG, RUN_DIRECTORY, is_done, results_file, vouched
+from marl_pr_common.study.cell import CELLS, DONE, LOG, RUN_DIRECTORY, is_done, results_file, vouched
 from marl_pr_common.study.config import StudyConfig
-from marl_pr_common.study.plan import CELLS, Cell, swept
+from marl_pr_common.study.plan import Cell, swept
+from marl_pr_common.study.stacks import said
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def report(
         return [], []
     write_results(out / RESULTS, found.results)
     context = _context(config, cells, found, command)
-    written, refused = [], []
+    written, refused, documents = [], [], {}
     for reference, arms in families(config).items():
         part = found.results[found.results["arm"].isin(arms)]
         own, reason = _family_context(config, part, reference, context)
@@ -66,10 +68,14 @@ def report(
             refused.append(reason)
             continue
         try:
-            written.append(write_report(part, folder, own))
+            documents[folder.name] = build(part, own)
         except NotComparableError as error:
             refused.append(str(error))
+        else:
+            written.append(write(documents[folder.name], folder))
     _remove_stale(out, written)
+    if len(families(config)) > 1 and written:
+        write_index(out, context["title"], context["description"], documents)
     return written, refused
 
 
@@ -95,7 +101,7 @@ def _family_context(
 
 def _remove_stale(out: Path, written: Sequence[Path]) -> None:
     """Reports of an earlier time that are not of this study any more."""
-    for path in [*out.glob("report.html"), *out.glob("*/report.html")]:
+    for path in [*out.glob("report.html"), *out.glob("index.html"), *out.glob("*/report.html")]:
         if path not in written:
             path.unlink()
 
@@ -153,7 +159,7 @@ def _context(config: StudyConfig, cells: Sequence[Cell], found: Collected, comma
         "settings": differing(first, ignore=("seed", "env")),
         "failed": found.failed,
         "missing": found.missing,
-        "notes": found.notes,
+        "notes": [*found.notes, *said([cell for cell in cells if is_done(cell.directory)])],
         "config_text": yaml.safe_dump(as_plain(config), sort_keys=False, allow_unicode=True, width=110),
         "command": command,
         "provenance": context_of(done).provenance,

@@ -2,6 +2,7 @@
 
 out/study.json            the study as it was asked for, and on what it ran
 out/cells/CELL/           one directory per cell, see :mod:`marl_pr_common.study.cell`
+out/stacks/STACK/         cells as one process: which, its log, its checkpoints
 out/results.parquet, report.html, summary.md, figures/
 """
 
@@ -20,7 +21,7 @@ from marl_pr_common.envs.imports import NotHereError
 from marl_pr_common.runs.files import read_json, write_json
 from marl_pr_common.runs.provenance import as_plain, circumstances, differences
 from marl_pr_common.runs.table import set_aside
-from marl_pr_common.study import schedulers
+from marl_pr_common.study import schedulers, stacks
 from marl_pr_common.study.cell import DONE, RUN_DIRECTORY, Manifest, heal, is_done, read_manifest, write_manifest
 from marl_pr_common.study.config import StudyConfig
 from marl_pr_common.study.hosts import load_host
@@ -76,20 +77,26 @@ def run_study(
         require_same_settings(cells)
         approve(cells)
     with _locked(out):
-        _claim(config, cells, out)
-        todo = [cell for cell in cells if not is_done(cell.directory)]
+        todo, units = _claim(config, cells, out)
         progress = Progress(cells, todo, console)
         if len(todo) < len(cells):
             progress.line(f"{len(cells) - len(todo)} of {len(cells)} cells are done and kept.")
         if todo:
-            may_share = load_host(config.host).may_share
-            shared = {str(cell.directory) for cell in todo if may_share(cell.manifest.task, cell.manifest.plan)}
-            running = schedulers.run_cells(engine, [str(cell.directory) for cell in todo], jobs, out / "engine", shared)
+            shared = _shared(config, units)
+            running = schedulers.run_cells(engine, list(units), jobs, out / "engine", shared)
             with _goes_on(cells, out), progress, contextlib.closing(running) as results:
                 for ended in results:
-                    progress.end(ended)
+                    for each in stacks.apart(ended, units[ended.directory]):
+                        progress.end(each)
         failed = {ended.directory: ended.error for ended in progress.ended.values() if ended.state == "failed"}
         return _outcome(config, cells, out, failed, command)
+
+
+def _shared(config: StudyConfig, units: Mapping[str, stacks.Unit]) -> set[str]:
+    """Directories of the cells that may share processes, one after the other."""
+    may_share = load_host(config.host).may_share
+    alone = ((name, unit.cells[0].manifest) for name, unit in units.items() if not unit.is_stack)
+    return {name for name, manifest in alone if may_share(manifest.task, manifest.plan)}
 
 
 @contextlib.contextmanager
@@ -125,7 +132,7 @@ def _resolved(config: StudyConfig, out: Path) -> tuple[Cell, ...]:
     :raises ValueError: see :func:`marl_pr_common.study.plan.resolve`
     """
     try:
-        return resolve(config, out)
+        return stacks.require_stackable(config.stack, resolve(config, out))
     except ValueError as error:
         times = read_json(out / STUDY).get("times") if (out / STUDY).is_file() else None
         if not isinstance(error.__cause__, NotHereError) or not times:
@@ -166,22 +173,31 @@ def _locked(out: Path) -> Iterator[None]:
         raise ValueError(f"Another process is working on {out}. Wait for it, or choose another --out.") from error
 
 
-def _claim(config: StudyConfig, cells: Sequence[Cell], out: Path) -> None:
+def _claim(config: StudyConfig, cells: Sequence[Cell], out: Path) -> tuple[list[Cell], dict[str, stacks.Unit]]:
     """Write the study and its cells' manifests; what an undone cell of other settings left is set aside.
 
+    :return: the cells that are not done, and the processes that they run as, by directory
     :raises ValueError: if a done cell has other settings, or ``study.json`` is not ours
     """
     changed = require_same_settings(cells)
-    previous = read_json(out / STUDY).get("times") if (out / STUDY).is_file() else []
-    if not isinstance(previous, list):
-        raise ValueError(f"{out / STUDY} has times={previous!r}, expected a list: it was edited. Nothing was changed.")
-    # first of all: a directory with cells and without it would be somebody else's
-    write_json(out / STUDY, {"config": as_plain(config), "times": [*previous, circumstances()]})
+    before = read_json(out / STUDY) if (out / STUDY).is_file() else {}
+    previous, earlier = before.get("times", []), before.get("stacks", {})
+    for name, value, kind in (("times", previous, list), ("stacks", earlier, dict)):
+        if not isinstance(value, kind):
+            raise ValueError(
+                f"{out / STUDY} has {name}={value!r}, expected a {kind.__name__}: it was edited. Nothing was changed."
+            )
+    content = {"config": as_plain(config), "times": [*previous, circumstances()], "stacks": earlier}
+    write_json(out / STUDY, content)  # first of all: a directory with cells and without it would be somebody else's
     for cell in changed:
         set_aside(cell.directory / RUN_DIRECTORY)
     for cell in cells:
         heal(cell.directory)
         write_manifest(cell.directory, cell.manifest)
+    todo = [cell for cell in cells if not is_done(cell.directory)]
+    units = {str(unit.directory): unit for unit in stacks.units(todo, config.stack, out)}
+    write_json(out / STUDY, {**content, "stacks": {**earlier, **stacks.claim(units.values())}})
+    return todo, units
 
 
 def require_same_settings(cells: Sequence[Cell]) -> list[Cell]:

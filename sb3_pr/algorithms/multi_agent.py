@@ -23,7 +23,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from marl_pr_common.config import from_mapping
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
 from marl_pr_common.reciprocity.teams import Teams
-from sb3_pr import checks, ending, finite, returns, stacked_teams
+from sb3_pr import checks, ending, returns, stacked_teams
 from sb3_pr import own_critics as ensemble
 from sb3_pr.algorithms.signature import NamedParameters
 from sb3_pr.algorithms.spec import Spec
@@ -33,6 +33,7 @@ from sb3_pr.evaluation import refuse_training_env
 from sb3_pr.fast import fast_matmul
 from sb3_pr.guards import Watch
 from sb3_pr.logs import record_episodes, record_reciprocity
+from sb3_pr.policies import require_policy
 from sb3_pr.saving.resume.model import continue_learning
 from sb3_pr.saving.zips import Persistence
 from sb3_pr.target import ActorObjective, ReciprocalTarget, snapshot_of
@@ -94,6 +95,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         if self.env is not None:
             self.n_agents = self.env.num_envs // self.n_teams
         if setup:
+            checks.peers(self)
             self._setup_model()
 
     @staticmethod
@@ -123,15 +125,15 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         if self.n_columns > 1:
             self._take_columns()
         returns.tell_policy(self)
-        self.watch = Watch(self.n_columns, self.guards)
+        self.watch = Watch(self.n_columns, self.guards, self.n_teams)
         self.averaging = Consensus(self, new=not previous.consensus)
 
     def _policy_kwargs(self) -> dict[str, Any]:
         """The user's, with ``n_agents`` and masks for the policy to know; a lone agent needs none."""
         self.observation_masks = checks.masks(self.observation_masks, self.n_agents, self.observation_space)
+        require_policy(self, self.policy_class)
         options = self.network_kwargs
         if self.n_columns > 1:
-            checks.policy_class(self, self.policy_class)
             options["n_agents"] = self.n_columns
         if self.observation_masks is not None:
             options["observation_masks"] = np.tile(self.observation_masks, (self.n_teams, 1))
@@ -210,7 +212,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         refuse_training_env(self, result[1])
         self.watch.attach(self)
         if self.guards:
-            finite.first_observation(self)
+            self._look_at_first()
         continue_learning(self)
         return result
 

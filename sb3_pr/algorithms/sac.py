@@ -8,6 +8,7 @@ r + gamma (Z*_i - alpha_i log pi) Z* of eq. 12 mixes the values; the entropy ter
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,12 +23,13 @@ from torch.distributions import Normal
 
 from sb3_pr.algorithms.multi_agent import MultiAgent
 from sb3_pr.algorithms.spec import Learnt, Spec
+from sb3_pr.checks import TemperatureError
 from sb3_pr.envs.parallel import TeamVecEnv
 from sb3_pr.logs import name_of
 from sb3_pr.networks import surgery
 from sb3_pr.networks.layers import AgentsNetwork, PerAgent, scaled
 from sb3_pr.policies import StackedPolicy
-from sb3_pr.streams import current
+from sb3_pr.streams import current, team_by_team
 from sb3_pr.study.config import check_entropy
 
 SPEC = Spec(
@@ -105,6 +107,9 @@ class PerAgentActor(AgentsNetwork, PerAgent, Actor):
 
     n_agents = PerAgent.n_agents
 
+    def _each(self, call: Callable[..., Any], *inputs: Any) -> Any:
+        return super()._each(team_by_team(call, len(self.agents)), *inputs)
+
     def forward(self, obs: Any, deterministic: bool = False) -> th.Tensor:
         return self._each(lambda agent, block: agent(block, deterministic), obs)  # type: ignore[no-any-return]
 
@@ -144,11 +149,6 @@ class MultiInputPolicy(MlpPolicy):
     extractor = CombinedExtractor
 
 
-class TemperatureError(RuntimeError, ValueError):
-    """Parameters with or without a learnt temperature for a model of the other kind. A RuntimeError, as torch's for
-    other networks, for SB3's ``load`` takes a ValueError for one of DQN's."""
-
-
 class SACPR(MultiAgent, SAC):
     """
     Soft Actor-Critic (SAC) with multi-agent Policy Reciprocity (PR).
@@ -186,6 +186,8 @@ class SACPR(MultiAgent, SAC):
         super()._setup_model()
         if self.n_columns == 1:
             return
+        if self.streams is not None and isinstance(self.actor, PerAgentActor):
+            self.streams.require_cpu(self.actor.agents[0])
         if automatic:
             self.own_target_entropy = own_target_entropy(self.env)
         if self.ent_coef_optimizer is not None:

@@ -20,7 +20,8 @@ from marl_pr_common.runs.lock import in_use
 from marl_pr_common.runs.provenance import as_plain, differences
 from marl_pr_common.study.cell import is_done
 from marl_pr_common.study.config import ArmEntry, StudyConfig, Task
-from sb3_pr.study.config import Algorithm, TrainConfig
+from sb3_pr.study.config import SELDOM, Algorithm, TrainConfig
+from sb3_pr.study.teams import versioned
 
 _DECIDED = ("env", "algo", "seed", "shared_replay", "own_critics", "final_checkpoint")
 """Settings that task, arm and seed decide."""
@@ -78,7 +79,7 @@ class Command:
         console = console or screen()
         study = _with_earlier(self.study(), self.out, console)
         command = shlex.join(["marl-pr", *sys.argv[1:]])
-        approve = Approval(study, self.jobs, self.dry_run, self.yes, console)
+        approve = Approval(study, self.jobs, self.dry_run, self.yes, console, out=self.out)
         what: dict[str, Any] = {"console": console, "command": command, "approve": approve}
         return approve.run(lambda: run_study(study, self.out, self.jobs, **what), self.out)
 
@@ -92,13 +93,30 @@ class Command:
         settings = {key: value for key, value in as_plain(self.train).items() if key not in _DECIDED}
         if not self.train.env_kwargs:
             del settings["env_kwargs"]  # comparisons of earlier releases, which did not have it, are the same
+        before = _earlier(self.out)
+        if self.train.eval_every is None:
+            settings["eval_every"] = (
+                before.settings.get("eval_every", SELDOM) if before else self.train.evaluation_interval
+            )
+        named = before is not None and self.train.env in before.tasks
+        task = self.train.env if named else versioned(self.train.env)
         return StudyConfig(
-            title=f"Arms on {self.train.env}",
+            title=f"Arms on {task}",
             seeds=self.seeds,
             settings=settings,
-            tasks={self.train.env: Task()},
+            tasks={task: Task()},
             arms={name: ArmEntry() for name in self.arms},
         )
+
+
+def _earlier(out: Path) -> StudyConfig | None:
+    """The comparison that ``out`` holds."""
+    from marl_pr_common.study.run import STUDY
+
+    file = out / STUDY
+    if not file.is_file():
+        return None
+    return from_mapping(StudyConfig, read_json(file).get("config", {}), where=str(file))
 
 
 def _with_earlier(study: StudyConfig, out: Path, console: Console) -> StudyConfig:
@@ -106,12 +124,9 @@ def _with_earlier(study: StudyConfig, out: Path, console: Console) -> StudyConfi
 
     :raises ValueError: if that was with other settings, and a cell is done or being trained
     """
-    from marl_pr_common.study.run import STUDY
-
-    if not (out / STUDY).is_file():
+    before = _earlier(out)
+    if before is None:
         return study
-    file = out / STUDY
-    before = from_mapping(StudyConfig, read_json(file).get("config", {}), where=str(file))
     old, new = ({"tasks": as_plain(of.tasks), "settings": as_plain(of.settings)} for of in (before, study))
     changes = differences(old, new)
     if not changes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from marl_pr_common.config.shipped import load_config
@@ -10,15 +10,19 @@ from marl_pr_common.runs.console import Display
 from marl_pr_common.runs.files import require_unused
 from marl_pr_common.runs.lean import without_compiler
 from marl_pr_common.runs.lock import exclusive
+from sb3_pr.cli.afterwards import conclude
+from sb3_pr.study import tracking
 from sb3_pr.study.config import TrainConfig
-from sb3_pr.study.teams import require_named
+from sb3_pr.study.teams import require_named, versioned
+from sb3_pr.study.tracking import Tracker
 
 
 @dataclass(frozen=True)
 class Command:
     """Train one algorithm on one gymnasium task into one new directory, or go on with an interrupted run.
 
-    Leaves model.zip, results.parquet, progress.csv, checkpoints, run.json (what was run) and status.json there.
+    Leaves model.zip, results.parquet, progress.csv, learning_curves.png, checkpoints, run.json (what was run) and
+    status.json there, and says which agent is the best.
     """
 
     out: Path | None = None
@@ -30,6 +34,9 @@ class Command:
     """Shipped configuration by name (pendulum, td3_pr_ant, ...) or a YAML file: the defaults of all other options."""
     arm: str | None = None
     """Name of the run in comparisons; the algorithm's by default."""
+    track: Tracker | None = None
+    """Where to follow the run too: tensorboard (the files lie in the run's directory) or wandb (Weights & Biases;
+    WANDB_MODE=offline keeps it here). A resumed run goes on there."""
     train: TrainConfig = field(default_factory=TrainConfig)
     """Settings of the run."""
 
@@ -40,18 +47,21 @@ class Command:
 
     def run(self) -> int:
         """Train; exit code 0."""
-        directory = self._directory()
+        directory, config = self._directory(), self.train
         if self.resume is None:
             require_unused(directory)
-            require_named(self.train.env)
+            require_named(config.env)
+            config = replace(config, env=versioned(config.env))
+        track = tracking.prepared(self.track)
         without_compiler()
         from sb3_pr.study.run import resume, train  # slow: what is wrong so far has been said
 
         with exclusive(directory):
-            if self.resume is not None:
-                resume(self.resume, Display())
-            else:
-                train(self.train, directory, self.arm, Display())
+            if self.resume is None:
+                train(config, directory, self.arm, Display(), track=track)
+            elif not resume(self.resume, Display()):
+                return 0
+        conclude(directory, Display())
         return 0
 
     def _directory(self) -> Path:
@@ -63,7 +73,8 @@ class Command:
             return self.out
         if self.resume is None:
             raise ValueError("give --out DIR for a new run, or --resume DIR to go on with an interrupted one.")
-        if self.out is not None or self.config is not None or self.arm is not None or self.train != TrainConfig():
+        given = (self.out, self.config, self.arm, self.track)
+        if any(value is not None for value in given) or self.train != TrainConfig():
             raise ValueError("--resume goes on with the run's own settings: give it alone, without other options.")
         if not self.resume.is_dir():
             raise FileNotFoundError(f"{self.resume} is no directory. Give the --out of an interrupted run.")

@@ -20,7 +20,8 @@ from torch import nn
 
 from sb3_pr.algorithms.spec import Spec
 from sb3_pr.networks.layers import AgentsNetwork, PerAgent, StackedLinear
-from sb3_pr.networks.optimizers import AgentOptimizers, agent_optimizer_state, lone_optimizer
+from sb3_pr.networks.lone_optimizers import agent_optimizer_state, lone_optimizer
+from sb3_pr.networks.optimizers import AgentOptimizers
 from sb3_pr.networks.stacking import Part, agent_parameters, own_part
 from sb3_pr.networks.surgery import STACKED, uncompiled
 from sb3_pr.policies import TRAINED, MaskedExtractor, upstream_policy

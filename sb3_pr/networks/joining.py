@@ -15,8 +15,9 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from sb3_pr import own_critics as ensemble
 from sb3_pr.envs.columns import make_columns
+from sb3_pr.networks.elementwise import ONE_KERNEL
 from sb3_pr.networks.extraction import BUFFER_OPTIONS, PER_AGENT, generators_kept, lone_policy, optimized
-from sb3_pr.networks.optimizers import ONE_KERNEL, AgentOptimizers
+from sb3_pr.networks.optimizers import AgentOptimizers
 from sb3_pr.networks.stacking import agent_parameters, load_agent, own_part
 from sb3_pr.policies import TRAINED, stacked_policy, upstream_policy
 

@@ -12,7 +12,7 @@ from stable_baselines3.td3.policies import Actor
 from torch import nn
 from torch.jit import is_tracing  # type: ignore[attr-defined]
 
-from sb3_pr.networks.optimizers import require_independent
+from sb3_pr.networks.lone_optimizers import require_independent
 from sb3_pr.networks.parameters import OwnParameters, SurgeryError
 from sb3_pr.networks.parameters import stacked_axes as stacked_axes
 
@@ -51,7 +51,11 @@ class StackedLinear(nn.Linear):
 
     def matrices(self) -> list[th.Tensor]:
         """Each agent's weights as its lone layer has them, (out_features, in_features): views to read and write."""
-        return [matrix.T for matrix in self.weight.detach()]
+        return [matrix.T for matrix in th.Tensor.detach(self.weight)]
+
+    def biases(self) -> list[th.Tensor]:
+        """Each agent's bias, (out_features,): views to read and write; none without a bias."""
+        return [] if self.bias is None else list(th.Tensor.detach(self.bias))
 
     def reset_parameters(self) -> None:
         """Draw new weights, each agent's as ``nn.Linear`` draws them."""
@@ -61,7 +65,7 @@ class StackedLinear(nn.Linear):
             )
             matrix.copy_(fresh.weight.detach())
             if self.bias is not None:
-                self.bias.detach()[agent] = fresh.bias.detach()
+                self.biases()[agent].copy_(fresh.bias.detach())
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)

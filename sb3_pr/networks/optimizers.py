@@ -1,47 +1,17 @@
-"""Optimisers of N agents: one for all where every element moves by itself, else one for each agent."""
+"""An optimiser for each of N agents, where one for all could make them meet."""
 
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch as th
-from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from torch import nn, optim
+from torch.optim import optimizer as torch_optimizer
 
 if TYPE_CHECKING:
     from sb3_pr.networks.stacking import Part
-
-ELEMENTWISE: set[type[optim.Optimizer]] = {
-    *(optim.Adam, optim.AdamW, optim.NAdam, optim.RAdam, optim.Adamax, optim.Adagrad, optim.Adadelta, optim.ASGD),
-    *(optim.RMSprop, optim.Rprop, optim.SGD, RMSpropTFLike),
-}
-"""What they do to an element depends on that element alone, so that agents side by side in one tensor do not meet.
-Of a class derived from one of them this is not known."""
-ONE_KERNEL = ("fused", "foreach", "capturable", "differentiable")
-"""Options that decide how Adam is computed."""
-
-
-def fused_adam(optimizer_class: type[optim.Optimizer], options: dict[str, Any]) -> dict[str, Any]:
-    """Options of Adam with the same update in one kernel, unless the user decides how it is computed."""
-    if optimizer_class is optim.Adam and not any(options.get(name) for name in ONE_KERNEL) and "fused" not in options:
-        return {"fused": True, **options}
-    return options
-
-
-def require_independent(optimizer: Any) -> None:
-    """
-    :raises ValueError: for an optimiser of several agents' tensors that may look at more than one element
-    """
-    if isinstance(optimizer, optim.Optimizer) and type(optimizer) not in {*ELEMENTWISE, AgentOptimizers}:
-        name = type(optimizer).__name__
-        raise ValueError(
-            f"optimizer = {name}(...) over the tensors of several agents: it may look at more than one element (a "
-            "norm, a mean), and agents would act on each other through it. Give the class when the model is "
-            f"constructed, policy_kwargs=dict(optimizer_class={name}): then each agent has one of its own."
-        )
 
 
 class AgentOptimizers(optim.Optimizer):
@@ -57,6 +27,7 @@ class AgentOptimizers(optim.Optimizer):
     agents: list[optim.Optimizer]
     parts: list[list[tuple[nn.Parameter, Part, nn.Parameter]]]
     wholes: list[nn.Parameter]
+    _seen: list[tuple[th.Tensor, th.Tensor | None]] | None = None
 
     def __init__(
         self,
@@ -71,25 +42,100 @@ class AgentOptimizers(optim.Optimizer):
         self._link()
 
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Every agent's step, on the gradients that are there.
+        """Every agent's step, on the gradients that are there. Hooks find each agent's tensors in ``param_groups``.
 
-        :raises ValueError: if a closure is given
+        :raises ValueError: if a closure is given, or ``param_groups`` are others
         """
         if closure is not None:
-            raise ValueError(
-                f"step(closure): each agent has a {type(self.agents[0]).__name__} of its own, and none sees gradients "
-                "that a closure computes. Call backward() first and step() without one."
-            )
-        for optimizer, agent in zip(self.agents, self.parts, strict=True):
-            for whole, part, lone in agent:
-                if lone is not whole:
-                    lone.data = _copied(part(whole.detach()))
-                    lone.grad = None if whole.grad is None else _copied(part(whole.grad))
-            optimizer.step()
-            for whole, part, lone in agent:
-                if lone is not whole:
-                    part(whole.detach()).copy_(lone.detach())
+            self._refuse("step(closure)", "call backward() first and step() without one")
+        self.adopt()
+        self._seen = None
+        if self._hooks_may_change():
+            self._bring()
+            self._seen = self._values()
+        self._with_hooks()
+        for seen, (whole, part, lone) in zip(self._seen or [], self._apart(), strict=False):
+            if not _alike(lone, seen):
+                part(whole.detach()).copy_(lone.detach())
+        self._seen = None
         self._link()
+
+    def _step_each(self, *_: Any, **__: Any) -> None:
+        self._bring()
+        for optimizer in self.agents:
+            optimizer.step()
+        for whole, part, lone in self._apart():
+            part(whole.detach()).copy_(lone.detach())
+        if self._seen is not None:
+            self._seen = self._values()
+
+    _with_hooks = optim.Optimizer.profile_hook_step(_step_each)
+
+    def _apart(self) -> list[tuple[nn.Parameter, Part, nn.Parameter]]:
+        return [entry for agent in self.parts for entry in agent if entry[2] is not entry[0]]
+
+    def _bring(self) -> None:
+        """Weights and gradients to the agents; what a hook has changed at theirs stays."""
+        entries = self._apart()
+        known: Sequence[Any] = self._seen or [None] * len(entries)
+        for (whole, part, lone), seen in zip(entries, known, strict=True):
+            if seen is None or _alike(lone, seen):
+                lone.data = _copied(part(whole.detach()))
+                lone.grad = None if whole.grad is None else _copied(part(whole.grad))
+
+    def _values(self) -> list[tuple[th.Tensor, th.Tensor | None]]:
+        return [(one.detach().clone(), None if one.grad is None else one.grad.clone()) for _, _, one in self._apart()]
+
+    def _hooks_may_change(self) -> bool:
+        hooks: Any = (self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks)
+        hooks += (torch_optimizer._global_optimizer_pre_hooks, torch_optimizer._global_optimizer_post_hooks)
+        found = (getattr(hook, "func", hook) for some in hooks for hook in some.values())
+        return any(getattr(hook, "__module__", "") != "sb3_pr.guards" for hook in found)  # which only look
+
+    def adopt(self) -> None:
+        """Let the agents' states be what ``state`` was made from outside: emptied, exchanged.
+
+        :raises ValueError: if ``param_groups`` are others than the agents'
+        """
+        same = len(self.param_groups) == len(self._groups)
+        if not same or any(one is not own for one, own in zip(self.param_groups, self._groups, strict=True)):
+            self._refuse("param_groups were exchanged", "set the options in the groups that there are")
+        if len(self.state) == len(self._shown) and all(self.state.get(key) is own for key, own in self._shown.items()):
+            return
+        for optimizer, agent in zip(self.agents, self.parts, strict=True):
+            own: dict[Any, Any] = {lone: self.state[lone] for _, _, lone in agent if lone in self.state}
+            optimizer.state.clear()
+            optimizer.state.update(own)
+
+    def _refuse(self, what: str, instead: str) -> NoReturn:
+        raise ValueError(f"{what}: each agent has a {type(self.agents[0]).__name__} of its own. Instead, {instead}.")
+
+    def _refuse_hook(self, *_: Any, **__: Any) -> NoReturn:
+        self._refuse("a hook on state_dict or load_state_dict", "register it on each of `optimizer.agents`")
+
+    register_state_dict_pre_hook = register_state_dict_post_hook = _refuse_hook
+    register_load_state_dict_pre_hook = register_load_state_dict_post_hook = _refuse_hook
+
+    def __getattr__(self, name: str) -> Any:
+        """What the agents' class keeps: plain values are the first agent's."""
+        agents = self.__dict__.get("agents")
+        if not agents or name.startswith("__"):
+            raise AttributeError(name)
+        value = getattr(agents[0], name)
+        if callable(value):
+            raise AttributeError(
+                f"{name!r}: each agent has a {type(agents[0]).__name__} of its own. Use "
+                f"`for one in optimizer.agents: one.{name}(...)`."
+            )
+        return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """What the agents' class keeps is set for each of them."""
+        if "_groups" in self.__dict__ and name not in self.__dict__ and name in vars(self.agents[0]):
+            for optimizer in self.agents:
+                setattr(optimizer, name, value)
+        else:
+            super().__setattr__(name, value)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear the gradients of the stacked tensors."""
@@ -104,14 +150,12 @@ class AgentOptimizers(optim.Optimizer):
         :raises ValueError: once there are agents
         """
         if self.param_groups is self.__dict__.get("_linked"):
-            raise ValueError(
-                f"add_param_group: each agent has a {type(self.agents[0]).__name__} of its own, and which agent the "
-                "tensors belong to can't be told. Build the networks as they shall be in make_actor and make_critic."
-            )
+            self._refuse("add_param_group", "build the networks as they shall be in make_actor and make_critic")
         super().add_param_group(param_group)
 
     def state_dict(self) -> dict[str, Any]:
         """As torch's: ``state`` by number, ``param_groups``; agent after agent."""
+        self.adopt()
         state, groups, start = {}, [], 0
         for optimizer, agent in zip(self.agents, self.parts, strict=True):
             part = optimizer.state_dict()
@@ -153,16 +197,28 @@ class AgentOptimizers(optim.Optimizer):
     def _link(self) -> None:
         """Show the agents' groups and states as this optimiser's: a learning rate set here is theirs."""
         self.param_groups = self._linked = [group for optimizer in self.agents for group in optimizer.param_groups]
+        self._groups = tuple(self.param_groups)
         self.state.clear()
         for optimizer in self.agents:
             self.state.update(optimizer.state)
+        self._shown = dict(self.state)
 
     def __getstate__(self) -> dict[str, Any]:
+        self.adopt()
         return {**super().__getstate__(), "agents": self.agents, "parts": self.parts, "wholes": self.wholes}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._link()
+
+
+AgentOptimizers.step.hooked = True  # type: ignore[attr-defined]  # it calls hooks itself, between bringing and taking
+
+
+def _alike(lone: nn.Parameter, seen: tuple[th.Tensor, th.Tensor | None]) -> bool:
+    data, grad = seen
+    same = (lone.grad is None) is (grad is None)
+    return same and th.equal(lone.detach(), data) and (grad is None or th.equal(lone.grad, grad))  # type: ignore[arg-type]
 
 
 def cut(moments: dict[str, Any], whole: th.Tensor, part: Part) -> dict[str, Any]:
@@ -173,70 +229,6 @@ def cut(moments: dict[str, Any], whole: th.Tensor, part: Part) -> dict[str, Any]
         else copy.deepcopy(value)  # Adam's step is a tensor, too
         for name, value in moments.items()
     }
-
-
-def agent_optimizer_state(
-    optimizer: optim.Optimizer, parameters: Sequence[tuple[nn.Parameter, Part]], agent: int
-) -> dict[str, Any]:
-    """The state_dict of one agent's optimiser, cut out of the optimiser of a stacked network.
-
-    :param parameters: the stacked tensors and the agent's part of them, in the lone network's order
-    """
-    if isinstance(optimizer, AgentOptimizers):
-        return copy.deepcopy(optimizer.agents[agent].state_dict())
-    state: dict[int, dict[str, Any]] = {}
-    groups, number = [], 0
-    for members, group in _grouped(optimizer, parameters):
-        for start, index in enumerate(members, number):
-            whole, part = parameters[index]
-            if optimizer.state.get(whole):
-                state[start] = cut(optimizer.state[whole], whole, part)
-        groups.append({**group, "params": list(range(number, number + len(members)))})
-        number += len(members)
-    return {"state": state, "param_groups": groups}
-
-
-def lone_optimizer(
-    optimizer: optim.Optimizer,
-    parameters: Sequence[tuple[nn.Parameter, Part]],
-    agent: int,
-    lone: list[nn.Parameter],
-    policy: Any,
-) -> optim.Optimizer:
-    """The optimiser of one agent's lone network with the state that it has in the group.
-
-    :param parameters: the stacked tensors and the agent's part of them, in the lone network's order
-    :param lone: the lone network's parameters
-    :param policy: the lone policy, which knows the optimiser's options
-    """
-    one = optimizer.agents[agent] if isinstance(optimizer, AgentOptimizers) else optimizer
-    state = agent_optimizer_state(optimizer, parameters, agent)
-    groups: list[Any] = lone
-    if one is optimizer:
-        groups = [{"params": [lone[index] for index in members]} for members, _ in _grouped(optimizer, parameters)]
-    kind: Any = type(one)
-    if policy.optimizer_class is kind:
-        made: optim.Optimizer = kind(groups, lr=one.param_groups[0]["lr"], **policy.optimizer_kwargs)
-    else:  # the user exchanged it
-        known = inspect.signature(type(one)).parameters
-        made = type(one)(groups, **{name: value for name, value in one.defaults.items() if name in known})
-    for here, there in zip(made.param_groups, state["param_groups"], strict=True):
-        there.update({name: here[name] for name in ONE_KERNEL if name in here})
-    made.load_state_dict(state)
-    return made
-
-
-def _grouped(
-    optimizer: optim.Optimizer, parameters: Sequence[tuple[nn.Parameter, Part]]
-) -> list[tuple[list[int], dict[str, Any]]]:
-    """Which of the parameters are in each of the optimiser's groups."""
-    found = []
-    for group in optimizer.param_groups:
-        inside = {id(tensor) for tensor in group["params"]}
-        members = [index for index, (whole, _) in enumerate(parameters) if id(whole) in inside]
-        if members:
-            found.append((members, group))
-    return found
 
 
 def _lone(whole: nn.Parameter, part: Part) -> nn.Parameter:

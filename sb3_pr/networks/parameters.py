@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import sys
 from collections.abc import Callable
@@ -10,6 +11,11 @@ from typing import Any, NoReturn
 import torch as th
 from torch import nn
 from torch.optim import optimizer as torch_optimizer
+
+from sb3_pr.networks import writing
+
+_OLD_GUARDS = ("dim", "ndimension", "__getstate__")
+"""Attributes that earlier versions pickled with a parameter."""
 
 
 class SurgeryError(ValueError):
@@ -36,8 +42,7 @@ def _refuse_initialisation() -> NoReturn:
 
 def _of_several(tensor: th.Tensor) -> bool:
     """Whether ``tensor`` is a view of more than one agent's part of a stacked layer, such as ``weight[:]``."""
-    base = tensor._base
-    return base is not None and tensor.ndim > 2 and (isinstance(base, StackedParameter) or "dim" in vars(base))
+    return tensor.ndim > 2 and isinstance(tensor._base, (StackedParameter, StackedValues))
 
 
 def _one_agents(initialise: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,28 +61,9 @@ def install() -> None:
         setattr(nn.init, name, _one_agents(getattr(nn.init, name)))
 
 
-def _no_state() -> None:
-    """A tensor under guard is pickled as the plain tensor that it is."""
-
-
-_GUARDS: dict[int, dict[str, Any]] = {
-    axes: {
-        "dim": functools.partial(stacked_axes, axes),
-        "ndimension": functools.partial(stacked_axes, axes),
-        "__getstate__": _no_state,
-    }
-    for axes in range(4)
-}
-
-
-def _guarded(tensor: th.Tensor, axes: int) -> th.Tensor:
-    vars(tensor).update(_GUARDS[axes])
-    return tensor
-
-
-class StackedParameter(nn.Parameter):
-    """A weight (n_agents, in, out) or bias (n_agents, out) whose shape stays, and which ``torch.nn.init`` does not take
-    for one layer's: neither the parameter nor its ``.data`` or ``.detach()``. Pickled, it is a plain parameter."""
+class _Stacked(th.Tensor):
+    """What a weight (n_agents, in, out) or bias (n_agents, out) does not do: what would act on agents where a lone
+    layer's acts on units. See :mod:`sb3_pr.networks.writing`."""
 
     def dim(self) -> int:
         """See :func:`stacked_axes`."""
@@ -90,7 +76,7 @@ class StackedParameter(nn.Parameter):
     @property
     def data(self) -> th.Tensor:
         """As torch's. Setting it raises SurgeryError for another shape."""
-        return _guarded(th.Tensor.data.__get__(self), len(self.shape))  # type: ignore[attr-defined]
+        return _guarded(th.Tensor.data.__get__(self))  # type: ignore[attr-defined]
 
     @data.setter
     def data(self, value: th.Tensor) -> None:
@@ -103,13 +89,37 @@ class StackedParameter(nn.Parameter):
 
     def detach(self) -> th.Tensor:
         """As torch's."""
-        plain = super().detach()
+        plain = th.Tensor.detach(self)
         if sys._getframe(1).f_globals.get("__name__") == "torch.nn.parameter":  # nn.Parameter(weight) wants its kind
-            return th.Tensor._make_subclass(StackedParameter, plain, False)
-        return _guarded(plain, len(self.shape))
+            return th.Tensor._make_subclass(type(self), plain, False)
+        return _guarded(plain)
+
+
+_Stacked.__torch_function__ = th._C._disabled_torch_function_impl  # type: ignore[assignment]  # as nn.Parameter's
+writing.install(_Stacked, SurgeryError)
+
+
+class StackedValues(_Stacked):
+    """``.data`` and ``.detach()`` of a stacked parameter. Copied or pickled, it is a plain tensor."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.as_subclass(th.Tensor).__reduce_ex__(protocol)  # type: ignore[no-untyped-call]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> th.Tensor:
+        return copy.deepcopy(self.as_subclass(th.Tensor), memo)
+
+
+class StackedParameter(_Stacked, nn.Parameter):
+    """A weight (n_agents, in, out) or bias (n_agents, out) whose shape stays, and which ``torch.nn.init`` does not take
+    for one layer's: neither the parameter nor its ``.data`` or ``.detach()``. Pickled, it is a plain parameter."""
 
     def __getstate__(self) -> dict[str, Any] | None:
-        return {name: value for name, value in vars(self).items() if name not in (*_GUARDS[0], "_is_param")} or None
+        return {name: value for name, value in vars(self).items() if name not in (*_OLD_GUARDS, "_is_param")} or None
+
+
+def _guarded(tensor: th.Tensor) -> th.Tensor:
+    tensor.__class__ = StackedValues
+    return tensor
 
 
 _FOREACH = getattr(torch_optimizer, "_foreach_supported_types", [])
@@ -126,8 +136,8 @@ class OwnParameters(dict[str, Any]):
         if before is not None and (value is None or value.shape != before.shape):
             found = None if value is None else tuple(value.shape)
             self._refuse(f"{name} would be {found} instead of {tuple(before.shape)}")
-        if type(value) is nn.Parameter:
-            for guard in _GUARDS[0]:  # which earlier versions pickled with it
+        if type(value) in (nn.Parameter, StackedValues):
+            for guard in _OLD_GUARDS:
                 vars(value).pop(guard, None)
             value.__class__ = StackedParameter
         super().__setitem__(name, value)

@@ -8,6 +8,7 @@ import warnings
 from collections import deque
 from typing import Any
 
+import numpy as np
 import torch as th
 
 from sb3_pr.networks.extraction import lone_agent
@@ -46,7 +47,7 @@ def lone_team(model: Any, number: int, replay: bool = True) -> Any:
     _copy_episodes(model, team, columns)
     if n > 1:
         team.reciprocity.load_state_dict(copy.deepcopy(model.reciprocity.teams[number].state_dict()))
-    team.watch.alarm.largest_reward = model.watch.alarm.largest_reward
+    team.watch.alarm.largest_reward = float(np.atleast_1d(model.watch.alarm.largest_reward)[number])
     return team
 
 

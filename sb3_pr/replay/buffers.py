@@ -29,6 +29,10 @@ class AgentMajor(ReplayBuffer):
     """Every agent draws from all columns instead of its own: the control of METHOD, sharing data without PR."""
     present: np.ndarray | None = None
     """(buffer_size, n_envs) booleans: rows that are a transition of the agent's. None while all are."""
+    _by_env: tuple[str, ...] = ()
+    """Attributes of a user's class that hold a container for each env."""
+    _rows_are_own: bool = False
+    """Whether it has been looked at that what a user's ``sample`` draws is each agent's own."""
     streams: Streams | None = None
     """Whose generators rows are drawn with, team by team. None with one team: the global one."""
 
@@ -66,6 +70,10 @@ class AgentMajor(ReplayBuffer):
                     draws.append(part.sample(batch_size, env, **options))
                 else:
                     draws.append(self._draw(parts, list(agents)[whose[agent]], batch_size, env))
+        if not self._rows_are_own:
+            if self.upstream_class().sample.__module__ != buffers.__name__:
+                views.require_own(self, parts, draws)
+            self._rows_are_own = True
         views.keep(self, parts, before, batch_size)
         samples = views.concatenated(draws)
         if self.streams is not None and hasattr(samples, "_replace"):

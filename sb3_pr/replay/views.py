@@ -2,13 +2,16 @@
 
 Arrays are shared memory, other objects are the same objects: what is changed in place needs nothing. What ``sample``
 assigned anew (an annealed beta, counters, the rows that it drew) is the same for all agents or joined over them, so
-that one sample of the group leaves what one sample of several envs leaves in Stable-Baselines3.
+that one sample of the group leaves what one sample of several envs leaves in Stable-Baselines3. What is neither, and
+what an agent would draw of another's, is refused: a statistic of each agent's own belongs in an array (n_envs,), a
+container of each env's in a list of n_envs.
 """
 
 from __future__ import annotations
 
 import copy
 import dataclasses
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -16,7 +19,9 @@ import torch as th
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import VecEnv
 
-_OF_THE_WHOLE = ("sample", "streams")
+_OF_THE_WHOLE = ("sample", "streams", "_by_env")
+_PLAIN = (bool, int, float, complex, str, bytes, tuple, type(None), np.generic)
+"""What an env's entry of a list can't be: assigned in one agent's view, it would be lost."""
 
 
 def view(buffer: ReplayBuffer, kind: type[ReplayBuffer], columns: slice) -> ReplayBuffer:
@@ -29,7 +34,7 @@ def view(buffer: ReplayBuffer, kind: type[ReplayBuffer], columns: slice) -> Repl
     result.__dict__.update(own)
     n_envs = len(range(buffer.n_envs)[columns])
     if n_envs < buffer.n_envs:
-        result.__dict__.update({name: _of_columns(buffer, value, columns) for name, value in own.items()})
+        result.__dict__.update({name: _of_columns(buffer, name, value, columns) for name, value in own.items()})
         result.n_envs = n_envs
     return result
 
@@ -56,11 +61,38 @@ def keep(buffer: ReplayBuffer, drawn: list[ReplayBuffer], before: list[dict[str,
     """Put what the views' ``sample`` assigned into the whole buffer.
 
     :param before: each view's attributes before it was drawn from
+    :raises ValueError: for an attribute that is another one for each agent, and of which the buffer has one
     """
+    joined = {}
     for name in dict.fromkeys(key for part in drawn for key in vars(part)):
         values = [vars(part).get(name) for part in drawn]
         if any(value is not then.get(name) for value, then in zip(values, before, strict=True)):
-            setattr(buffer, name, _joined(buffer, name, values, batch_size))
+            joined[name] = _joined(buffer, name, values, batch_size)
+    vars(buffer).update(joined)
+
+
+def require_own(buffer: ReplayBuffer, parts: list[ReplayBuffer], draws: list[Any]) -> None:
+    """By their actions: exploration makes them unlike each other, and nothing scales them.
+
+    :param parts: each agent's view, what it may draw from
+    :raises ValueError: if rows that an agent drew are another's
+    """
+    stored: Any = buffer.actions
+    if not isinstance(stored, np.ndarray):  # a user's, of another kind
+        return
+    rows, action_dim = buffer.size(), stored.shape[-1]
+    for agent, (part, draw) in enumerate(zip(parts, draws, strict=True)):
+        actions = getattr(draw, "actions", None)
+        if not isinstance(actions, th.Tensor) or actions.ndim != 2 or actions.shape[1] != action_dim:
+            continue
+        own, everyone = (one.actions[:rows].reshape(-1, action_dim) for one in (part, buffer))
+        for action in actions[:: max(1, len(actions) // 16)].cpu().numpy():
+            if not (own == action).all(1).any() and (everyone == action).all(1).any():
+                raise ValueError(
+                    f"{type(part).__name__}.sample drew a transition of another agent for agent {agent}: each agent "
+                    f"draws from its own env's, with n_envs=1. Keep each env's in arrays (buffer_size, n_envs, ...), "
+                    "or in a list of n_envs containers, made in the constructor."
+                )
 
 
 def concatenated(draws: list[Any]) -> Any:
@@ -78,20 +110,48 @@ def concatenated(draws: list[Any]) -> Any:
 
 
 def require_columns(buffer: ReplayBuffer) -> None:
-    """:raises ValueError: for an array over (row, env) pairs in one dimension: which agent's is an entry?"""
-    pairs = buffer.buffer_size * buffer.n_envs
+    """
+    :raises ValueError: for an array over (row, env) pairs in one dimension, or numbers of each env in a list: which
+        agent's is an entry?
+    """
+    if buffer.n_envs == 1:
+        return
+    kind, pairs, by_env = type(buffer).__name__, buffer.buffer_size * buffer.n_envs, []
     for name, value in vars(buffer).items():
-        if isinstance(value, (np.ndarray, th.Tensor)) and buffer.n_envs > 1 and tuple(value.shape[:1]) == (pairs,):
+        if isinstance(value, (np.ndarray, th.Tensor)) and tuple(value.shape[:1]) == (pairs,):
             raise ValueError(
-                f"{type(buffer).__name__}.{name} has {pairs} entries in one dimension, buffer_size * n_envs: each "
+                f"{kind}.{name} has {pairs} entries in one dimension, buffer_size * n_envs: each "
                 "agent draws from its own column, and which entries are whose cannot be told. Give it the shape "
                 f"(buffer_size, n_envs) = ({buffer.buffer_size}, {buffer.n_envs}), as SB3's own arrays have."
             )
+        if _is_by_env(value, buffer.n_envs):
+            if any(isinstance(one, _PLAIN) for one in _entries(value)):
+                raise ValueError(
+                    f"{kind}.{name}={value!r} has {buffer.n_envs} entries, as there are envs: each agent draws from "
+                    "its own, and whose they are cannot be told. Make it np.array([...]) if there is one for each "
+                    "env, a tuple if they are for all."
+                )
+            by_env.append(name)
+    if by_env:
+        vars(buffer)["_by_env"] = tuple(dict.fromkeys((*vars(buffer).get("_by_env", ()), *by_env)))
 
 
-def _of_columns(buffer: ReplayBuffer, value: Any, columns: slice) -> Any:
+def _is_by_env(value: Any, n_envs: int) -> bool:
+    return (isinstance(value, (list, deque)) and len(value) == n_envs) or (
+        isinstance(value, dict) and n_envs > 1 and set(value) == set(range(n_envs))
+    )
+
+
+def _entries(value: Any) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else list(value)
+
+
+def _of_columns(buffer: ReplayBuffer, name: str, value: Any, columns: slice) -> Any:
+    if name in vars(buffer).get("_by_env", ()) and _is_by_env(value, buffer.n_envs):
+        some = _entries(value if not isinstance(value, dict) else dict(sorted(value.items())))[columns]
+        return dict(enumerate(some)) if isinstance(value, dict) else some
     if isinstance(value, dict):
-        parts = {key: _of_columns(buffer, item, columns) for key, item in value.items()}
+        parts = {key: _of_columns(buffer, "", item, columns) for key, item in value.items()}
         same = all(parts[key] is item for key, item in value.items())
         return value if same else parts
     axis = _axis_of_agents(buffer, value)
@@ -122,7 +182,31 @@ def _joined(buffer: ReplayBuffer, name: str, values: list[Any], batch_size: int)
         if buffer.size() > 1 and all(_is_zero_index(value) for value in values):
             values = [value + agent for agent, value in enumerate(values)]  # the env of each row, 0 in every column
         return _blocks(values)
+    if name in vars(buffer).get("_by_env", ()) and all(isinstance(value, list) and len(value) == 1 for value in values):
+        return [value[0] for value in values]
+    if all(type(value) is type(first) and hasattr(first, "_fields") for value in values):
+        return concatenated(values)  # the batch itself
+    if not all(_same(value, first) for value in values):
+        raise ValueError(
+            f"{type(buffer).upstream_class().__name__}.sample assigned {name}, and not the same for each agent: "  # type: ignore[attr-defined]
+            f"{', '.join(repr(value)[:60] for value in values)}. Each draws its own batch, and the buffer has one "
+            f"{name}. Make it an array of shape (n_envs,) = ({buffer.n_envs},) in the constructor: of it each agent "
+            "sees and assigns its own."
+        )
     return values[-1]
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two agents' values are one: the same object, or equal; NaN is NaN."""
+    if one is other:
+        return True
+    if getattr(one, "shape", None) != getattr(other, "shape", None):
+        return False
+    try:
+        equal: Any = (one == other) | ((one != one) & (other != other))
+        return bool(equal.all() if hasattr(equal, "all") else equal)
+    except (TypeError, ValueError, RuntimeError):
+        return False
 
 
 def _is_of_rows(value: Any, batch_size: int) -> bool:

@@ -21,6 +21,8 @@ else:
 
 EVALUATION_SEED = 10_000
 """Added to the run's seed: evaluation episodes differ from training episodes and are equal in all arms."""
+SELDOM = 5_000
+"""Steps of each agent between two evaluations, at most, where nobody says."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,11 @@ class TrainConfig:
     """Steps of each agent between two updates."""
     gradient_steps: Count = 1
     """Updates of each agent every train_freq steps."""
-    eval_every: Count = 5_000
-    """Steps of each agent between two evaluations; one more comes before the first step and one after the last."""
+    eval_every: Annotated[
+        int | None, Must("an integer >= 1, or null", lambda x: x is None or (type(x) is int and x >= 1))
+    ] = None
+    """Steps of each agent between two evaluations; one more comes before the first step and one after the last. Left
+    out: a twentieth of timesteps_per_agent, 5,000 at most (in studies 5,000)."""
     eval_episodes: Count = 10
     """Episodes per agent and evaluation, without exploration noise, on a task of their own."""
     eval_vote: bool = True
@@ -126,6 +131,11 @@ class TrainConfig:
         episodes = f"{self.eval_episodes} episode{'' if self.eval_episodes == 1 else 's'} {whose}"
         given = f", env_kwargs {json.dumps(self.env_kwargs, sort_keys=True)}" if self.env_kwargs else ""
         return f"{episodes}, deterministic, seed {EVALUATION_SEED} + seed{given}"
+
+    @property
+    def evaluation_interval(self) -> int:
+        """Steps of each agent between two evaluations: as given, else so that there are at least twenty."""
+        return self.eval_every or max(1, min(SELDOM, self.timesteps_per_agent // 20))
 
     @property
     def reciprocal(self) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from marl_pr_common.runs.provenance import RUN, as_plain
 from marl_pr_common.runs.table import CHECKPOINTS, set_aside
 from marl_pr_common.study.hosts import Arm, CellRun, Cost, Plan
 from sb3_pr.algorithms.spec import MODULES
-from sb3_pr.study.config import TrainConfig
-from sb3_pr.study.teams import fitted, require_named
+from sb3_pr.study.config import SELDOM, TrainConfig
+from sb3_pr.study.teams import fitted, require_named, versioned
 
+logger = logging.getLogger("marl_pr")
 _ALONE = {"pr": {"kappa": 0.0}}
 """The agents never hear of each other's values."""
 _BY_ENTROPY = ("sac",)
@@ -67,7 +69,7 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
             raise ValueError(f"settings: {name}={settings[name]!r}: the study's tasks and seeds say that.")
     fixed = {"env": task, "seed": seed, "final_checkpoint": False}
     given = {name: value for name, value in settings.items() if name != STEPS_OF_ALL}
-    config = from_mapping(TrainConfig, {**given, **fixed}, where="settings")
+    config = from_mapping(TrainConfig, {"eval_every": SELDOM, **given, **fixed}, where="settings")
     _check_task(task, json.dumps(config.env_kwargs))
     config = fitted(config)
     if settings.get(STEPS_OF_ALL, False):
@@ -83,6 +85,10 @@ def completed(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     return plain
 
 
+STACKED = 0.3
+"""A stack's seconds, as part of what its cells would take by themselves: ten seeds of the demo's arms."""
+_PROCESS = 450_000_000
+"""Bytes of memory of a process: most of them torch."""
 _START, _STEP, _PRODUCT, _PLAYED = 6.0, 5e-4, 3.9e-10, 1.5e-4
 """CPU seconds: of a process; of a step of one agent; of one multiplication of its update; of a step of an evaluation.
 From benchmarks/study_cost.py on quick (64 units, batches of 64) and fig5 (256 and 256); docs/studies.md."""
@@ -97,11 +103,18 @@ def cost(task: str, plan: Plan) -> Cost:
     products = sum(one * other for one, other in itertools.pairwise(wide))
     critics = 1 + 0.25 * (config.team_size - 1) * config.own_critics
     update = _PRODUCT * config.batch_size * products * critics * config.gradient_steps / config.train_freq
-    evaluations = 2 + config.timesteps_per_agent // config.eval_every
+    evaluations = 2 + config.timesteps_per_agent // config.evaluation_interval
     players = config.team_size + (config.eval_vote and config.team_size > 1)
     played = evaluations * config.eval_episodes * players * _EPISODE
     seconds = _START + plan.total_env_steps * (_STEP + update) + played * _PLAYED
-    return Cost(seconds, kept=2_000_000, running=2 * _replay(task, config))
+    replay = _replay(task, config)
+    return Cost(seconds, kept=2_000_000, running=2 * replay, memory=replay + _networks(config), process=_PROCESS)
+
+
+def _networks(config: TrainConfig) -> int:
+    """Bytes of actor, two critics, targets, their gradients and Adam's moments: float32, 15 numbers for a weight."""
+    products = sum(one * other for one, other in itertools.pairwise((64, *config.net_arch)))
+    return 4 * 15 * products * config.team_size * (config.team_size if config.own_critics else 1)
 
 
 def _replay(task: str, config: TrainConfig) -> int:
@@ -122,14 +135,18 @@ def _with_the_steps_of_all(config: TrainConfig) -> TrainConfig:
             f"settings: {STEPS_OF_ALL} with algo={config.algo}: it is for one agent, "
             f"algo={config.algo.removesuffix('_pr')}."
         )
+    config = replace(config, eval_every=config.evaluation_interval)
     counts = ("timesteps_per_agent", "eval_every", "checkpoint_every")
     return replace(config, **{name: config.n_agents * getattr(config, name) for name in counts})
 
 
 def may_share(task: str, plan: Plan) -> bool:
     """Whether the cell is short and its task ours or gymnasium's own; see :class:`marl_pr_common.study.hosts.Host`."""
-    if plan.total_env_steps > _SHORT:
-        return False
+    return plan.total_env_steps <= _SHORT and _is_known(task)
+
+
+def _is_known(task: str) -> bool:
+    """Whether a task is ours or gymnasium's own, which keep nothing in modules or classes."""
     if is_ours(task):
         return True
     import gymnasium as gym  # slow
@@ -139,6 +156,37 @@ def may_share(task: str, plan: Plan) -> bool:
         return False
     used = [spec.entry_point, *(wrapper.entry_point for wrapper in spec.additional_wrappers)]
     return all(place.startswith(("gymnasium.envs.", "gymnasium.wrappers.")) for place in used)
+
+
+def why_alone(task: str, plan: Plan, asked: bool) -> str:
+    """Why a cell can't be a team of a stack, empty if it can; see :class:`marl_pr_common.study.hosts.Host`."""
+    config = from_mapping(TrainConfig, plan.settings)
+    if config.multi_agent:
+        return "its agents share one world, of which every team would need one"
+    if not asked and not config.reciprocal:
+        return f"algo={config.algo} is upstream's own loop"
+    return (
+        "" if asked or _is_known(task) else "an environment that isn't known may keep something in modules or classes"
+    )
+
+
+def run_stack(cells: Sequence[CellRun], directories: Sequence[Path], stack: Path) -> None:
+    """Train cells that differ in their seeds as stacked teams; see :class:`marl_pr_common.study.hosts.Host`."""
+    without_compiler()
+    from sb3_pr.study.stack import STACKED as ENTRY
+    from sb3_pr.study.stack import train
+
+    runs = [RunDirectory(path, cell.plan.total_env_steps) for path, cell in zip(directories, cells, strict=True)]
+    of_this = {ENTRY: [cell.seed for cell in cells]}
+    go_on = (
+        any(run.state in ("running", "stopped") for run in runs)
+        and any((stack / CHECKPOINTS).glob("*/manifest.json"))
+        and all(run.is_of(**of_this) and _same(run, cell.plan) for run, cell in zip(runs, cells, strict=True))
+    )
+    if not go_on:
+        for path in (*directories, stack / CHECKPOINTS):
+            set_aside(path)
+    train(cells, directories, stack, go_on)
 
 
 def run(cell: CellRun, directory: Path) -> None:
@@ -185,6 +233,8 @@ def _check_options(config: TrainConfig) -> None:
 @functools.lru_cache
 def _check_task(task: str, options: str) -> None:
     require_named(task)
+    if (meant := versioned(task)) != task:
+        logger.warning("task %s: no version is named, and %s is run; name it, for versions differ.", task, meant)
     from sb3_pr.study.tasks import check_task  # slow to import
 
     check_task(task, json.loads(options))

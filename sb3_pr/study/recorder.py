@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import KVWriter
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecEnv
 
 from marl_pr_common.reciprocity.guards import NonFiniteError
 from marl_pr_common.runs.console import Display
@@ -23,8 +25,39 @@ from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
 logger = logging.getLogger("marl_pr")
 
 
+class Stopwatch:
+    """Wall and CPU seconds of training: it stands still while the agents are evaluated."""
+
+    def __init__(self) -> None:
+        self._wall = self._cpu = 0.0
+        self._running = False
+
+    def start(self) -> None:
+        """Begin, or go on; a second call does nothing."""
+        if not self._running:
+            self._running = True
+            self._wall += time.perf_counter()
+            self._cpu += time.process_time()
+
+    def read(self) -> list[float]:
+        """Wall and CPU seconds so far."""
+        return [time.perf_counter() - self._wall, time.process_time() - self._cpu]
+
+    def set(self, elapsed: list[float]) -> None:
+        """What there is when it starts."""
+        self._wall, self._cpu = (-seconds for seconds in elapsed)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within it no time passes."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        self._wall += time.perf_counter() - wall
+        self._cpu += time.process_time() - cpu
+
+
 class Recorder(BaseCallback):
-    """Evaluates every agent at step 0, every ``eval_every`` steps per agent and after the last update.
+    """Evaluates every agent at step 0, every ``evaluation_interval`` steps per agent and after the last update.
 
     Rows of agent i: ``eval/return``, the mean return of its episodes. Rows of a team of copies: ``eval/best_member``,
     ``eval/leader`` and ``eval/vote``, the mean return of the agent with the best, of the one that answers for all, and
@@ -33,14 +66,20 @@ class Recorder(BaseCallback):
     """
 
     model: OffPolicyAlgorithm
+    n_teams = 1
+    """Runs that share the model."""
+    first_agent = 0
+    """Of this run among all agents of the model."""
 
     def __init__(
         self,
         config: TrainConfig,
-        eval_env: VecEnv,
+        eval_env: Any,
         writer: ResultsWriter,
         status: StatusReporter,
         display: Display | None = None,
+        trackers: Sequence[KVWriter] = (),
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -48,59 +87,69 @@ class Recorder(BaseCallback):
         self.writer = writer
         self.status = status
         self.display = display
-        self._due = config.eval_every
-        self._wall = self._cpu = 0.0
+        self.trackers = trackers
+        self.stopwatch = stopwatch or Stopwatch()
+        self._due = config.evaluation_interval
         self._resumed = False
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps: times so far, and how many rows of results belong to it."""
-        elapsed = [time.perf_counter() - self._wall, time.process_time() - self._cpu]
-        return {"n_calls": self.n_calls, "due": self._due, "elapsed": elapsed, "rows": self.writer.n_rows}
+        rows = self.writer.n_rows
+        return {"n_calls": self.n_calls, "due": self._due, "elapsed": self.stopwatch.read(), "rows": rows}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on; results from after the checkpoint are cut off."""
         self.n_calls, self._due = state["n_calls"], state["due"]
-        self._wall, self._cpu = (-seconds for seconds in state["elapsed"])
+        self.stopwatch.set(state["elapsed"])
         self.writer.cut(state["rows"])
         self._resumed = True
 
     def _on_training_start(self) -> None:
-        self._wall += time.perf_counter()
-        self._cpu += time.process_time()
+        self.stopwatch.start()
         if not self._resumed:
             self._evaluate()
 
     def _on_step(self) -> bool:
         self._tell_progress()
-        steps = self.num_timesteps // self.config.team_size
+        steps = self.total_env_steps // self.config.team_size
         if self._due <= steps < self.config.timesteps_per_agent:
             self._evaluate()
-            self._due += self.config.eval_every
+            self._due += self.config.evaluation_interval
         return True
 
     def _on_training_end(self) -> None:
         self._tell_progress(last=True)
         self._evaluate()
 
+    @property
+    def total_env_steps(self) -> int:
+        """Of the agents of this run."""
+        return self.num_timesteps // self.n_teams
+
     def _tell_progress(self, last: bool = False) -> None:
-        if (self.status.running(self.num_timesteps) or last) and self.display is not None:
-            self.display.update(self.writer.identity.run, self.num_timesteps, self.status.of_total_env_steps)
+        if (self.status.running(self.total_env_steps) or last) and self.display is not None:
+            self.display.update(self.writer.identity.run, self.total_env_steps, self.status.of_total_env_steps)
 
     def _evaluate(self) -> None:
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall, cpu = self.stopwatch.read()
         clock = Clock(
-            env_steps_per_agent=self.num_timesteps // self.config.team_size,
-            total_env_steps=self.num_timesteps,
+            env_steps_per_agent=self.total_env_steps // self.config.team_size,
+            total_env_steps=self.total_env_steps,
             updates=self.model._n_updates,
-            wall_time=wall - self._wall,
-            cpu_time=cpu - self._cpu,
+            wall_time=wall / self.n_teams,
+            cpu_time=cpu / self.n_teams,
         )
-        episodes = self._play()
+        with self.stopwatch.paused():
+            self._record(clock, self._play())
+
+    def _record(self, clock: Clock, episodes: list[np.ndarray]) -> None:
         returns = [float(np.mean(found)) for found in episodes]
         self._require_finite(returns)
         for agent, value in enumerate(returns):
             self.writer.append(clock, {"eval/return": value}, agent)
-        self.writer.append(clock, _of_the_team(episodes))
+        of_the_team = _of_the_team(episodes)
+        self.writer.append(clock, of_the_team)
+        self._follow(returns, of_the_team)
         for agent, values in self._logged().items():
             self.writer.append(clock, values, agent)
         self.writer.flush()
@@ -110,8 +159,13 @@ class Recorder(BaseCallback):
             f"{self.writer.identity.run}: {clock.env_steps_per_agent} of {self.config.timesteps_per_agent} steps per "
             f"agent, return {np.mean(returns):.1f} (agents: {agents})",
         )
-        self._wall += time.perf_counter() - wall
-        self._cpu += time.process_time() - cpu
+
+    def _follow(self, returns: list[float], of_the_team: dict[str, float]) -> None:
+        """Evaluations do not go through the logger, whose csv has none."""
+        values: dict[str, Any] = {f"eval/agent_{agent}/return": value for agent, value in enumerate(returns)}
+        values |= {"eval/return": float(np.mean(returns)), **of_the_team}
+        for tracker in self.trackers:
+            tracker.write(values, dict.fromkeys(values, ()), self.num_timesteps)
 
     def _play(self) -> list[np.ndarray]:
         seed, number = EVALUATION_SEED + self.config.seed, self.config.eval_episodes
@@ -125,16 +179,24 @@ class Recorder(BaseCallback):
         for agent, value in enumerate(returns):
             if not np.isfinite(value):
                 broken = broken_agents(self.model)
-                cause = "Its networks are not finite" if agent in broken else "Check the rewards of the environment"
+                cause = (
+                    "Its networks are not finite"
+                    if self.first_agent + agent in broken
+                    else "Check the rewards of the environment"
+                )
                 raise NonFiniteError(
                     f"non-finite return {value} of agent {agent} in the evaluation at step {self.num_timesteps}. "
                     f"{cause}; what was saved before is unchanged."
                 )
 
+    def _log(self) -> Iterable[tuple[str, Any]]:
+        """What is logged of this run since the logger's last report."""
+        return self.logger.name_to_value.items()
+
     def _logged(self) -> dict[int, dict[str, float]]:
         """What the algorithm logged since its last report: agent, or TEAM -> metric -> value."""
         values: dict[int, dict[str, float]] = {}
-        for key, value in self.logger.name_to_value.items():
+        for key, value in self._log():
             if (
                 not key.startswith("train/")
                 or key == "train/n_updates"

@@ -18,32 +18,31 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch as th
-from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import configure
-from stable_baselines3.common.noise import NormalActionNoise
-from stable_baselines3.common.preprocessing import is_image_space
-from stable_baselines3.common.vec_env import VecEnv
 
 from marl_pr_common.checkpoint import StopRequest, catch_signals, checkpoints, latest
 from marl_pr_common.config import from_mapping
 from marl_pr_common.envs.factories import close
 from marl_pr_common.envs.imports import begun_in
+from marl_pr_common.envs.mujoco import log_warnings
 from marl_pr_common.runs.console import Display
 from marl_pr_common.runs.directory import RunDirectory
 from marl_pr_common.runs.files import read_json, require_unused
 from marl_pr_common.runs.provenance import RUN, record_resume
 from marl_pr_common.runs.status import read_status
 from marl_pr_common.runs.table import CHECKPOINTS, ResultsWriter, RunIdentity
-from sb3_pr.algorithms.spec import MODULES, model_class, spec
 from sb3_pr.finite import GuardCallback, require_finite_model
 from sb3_pr.saving.resume import CheckpointCallback, load_checkpoint
+from sb3_pr.study import tracking
 from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
+from sb3_pr.study.model import accepted, without_device, without_effect
+from sb3_pr.study.model import build_model as build_model
 from sb3_pr.study.recorder import Recorder, say
 from sb3_pr.study.tasks import Flags, blamed, check_task, source
 from sb3_pr.study.teams import fitted, team_env
+from sb3_pr.study.tracking import Track
 
 logger = logging.getLogger("marl_pr")
 ENGINE = f"stable-baselines3 {importlib.metadata.version('stable-baselines3')}"
@@ -55,6 +54,7 @@ def train(
     arm: str | None = None,
     display: Display | None = None,
     name: str | None = None,
+    track: Track | None = None,
 ) -> None:
     """Run ``config`` and leave model, results, log and provenance in the directory ``out``.
 
@@ -63,10 +63,13 @@ def train(
     :param arm: name under which the run is compared; the algorithm's name by default
     :param display: where to show progress; the logger "marl_pr" by default
     :param name: column ``run`` of the results; arm and seed by default
+    :param track: where else its logs and evaluations go
     :raises FileExistsError: if ``out`` is not empty; nothing in it is changed
     :raises ValueError: if the task cannot be made or its actions are not continuous, or the model refuses a setting
     """
     require_unused(out)
+    if lacking := without_device(config.device):
+        raise ValueError(f"{lacking} Use device=cpu, or auto, which takes what there is.")
     check_task(config.env, config.env_kwargs)
     asked, config = config.n_agents, fitted(config)
     if config.n_agents != asked:
@@ -74,25 +77,25 @@ def train(
     with catch_signals() as stop:
         arm = arm or config.algo
         run = _Run(config, out, arm, name or f"{arm}-seed{config.seed}", display, stop)
-        n_agents = config.team_size
-        extra = {"run": run.name, "arm": run.arm, "engine": ENGINE, "n_agents": n_agents, "total_env_steps": run.total}
-        run.directory.begin(config, config.seed, **extra)
-        if without := _without_effect(config):
+        run.track = track
+        run.describe()
+        if without := without_effect(config):
             say(display, f"without effect in {config.algo}: {', '.join(without)}")
         run.begin()
         run.to_the_end()
 
 
-def resume(out: Path, display: Display | None = None) -> None:
+def resume(out: Path, display: Display | None = None) -> bool:
     """Go on with the run in ``out`` from its newest checkpoint, with its own settings; nothing if it is complete.
 
+    :return: whether there was anything to do
     :raises FileNotFoundError: if there is no run, or it has no checkpoint
     :raises ValueError: if its files are not what a run leaves
     """
     described, status = _described(out), read_status(out)
     if status is not None and status.state == "complete":
         say(display, f"{out} is complete: {status.total_env_steps} steps. Nothing was changed.")
-        return
+        return False
     root = out / CHECKPOINTS
     if latest(root) is None:
         raise FileNotFoundError(
@@ -100,14 +103,18 @@ def resume(out: Path, display: Display | None = None) -> None:
             "again with another --out; checkpoint_every says how often one is saved."
         )
     config = from_mapping(TrainConfig, described["config"], where=f"{out / RUN}: config")
+    if lacking := without_device(config.device):
+        say(display, f"{lacking} The run goes on on the CPU.")
     with catch_signals() as stop, begun_in(described.get("directory")):
         name = described.get("run", f"{described['arm']}-seed{config.seed}")
         run = _Run(config, out, described["arm"], name, display, stop)
+        run.track = described.get("track")
         run.begin()
         found = load_checkpoint(root, run.model, run.callbacks)
-        record_resume(out, found.manifest.step, found.path.name)
+        record_resume(out, found.manifest.step, found.path.name, device=str(run.model.device))
         say(display, f"{out}: resumed at step {found.manifest.step} of {run.total} from {found.path.name}.")
         run.to_the_end()
+    return True
 
 
 def _described(out: Path) -> dict[str, Any]:
@@ -126,6 +133,7 @@ class _Run:
         self, config: TrainConfig, out: Path, arm: str, name: str, display: Display | None, stop: StopRequest
     ) -> None:
         th.set_num_threads(config.threads)
+        log_warnings()
         self.config, self.out, self.arm, self.name, self.display, self.stop = config, out, arm, name, display, stop
         self.total = config.timesteps_per_agent * config.team_size
         with blamed(config.env):
@@ -138,15 +146,26 @@ class _Run:
                 make: Any = functools.partial(make_vec_env, source(config), wrapper_class=Flags)
                 self.eval_env = make(n_envs=config.eval_episodes, seed=seed)
                 columns = make(n_envs=config.team_size, seed=config.seed)
-        self.model = _accepted(config, columns)
+        self.model = accepted(config, columns)
         self.directory = RunDirectory(out, self.total)
         self.status = self.directory.status
         self.callbacks: list[Any] = []
+        self.track: Track | None = None
+
+    def describe(self) -> None:
+        """Write what this run is; the device is the one that it really has."""
+        extra = {"run": self.name, "arm": self.arm, "engine": ENGINE, "n_agents": self.config.team_size}
+        extra |= {"total_env_steps": self.total, "device": str(self.model.device)}
+        extra |= {} if self.track is None else {"track": self.track}
+        self.directory.begin(self.config, self.config.seed, **extra)
 
     def begin(self) -> None:
         """Open the files that the run writes."""
         config = self.config
-        self.model.set_logger(configure(str(self.out), ["csv"]))
+        logger = configure(str(self.out), ["csv"])
+        trackers = tracking.begin(self.track, self.out, self.name, config)
+        logger.output_formats += trackers
+        self.model.set_logger(logger)
         protocol = config.evaluation_protocol
         identity = RunIdentity(self.name, self.arm, config.env, ENGINE, config.seed, protocol)
         writer = ResultsWriter(self.out, identity)
@@ -157,7 +176,7 @@ class _Run:
             advice=f"resume with: marl-pr train --resume {shlex.quote(str(self.out))}",
             at_end=config.final_checkpoint,
         )
-        self.callbacks = [Recorder(config, self.eval_env, writer, self.status, self.display), saver]
+        self.callbacks = [Recorder(config, self.eval_env, writer, self.status, self.display, trackers), saver]
         if not config.reciprocal:
             self.callbacks.insert(0, GuardCallback())
 
@@ -186,60 +205,3 @@ class _Run:
         found = checkpoints(self.out / CHECKPOINTS)
         for path in found[:-1] if self.config.final_checkpoint else found:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _accepted(config: TrainConfig, columns: VecEnv) -> Any:
-    """:func:`build_model`; whatever SB3 and torch refuse by an assertion or an error of their own is a ValueError."""
-    try:
-        return build_model(config, columns)
-    except (AssertionError, RuntimeError, MemoryError, NotImplementedError, OverflowError, TypeError) as error:
-        if isinstance(error, ValueError):
-            raise
-        raise ValueError(
-            f"algo={config.algo} can't be made for env={config.env!r} with net_arch={list(config.net_arch)}, "
-            f"buffer_size={config.buffer_size}, n_agents={config.team_size}, device={config.device!r}: "
-            f"{type(error).__name__}: {str(error).strip() or 'out of memory'}"
-        ) from error
-
-
-def build_model(config: TrainConfig, env: VecEnv) -> Any:
-    """The untrained model: upstream's own class, or ours, with equal meaning of every number of steps.
-
-    :param env: one column per agent
-    """
-    shape = env.action_space.shape or ()
-    arguments: dict[str, Any] = {
-        "learning_rate": config.learning_rate,
-        # Stable-Baselines3 counts these two over all columns of the VecEnv.
-        "buffer_size": config.buffer_size * config.team_size,
-        "learning_starts": config.learning_starts * config.team_size,
-        "batch_size": config.batch_size,
-        "tau": config.tau,
-        "gamma": config.gamma,
-        "train_freq": config.train_freq,
-        "gradient_steps": config.gradient_steps,
-        "policy_kwargs": {"net_arch": list(config.net_arch)},
-        "seed": config.seed,
-        "device": config.device,
-    }
-    arguments |= {name: getattr(config, name) for name in spec(config.algo).options}
-    if "action_noise" in arguments:
-        sigma = arguments.pop("noise_factor") * config.action_noise
-        arguments["action_noise"] = NormalActionNoise(np.zeros(shape), np.full(shape, sigma))
-    if config.reciprocal:
-        arguments |= {"shared_replay": config.shared_replay, "own_critics": config.own_critics}
-        arguments |= {"fast": config.fast, **vars(config.pr)}
-    return model_class(config.algo)(_policy_name(env.observation_space), env, **arguments)
-
-
-def _policy_name(space: spaces.Space[Any]) -> str:
-    if isinstance(space, spaces.Dict):
-        return "MultiInputPolicy"
-    return "CnnPolicy" if is_image_space(space) else "MlpPolicy"
-
-
-def _without_effect(config: TrainConfig) -> list[str]:
-    """Settings that are not the default and concern other algorithms only: a study may give them to all its arms."""
-    others = {option for name in MODULES for option in spec(name).options} - {*spec(config.algo).options}
-    given = {name: getattr(config, name) for name in sorted(others)}
-    return [f"{name}={value!r}" for name, value in given.items() if value != getattr(TrainConfig(), name)]

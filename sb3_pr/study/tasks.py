@@ -18,6 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from marl_pr_common.envs.factories import Look, close, find_factory, look, make_own
 from marl_pr_common.envs.imports import UnusableError
 from marl_pr_common.envs.kinds import is_parallel_env
+from marl_pr_common.envs.mujoco import log_warnings
 from marl_pr_common.envs.registry import is_ours
 from marl_pr_common.envs.values import as_flag
 from marl_pr_common.reciprocity.guards import NonFiniteError
@@ -35,6 +36,7 @@ class EnvironmentFailedError(ValueError):
 
 def check_task(env_id: str, options: Mapping[str, Any] = MappingProxyType({})) -> None:
     """Raise ValueError if the task cannot be made with these arguments, or has spaces that no algorithm takes."""
+    log_warnings()
     if is_ours(env_id):
         check_team_task(env_id, options)
         return

@@ -50,6 +50,19 @@ def require_named(env_id: str) -> None:
             return
 
 
+def versioned(env_id: str) -> str:
+    """The id that gymnasium means by a name without a version, such as HalfCheetah; any other name as it is."""
+    if is_ours(env_id) or ":" in env_id:
+        return env_id
+    from gymnasium.envs.registration import find_highest_version, parse_env_id, registry
+
+    if env_id in registry:
+        return env_id
+    namespace, name, version = parse_env_id(env_id)
+    latest = find_highest_version(namespace, name) if version is None else None
+    return env_id if latest is None else f"{env_id}-v{latest}"
+
+
 def unmade(env_id: str, error: Exception) -> ValueError:
     """What to say where gymnasium has no such task, or a package is missing that it needs."""
     import gymnasium as gym

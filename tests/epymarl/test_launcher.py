@@ -65,7 +65,7 @@ def play(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Play:
                 output = runs.run(command, folder)
             assert not list(folder.glob("epymarl_pr_*"))  # derived configurations are not left behind
             known[key] = collected(root, folder, output)
-            shutil.rmtree(root / "results")
+            shutil.rmtree(root / "results", ignore_errors=not upstream)  # ours are where the run was started
         return known[key]
 
     return played
@@ -73,7 +73,7 @@ def play(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Play:
 
 def collected(root: Path, folder: Path, output: str) -> Run:
     """What a run has left in the clone and in the folder that it was started in."""
-    (info,) = (root / "results" / "sacred").glob("*/*/*/info.json")
+    (info,) = [file for where in (root, folder) for file in (where / "results" / "sacred").glob("*/*/*/info.json")]
     found = sorted((folder / "results" / "models").glob("*/*/*.th"))
     models = {f"{file.parent.name}/{file.name}": th.load(file, weights_only=False) for file in found}
     return Run(json.loads(info.read_text()), models, found[0].parents[1] if found else None, output)

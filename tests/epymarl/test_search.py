@@ -44,7 +44,7 @@ def searched(root: Path, *arguments: str, expect: int = 0, answer: str = "y\n") 
 
 def seeds(root: Path) -> dict[str, list[int]]:
     """Algorithms that were run, and the seeds of those runs."""
-    files = sorted((root / "results" / "sacred").glob("*/*/*/config.json"))
+    files = sorted((root.parent / "results" / "sacred").glob("*/*/*/config.json"))
     found: dict[str, list[int]] = {}
     for file in files:
         config = json.loads(file.read_text())

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from matplotlib.collections import FillBetweenPolyCollection
 
 from marl_pr_common.report import label_arms
-from marl_pr_common.report.figures import learning_curves, save_figure, spread, step_label
-from marl_pr_common.report.numbers import verdict
+from marl_pr_common.report.figures import learning_curves, save_figure, step_label
+from marl_pr_common.report.figures.style import MUTED
+from marl_pr_common.report.numbers import two, verdict
 from marl_pr_common.results.stats import paired_difference
 from sb3_pr.study.host import ARMS
 
@@ -71,26 +70,35 @@ def test_figure_files_name_task_engine_seeds_and_arms_and_are_reproducible(make_
     assert contents[0] == contents[1]
 
 
-@given(
-    st.lists(st.floats(-1, 2), min_size=1, max_size=8),
-    st.lists(st.floats(0.01, 0.12), min_size=8, max_size=8),
-)
-def test_labels_never_overlap_and_stay_inside(wanted, heights):
-    heights = np.array(heights[: len(wanted)])
-    centres = spread(np.array(wanted), heights)
-    order = np.argsort(centres, kind="stable")
-    low, high = centres - heights / 2, centres + heights / 2
-    assert np.all(low[order][1:] - high[order][:-1] >= -1e-9)
-    assert low.min() >= -1e-9
-    assert high.max() <= 1 + 1e-9
+@pytest.mark.parametrize(("points", "drawn"), [((0, 200), "marker"), ((0, 100, 200), "line")])
+@pytest.mark.parametrize("n_seeds", [2, 5])
+def test_a_line_needs_three_evaluations(make_results, points, drawn, n_seeds):
+    figure = learning_curves(make_results(far_ahead, n_seeds, steps=points), np.random.default_rng(0))
+    looks = {(line.get_marker() not in ("", "None"), line.get_linestyle() != "None") for line in figure.axes[0].lines}
+    assert looks == {(drawn == "marker", drawn == "line")}
 
 
-def test_labels_with_room_stay_where_they_are():
-    np.testing.assert_allclose(spread(np.array([0.7, 0.2]), np.array([0.1, 0.1])), [0.7, 0.2])
+def test_every_arm_stands_alone_against_the_reference_in_grey(make_results):
+    results = make_results(far_ahead, 5, arms=("td3_independent", "td3_pr", "td3_shared_replay"))
+    figure = learning_curves(results, np.random.default_rng(0))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["td3_pr", "td3_shared_replay"]  # all of one size
+    for axes in figure.axes:
+        reference, arm = axes.get_lines()
+        assert reference.get_color() == MUTED != arm.get_color()
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["td3_independent (reference)"]
 
 
 def test_step_labels():
     assert [step_label(steps) for steps in (0, 500, 2500, 1_000_000)] == ["0", "500", "2.5k", "1M"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(-281.3, "-280"), (0.0, "0"), (3.96, "4.0"), (0.0451, "0.045"), (1234.0, "1,200"), (99.6, "100"), (-9.96, "-10")],
+)
+def test_two_significant_digits(value, text):
+    assert two(value) == text
 
 
 def test_every_upstream_arm_has_its_controls():

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from matplotlib.collections import FillBetweenPolyCollection
 
+from marl_pr_common.report import ReportContext
 from marl_pr_common.report import figures as plots
+from marl_pr_common.report.build import build
 from marl_pr_common.report.figures import ArmLabel, Estimates, Panel, SweepLine, Watched
 from marl_pr_common.report.figures.style import arm_style
-from marl_pr_common.results.stats import Interval, Reached, TeamCurves, performance_profile
+from marl_pr_common.results.stats import Interval, Reached, performance_profile
 from marl_pr_common.tabular.theory.figures import COLOURS
 from tests.report.tables import study
 
@@ -102,17 +104,13 @@ def test_a_sweep_is_joined_in_order_of_the_setting_if_there_are_seeds_enough():
     assert all(line.get_linestyle() == "None" for line in axes.get_lines())
 
 
-def test_time_has_a_unit_that_suits_it():
-    steps = np.array([0, 100])
-    data = TeamCurves(np.arange(2), steps, steps, np.array([[1.0, 2.0], [3.0, 4.0]]), 1)
-    curve = plots.with_interval(data, np.random.default_rng(0))
-    timed = plots.TimedCurve(np.array([0.0, 600.0]), np.array([0.0, 90.0]), curve)
-    figure = plots.return_against_time({"Hopper-v5": {FIRST: timed}}, "Return", "2 seeds")
-    wall, cpu = figure.axes
-    assert wall.get_xlabel().endswith("[min]")
-    assert cpu.get_xlabel().endswith("[s]")
-    assert [list(line.get_xdata()) for line in wall.get_lines()] == [[0.0, 10.0]] * 2
-    assert [list(line.get_ydata()) for line in cpu.get_lines()] == [[1.0, 2.0], [3.0, 4.0]]
+def test_cpu_time_has_a_unit_that_suits_it_and_the_clock_is_no_figure():
+    results = study(2, tasks=["Pendulum-v1"])
+    later = results.assign(cpu_time=results["env_steps_per_agent"] * 2.0, wall_time=1e6)
+    found = {drawing.name: drawing.figure for drawing in build(later, ReportContext()).drawings}
+    axes = found["return_against_time"].axes
+    assert {place.get_xlabel() for place in axes} == {"CPU time of training [min]"}
+    assert all(line.get_xdata()[-1] == 10.0 for place in axes for line in place.get_lines())
 
 
 def test_seeds_that_never_reach_a_threshold_keep_its_line_below_one():
@@ -124,15 +122,6 @@ def test_seeds_that_never_reach_a_threshold_keep_its_line_below_one():
     np.testing.assert_allclose(line.get_ydata(), [0.0, 0.25, 0.5, 0.5])
     at_once = Reached(5.0, np.arange(2), np.array([True, True]), np.zeros(2), np.zeros(2))
     assert [list(part) for part in plots.kaplan_meier(Watched(at_once, 300))] == [[0.0, 300.0], [1.0, 1.0]]
-
-
-def test_many_arms_are_named_in_a_legend_and_few_beside_their_lines():
-    few = plots.learning_curves(study(2, tasks=["Pendulum-v1"]), np.random.default_rng(0))
-    assert not few.legends
-    many = plots.learning_curves(
-        study(2, {f"arm{i}": float(i) for i in range(9)}, ["Pendulum-v1"]), np.random.default_rng(0)
-    )
-    assert legend(many) == [f"arm{i}" for i in range(9)]
 
 
 def test_files_keep_the_whole_name_and_text_as_text(tmp_path):

@@ -32,6 +32,11 @@ BAD = [
     ({"estimator": "exact"}, "estimator='exact'"),
     ({"min_over": "critics"}, "min_over='critics'"),
     ({"sync_interval": 0}, "sync_interval=0"),
+    ({"batch_size": 0}, "batch_size=0: expected an integer >= 1"),
+    ({"policy_delay": 0, "n_agents": 1}, "policy_delay=0: expected an integer >= 1"),
+    ({"policy_delay": 1.5}, r"policy_delay=1\.5: expected an integer >= 1"),
+    ({"seed": 1.5}, r"seed=1\.5: expected an integer from 0 to 4294967295"),
+    ({"seed": -1, "n_agents": 1}, "seed=-1"),
 ]
 
 
@@ -41,6 +46,11 @@ BAD = [
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
         TD3PR("MlpPolicy", "Pendulum-v1", **{"n_agents": 3, "policy_kwargs": dict(SMALL), **options})
+
+
+def test_what_upstream_runs_with_is_taken_for_one_agent():
+    options = {"policy_delay": 1.5, "seed": True, "batch_size": np.int64(4), "policy_kwargs": dict(SMALL)}
+    assert TD3PR("MlpPolicy", "Pendulum-v1", learning_starts=5, **options).learn(10)._n_updates == 5
 
 
 def test_options_given_twice():

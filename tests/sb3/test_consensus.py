@@ -70,8 +70,8 @@ def test_a_broken_agent_is_left_out():
     model = group(consensus=0.3)
     weight = model.policy.actor.mu[0].weight
     with th.no_grad():
-        weight[2] = th.nan
-        weight[1] += 1
+        weight[2].fill_(th.nan)
+        weight[1].add_(1)
     before = weight.detach().clone()
     draw_together(model.policy.actor, model.reciprocity.peer_weights, 0.3)
     th.testing.assert_close(weight[0].detach(), before[0] + 0.3 * 0.5 * (before[1] - before[0]))

@@ -99,7 +99,7 @@ def test_guards_and_surgery_limits_come_along():
     with pytest.raises(ValueError, match=r"torch\.nn\.init"):
         th.nn.init.orthogonal_(model.actor.mu[0].weight)
     with th.no_grad():
-        model.critic.qf0[0].weight[1] = th.nan
+        model.critic.qf0[0].weight[1].fill_(th.nan)
     model.learn(30)
     assert model.watch.broken == {1}
 

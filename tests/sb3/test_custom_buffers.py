@@ -1,16 +1,20 @@
 """What a user's own replay buffer keeps is kept, as with several envs in Stable-Baselines3."""
 
 import pickle
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch as th
+from gymnasium import spaces
 from stable_baselines3 import TD3
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
 
 from sb3_pr import TD3PR
+from sb3_pr.replay.buffers import as_agent_major
 
 SETTINGS = {"policy_kwargs": {"net_arch": [8]}, "learning_starts": 60, "seed": 0, "batch_size": 16}
 
@@ -131,3 +135,93 @@ def test_a_sample_set_on_the_buffer_itself_is_what_training_draws():
     model.learn(150)
     assert len(drawn) == model._n_updates > 5
     assert drawn[0].rewards.shape == (48, 1)
+
+
+class Storing(ReplayBuffer):
+    """Transitions in containers of its own: one for each env, or one for all."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.stores = self.containers()
+
+    def containers(self):
+        return [deque(maxlen=100) for _ in range(self.n_envs)]
+
+    def add(self, obs, next_obs, action, reward, done, infos):
+        for env in range(self.n_envs):
+            row = (obs[env], action[env], next_obs[env], [done[env]], [reward[env]])
+            self.stores[env % len(self.stores)].append(tuple(np.array(part, np.float32) for part in row))
+        super().add(obs, next_obs, action, reward, done, infos)
+
+    def sample(self, batch_size, env=None):
+        stores = [self.stores[k % len(self.stores)] for k in np.random.randint(self.n_envs, size=batch_size)]  # noqa: NPY002
+        rows = [store[np.random.randint(len(store))] for store in stores]  # noqa: NPY002
+        self.last = ReplayBufferSamples(*(self.to_torch(np.stack(field)) for field in zip(*rows, strict=True)))
+        return self.last
+
+
+class ByNumber(Storing):
+    def containers(self):
+        return {env: deque() for env in reversed(range(self.n_envs))}
+
+
+class OneForAll(Storing):
+    def containers(self):
+        return (deque(),)
+
+
+class Scales(ReplayBuffer):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.scales = [10.0**env for env in range(self.n_envs)]
+
+
+def filled(kind):
+    space = spaces.Box(-1, 1, (2,))
+    buffer, rng = as_agent_major(kind(300, space, space, n_envs=3), False), np.random.default_rng(0)
+    for _ in range(20):
+        buffer.add(*rng.normal(size=(3, 3, 2)), np.arange(3.0), np.zeros(3, bool), [{}] * 3)
+    return buffer
+
+
+@pytest.mark.parametrize("kind", [Storing, ByNumber])
+def test_a_container_of_each_env_is_its_agents(kind):
+    buffer = filled(kind)
+    for _ in range(2):
+        assert buffer.sample(8).rewards.flatten().tolist() == np.repeat([0.0, 1.0, 2.0], 8).tolist()
+        buffer = pickle.loads(pickle.dumps(buffer))
+    assert buffer.last.rewards.shape == (24, 1)
+    assert [len(buffer.stores[env]) for env in range(3)] == [20] * 3
+
+
+def test_rows_of_other_agents_and_numbers_of_each_env_in_a_list_are_refused():
+    with pytest.raises(ValueError, match=r"OneForAll\.sample drew a transition of another agent for agent 0"):
+        filled(OneForAll).sample(32)
+    with pytest.raises(ValueError, match=r"Scales\.scales=\[1\.0, 10\.0, 100\.0\] has 3 entries.*np\.array"):
+        filled(Scales)
+
+
+class Running(ReplayBuffer):
+    """A running mean of the rewards that it drew."""
+
+    mean = 0.0
+
+    def sample(self, batch_size, env=None):
+        batch = super().sample(batch_size, env)
+        self.mean = 0.5 * self.mean + 0.5 * float(batch.rewards.mean())
+        return batch
+
+
+class RunningEach(Running):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.mean = np.zeros(self.n_envs)
+
+
+def test_a_statistic_of_each_agents_own_draws_is_kept_for_each_or_refused():
+    with pytest.raises(ValueError, match=r"Running\.sample assigned mean.*: 0\.0, 0\.5, 1\.0\..*shape \(n_envs,\)"):
+        filled(Running).sample(8)
+    buffer = filled(RunningEach)
+    buffer.sample(8)
+    buffer.sample(8)
+    assert buffer.mean.tolist() == [0, 0.75, 1.5]

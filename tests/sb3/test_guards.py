@@ -81,7 +81,7 @@ def test_a_peers_critic(cls, part, estimator, value, caplog):
     before = {name: tensor.clone() for name, tensor in tensors(model).items()}
     with th.no_grad():
         for q_network in getattr(model.policy, part).q_networks:
-            q_network[0].weight[1] = value
+            q_network[0].weight[1].fill_(value)
     update = model._n_updates
     with caplog.at_level(logging.WARNING, "marl_pr"):
         model.train(1, 16)
@@ -150,7 +150,7 @@ def test_no_broken_model_is_saved_over_a_good_one(tmp_path, caplog):
     model.learn(120, callback=callback)
     good = load(tmp_path).manifest.step
     with th.no_grad():
-        model.policy.actor.mu[0].weight[2] = float("nan")
+        model.policy.actor.mu[0].weight[2].fill_(float("nan"))
     with pytest.raises(NonFiniteError, match=r"actor\.mu\.0\.weight of agent 2 is not finite.*last good one"):
         save_checkpoint(model, tmp_path)
     callback._save()
@@ -168,7 +168,7 @@ def test_values_beyond_what_rewards_allow(n_agents, caplog):
         for network in (model.policy.critic, model.policy.critic_target):
             for q_network in network.q_networks:
                 bias = list(q_network.parameters())[-1]
-                bias[-1] += 1000.0
+                bias[-1].add_(1000.0)
     model.train(20, 16)
     said = [record.message for record in caplog.records if "diverges" in record.message]
     assert len(said) == 1

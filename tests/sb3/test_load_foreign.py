@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch as th
 from gymnasium import spaces
-from stable_baselines3 import TD3
+from stable_baselines3 import SAC, TD3
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.utils import LinearSchedule
 from torch import nn
 
-from sb3_pr import TD3PR
+from sb3_pr import DDPGPR, SACPR, TD3PR
 
 SMALL = {"policy_kwargs": {"net_arch": [4]}, "buffer_size": 100, "seed": 0}
 
@@ -136,3 +136,15 @@ def test_own_classes_want_trust(tmp_path):
     with pytest.raises(ValueError, match="trust=True"):
         model.load_replay_buffer(path)
     model.load_replay_buffer(path, trust=True)
+
+
+@pytest.mark.parametrize("trust", [False, True])
+def test_a_file_of_another_algorithm_names_the_class_that_loads_it(trust, tmp_path):
+    SAC("MlpPolicy", "Pendulum-v1", policy_kwargs={"net_arch": [4]}).save(tmp_path / "sac")
+    for kind in (TD3PR, DDPGPR):
+        with pytest.raises(ValueError, match=rf"SACPolicy is that of SAC, and .* a {kind.__name__}.*SACPR\.load"):
+            kind.load(tmp_path / "sac", trust=trust)
+    TD3("MlpPolicy", "Pendulum-v1", **SMALL).save(tmp_path / "td3")
+    with pytest.raises(ValueError, match=r"TD3Policy is that of DDPG and TD3, and the model a SACPR"):
+        SACPR.load(tmp_path / "td3", trust=trust)
+    assert SACPR.load(tmp_path / "sac", trust=trust).n_agents == 1

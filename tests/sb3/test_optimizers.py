@@ -1,6 +1,7 @@
 """Optimisers: with kappa=0 every agent moves as it does alone, whatever the update looks at, also after going on."""
 
 import copy
+from collections import defaultdict
 
 import gymnasium as gym
 import pytest
@@ -134,3 +135,67 @@ def test_a_closure_is_refused_before_anything_moves():
     with pytest.raises(ValueError, match=r"step\(closure\): each agent has a ClippedAdam of its own"):
         model.actor.optimizer.step(lambda: 0.0)
     assert all(th.equal(tensor, before[name]) for name, tensor in tensors(model).items())
+
+
+def halve(optimizer, *_):
+    for tensors_of in optimizer.param_groups:
+        for tensor in tensors_of["params"]:
+            tensor.data.mul_(0.5)
+
+
+def forget_gradients(optimizer, *_):
+    for tensors_of in optimizer.param_groups:
+        for tensor in tensors_of["params"]:
+            if tensor.grad is not None:
+                tensor.grad.data.zero_()
+
+
+def derived(kind=th.optim.Adam):
+    model = group(type(f"My{kind.__name__}", (kind,), {}), {})
+    model.set_logger(configure(None, []))
+    fill(model, 40)
+    return model
+
+
+def test_hooks_act_on_the_weights_and_gradients_of_every_agent():
+    model = derived(th.optim.SGD)
+    before = [tensor.detach().clone() for tensor in model.critic.parameters()]
+    handle = model.critic.optimizer.register_step_pre_hook(forget_gradients)
+    model.train(2, 8)
+    assert all(th.equal(tensor, then) for tensor, then in zip(model.critic.parameters(), before, strict=True))
+    model.critic.optimizer.register_step_post_hook(halve)
+    model.train(1, 8)
+    for tensor, then in zip(model.critic.parameters(), before, strict=True):
+        th.testing.assert_close(tensor.detach(), then / 2, rtol=0, atol=1e-7)
+    handle.remove()
+    wholes = list(model.critic.parameters())
+    model.critic.optimizer.register_step_pre_hook(lambda *_: [one.grad.data.zero_() for one in wholes].clear())
+    model.train(1, 8)
+    for tensor, then in zip(wholes, before, strict=True):
+        th.testing.assert_close(tensor.detach(), then / 4, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("reset", [lambda one: one.state.clear(), lambda one: setattr(one, "state", defaultdict(dict))])
+def test_a_state_that_is_emptied_begins_anew(reset):
+    model = derived()
+    model.train(5, 8)
+    reset(model.critic.optimizer)
+    assert not model.agent(2).critic.optimizer.state
+    model.train(3, 8)
+    assert {float(moments["step"]) for moments in model.critic.optimizer.state.values()} == {3.0}
+    assert {float(moments["step"]) for moments in model.agent(1).critic.optimizer.state.values()} == {3.0}
+
+
+def test_what_is_set_on_the_optimiser_is_every_agents_or_refused():
+    model = derived()
+    optimizer = model.critic.optimizer
+    for one in optimizer.agents:
+        one.cap = 1.0
+    optimizer.cap = 5.0
+    assert [one.cap for one in optimizer.agents] == [5.0] * 3
+    assert optimizer.cap == 5.0
+    with pytest.raises(ValueError, match="load_state_dict: each agent has a MyAdam of its own"):
+        optimizer.register_load_state_dict_post_hook(print)
+    optimizer.param_groups = [dict(one) for one in optimizer.param_groups]
+    with pytest.raises(ValueError, match="param_groups were exchanged: each agent has a MyAdam"):
+        model.train(1, 8)

@@ -165,7 +165,7 @@ def test_a_team_whose_networks_break_ends_alone(caplog):
     def run(breaks):
         model = stack(DDPGPR, steps=20)
         if breaks:
-            next(model.policy.critic.parameters()).data[1] = th.nan
+            next(model.policy.critic.parameters()).data[1].fill_(th.nan)
         return model.learn(10 * 6, reset_num_timesteps=False)
 
     model = run(breaks=True)

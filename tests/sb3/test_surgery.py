@@ -154,7 +154,6 @@ def _map(field, change):
         lambda mu: nn.init.orthogonal_(mu[0].weight),
         lambda mu: nn.init.xavier_uniform_(mu[2].weight),
         lambda mu: nn.init.orthogonal_(mu[0].weight.data),
-        lambda mu: nn.init.xavier_uniform_(mu[2].weight.data),
         lambda mu: nn.init.xavier_normal_(mu[2].weight[:]),
         lambda mu: nn.init.orthogonal_(mu[2].weight.data[:2]),
         lambda mu: nn.init.kaiming_uniform_(mu[2].weight.detach()),

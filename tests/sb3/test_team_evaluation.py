@@ -36,7 +36,7 @@ def in_roles(wrap):
     for agent in range(2):
         with_bias = dict(model.policy.actor.mu.named_parameters())
         last = [parameter for name, parameter in with_bias.items() if name.endswith("bias")][-1]
-        last.data[agent] = 5.0 if agent == 0 else -5.0
+        last.data[agent].fill_(5.0 if agent == 0 else -5.0)
     return model
 
 

@@ -154,6 +154,7 @@ def test_every_reference_has_a_report_of_its_own_and_old_ones_go(finished, tmp_p
     found = report_only(study(TABULAR, arms=FAMILIES), out)
     assert found.reports == (out / "iql" / "report.html", out / "iql_pr_decision" / "report.html")
     assert not (out / "report.html").exists()
+    assert 'href="iql_pr_decision/report.html"' in (out / "index.html").read_text()
     assert "IQL+PR" not in (out / "iql" / "summary.md").read_text()
 
 

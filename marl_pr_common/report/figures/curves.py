@@ -1,38 +1,29 @@
-"""Learning curves from the tidy results, against the steps of one agent and of all agents together."""
+"""Curves as small multiples: every arm in a panel of its own, against the arm of reference in grey."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.axes import Axes
+from matplotlib import axes as plt
 from matplotlib.figure import Figure
-from scipy.optimize import isotonic_regression
+from matplotlib.lines import Line2D
 
 from marl_pr_common.config.arrays import Floats
 from marl_pr_common.report.figures.style import (
+    MUTED,
     ArmLabel,
-    ArmStyle,
-    arm_legend,
     count_steps,
-    draw_band,
-    draw_seeds,
-    new_figure,
-    set_title,
+    draw_curves,
+    name_panels,
+    panel_grid,
     styled,
 )
 from marl_pr_common.results.stats import MIN_SEEDS_FOR_INTERVAL, TeamCurves, mean_interval, team_curves
-
-MAX_ARMS_BESIDE_LINES = 6
-"""More names do not fit between the panels: they go into a legend below."""
-_AXES = {
-    "env_steps_per_agent": "Environment steps per agent",
-    "total_env_steps": "Environment steps of all agents together",
-}
 
 
 @dataclass(frozen=True)
@@ -41,17 +32,16 @@ class Curve:
 
     data: TeamCurves
     interval: tuple[Floats, Floats, Floats] | None
-    """Mean, low and high, each (n_points,); None with too few seeds for it. Both panels draw the same one."""
+    """Mean, low and high, each (n_points,); None with too few seeds for it. All panels draw the same one."""
+    cpu: Floats | None = None
+    """(n_points,) seconds of CPU since training began, mean over seeds; None if unknown"""
 
-    def draw(self, axes: Axes, x: Floats, style: ArmStyle) -> None:
-        """A line and its band; with too few seeds a thin line for each.
 
-        :param x: (n_points,)
-        """
-        if self.interval is not None:
-            draw_band(axes, x, *self.interval, style)
-        else:
-            draw_seeds(axes, x, self.data.curves, style)
+Arms = Mapping[ArmLabel, Curve]
+Axis = Callable[[Curve], npt.NDArray[Any]]
+"""What a curve is drawn against, (n_points,)."""
+Axes = dict[str, Axis]
+"""Words below a panel -> what is drawn against."""
 
 
 def learning_curves(
@@ -59,27 +49,27 @@ def learning_curves(
     rng: np.random.Generator,
     labels: Mapping[str, str] | None = None,
     metric: str = "eval/return",
-    metric_label: str = "Return, mean over a team's agents",
+    metric_label: str = "Return",
 ) -> Figure:
-    """Two panels per task: ``metric`` against the env steps per agent, and against those of all agents together.
+    """``metric`` of every arm but the first beside that of the first, against env steps; see :func:`small_multiples`.
 
     From five seeds on an arm is its mean with a 95 % bootstrap interval over seeds; with fewer it is one thin line
-    with points per seed.
+    per seed. Below three evaluations there are only points.
 
     :param results: table in the schema of ``runs``; the arms are drawn in their order of appearance
     :param rng: source of the bootstrap resamples
     :param labels: arm -> name in the figure
     :raises ValueError: if an arm has no such metric or a value is not finite
     """
-    tasks = list(dict.fromkeys(results["task"]))
     names = {arm: ArmLabel((labels or {}).get(arm, arm), i) for i, arm in enumerate(dict.fromkeys(results["arm"]))}
     panels = {}
-    for task in tasks:
+    for task in dict.fromkeys(results["task"]):
         here = set(results.loc[results["task"] == task, "arm"])
         panels[task] = {
             names[arm]: with_interval(team_curves(results, arm, task, metric), rng) for arm in names if arm in here
         }
-    return draw_learning_curves(panels, metric_label, _title(results, tasks))
+    reference = next(iter(names.values()))
+    return small_multiples(panels, reference, step_axes, metric_label, _title(results, list(panels)))
 
 
 def with_interval(data: TeamCurves, rng: np.random.Generator, n_resamples: int = 10_000) -> Curve:
@@ -88,93 +78,68 @@ def with_interval(data: TeamCurves, rng: np.random.Generator, n_resamples: int =
     return Curve(data, mean_interval(data.curves, rng, n_resamples=n_resamples) if enough else None)
 
 
-def draw_learning_curves(panels: Mapping[str, Mapping[ArmLabel, Curve]], metric_label: str, title: str) -> Figure:
-    """The two panels per task of :func:`learning_curves`, from what was computed elsewhere.
+def step_axes(arms: Arms) -> Axes:
+    """The steps of one agent; and those of all agents together, where these tell another story."""
+    data = [curve.data for curve in arms.values()]
+    alone = all(curves.n_agents == 1 for curves in data)
+    axes: Axes = {f"Environment steps{'' if alone else ' per agent'}": lambda curve: curve.data.env_steps_per_agent}
+    if len({round(float(x.total_env_steps[-1] / max(1, x.env_steps_per_agent[-1])), 3) for x in data}) > 1:
+        axes["Environment steps, all agents"] = lambda curve: curve.data.total_env_steps
+    return axes
+
+
+def small_multiples(
+    panels: Mapping[str, Arms], reference: ArmLabel | None, axes: Callable[[Arms], Axes], ylabel: str, title: str
+) -> Figure:
+    """A panel per arm and task, with the reference in grey; all panels of a task have one height.
 
     :param panels: task -> arms
+    :param axes: what is drawn in a panel -> words below it -> what it is drawn against: a panel for each
     """
+    cells = [
+        (task, arm, arms, xlabel, axis)
+        for task, all_arms in panels.items()
+        for arm, arms in _pairs(all_arms, reference)
+        for xlabel, axis in axes(arms).items()
+    ]
+    headings = ["\n".join([task] * (len(panels) > 1) + [arm.text]) for task, arm, *_ in cells]
     with styled():
-        figure, grid = new_figure(len(panels), 2, (8.6, 0.9 + 3.0 * len(panels)), sharey="row")
-        for row, (task, arms) in zip(grid, panels.items(), strict=True):
-            for axes, steps in zip(row, _AXES, strict=True):
-                _draw(axes, arms, steps)
-            row[0].set_ylabel(metric_label if len(panels) == 1 else f"{task}\n{metric_label}")
-        if all(len(arms) <= MAX_ARMS_BESIDE_LINES for arms in panels.values()):
-            figure.draw_without_rendering()  # the limits of the axes are final only now
-            for row, arms in zip(grid, panels.values(), strict=True):
-                _label_line_ends(row[0], arms)
-        else:
-            arm_legend(figure, (arm for arms in panels.values() for arm in arms))
-        set_title(figure, title)
+        figure, grid = panel_grid(headings, 1.8)
+        for place, (_, arm, arms, xlabel, axis) in zip(grid, cells, strict=True):
+            _draw(place, arms, arm, axis)
+            place.set_xlabel(xlabel)
+            place.set_title(place.get_title(loc="left"), loc="left", color=arm.style.color)
+        for task in panels:
+            _level([place for place, cell in zip(grid, cells, strict=True) if cell[0] == task])
+        name_panels(figure, grid, ylabel, title)
+        if reference is not None and any(len(arms) > 1 for _, _, arms, *_ in cells):
+            grey = Line2D([], [], color=MUTED, lw=1.7, label=f"{reference.text} (reference)")
+            figure.legend(handles=[grey], loc="outside lower center", frameon=False, fontsize=8.5)
     return figure
 
 
-def _draw(axes: Axes, arms: Mapping[ArmLabel, Curve], steps: str) -> None:
-    for arm, curve in arms.items():
-        curve.draw(axes, getattr(curve.data, steps), arm.style)
-    longest = max(int(getattr(curve.data, steps)[-1]) for curve in arms.values())
-    axes.set_xlim(0, longest * 1.02)
-    count_steps(axes)
-    axes.set_xlabel(_AXES[steps])
+def _pairs(arms: Arms, reference: ArmLabel | None) -> Iterator[tuple[ArmLabel, Arms]]:
+    """Every arm, and what is drawn in its panel: the reference below it."""
+    for arm in [arm for arm in arms if arm != reference] or list(arms):
+        yield arm, {label: curve for label, curve in arms.items() if label in (reference, arm)}
 
 
-def _label_line_ends(axes: Axes, arms: Mapping[ArmLabel, Curve]) -> None:
-    """Write each arm's name beside the end of its line, moved apart where ends are close.
-
-    The labels of the left panel stand between the panels and so serve both.
-    """
-    to_fraction = axes.transData + axes.transAxes.inverted()
-    curves = [curve.data for curve in arms.values()]
-    ends = [(int(data.env_steps_per_agent[-1]), float(data.curves[:, -1].mean())) for data in curves]
-    texts = [textwrap.fill(arm.text, 18) for arm in arms]
-    wanted = np.array([to_fraction.transform(end)[1] for end in ends])
-    heights = np.array([_LINE_HEIGHT * (1 + text.count("\n")) + 0.02 for text in texts])
-    for arm, end, text, y in zip(arms, ends, texts, spread(wanted, heights), strict=True):
-        axes.annotate(
-            text,
-            xy=end,
-            xytext=(1.07, y),
-            textcoords="axes fraction",
-            color=arm.style.color,
-            fontweight="bold",
-            fontsize=8.5,
-            va="center",
-            linespacing=1.1,
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": arm.style.color,
-                "lw": 0.7,
-                "alpha": 0.6,
-                "relpos": (0.0, 0.5),
-                "shrinkA": 2,
-                "shrinkB": 4,
-            },
-        )
+def _draw(place: plt.Axes, arms: Arms, arm: ArmLabel, axis: Axis) -> None:
+    for label, curve in sorted(arms.items(), key=lambda item: item[0] == arm):  # the reference lies below
+        style = label.style if label == arm else replace(label.style, color=MUTED, dash="-")
+        draw_curves(place, axis(curve), curve.data.curves, curve.interval, style)
+    place.set_xlim(0, max(float(axis(curve)[-1]) for curve in arms.values()) * 1.02 or 1.0)
+    count_steps(place)
 
 
-_LINE_HEIGHT = 0.066
-"""Height of a line of a label, as a fraction of the axes' height."""
+def _level(places: Sequence[plt.Axes]) -> None:
+    """One height for all."""
+    lows, highs = zip(*(place.get_ylim() for place in places), strict=True)
+    for place in places:
+        place.set_ylim(min(lows), max(highs))
 
 
-def spread(wanted: npt.NDArray[np.float64], heights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Centres nearest to ``wanted`` (least squares) at which intervals do not overlap, in their order, inside [0, 1].
-
-    :param wanted: (n,) centres
-    :param heights: (n,); if they add up to more than 1 the intervals start at 0 and end above 1
-    :return: (n,)
-    """
-    order = np.argsort(wanted, kind="stable")
-    stacked = np.concatenate([[0.0], np.cumsum((heights[order][1:] + heights[order][:-1]) / 2.0)])
-    # With the gaps taken out the centres only have to increase: isotonic regression.
-    lowest = heights[order][0] / 2.0
-    highest = max(lowest, 1.0 - heights[order][-1] / 2.0 - stacked[-1])
-    centres = np.empty_like(wanted)
-    centres[order] = np.clip(isotonic_regression(wanted[order] - stacked).x, lowest, highest) + stacked
-    return centres
-
-
-def _title(results: pd.DataFrame, tasks: Sequence[str]) -> str:
+def _title(results: pd.DataFrame, tasks: list[str]) -> str:
     """Task, engine, number of seeds and what the lines are."""
     counts = sorted({int(n) for n in results.groupby(["task", "arm"])["seed"].nunique()})
     seeds = " to ".join(str(n) for n in ([counts[0], counts[-1]] if len(counts) > 1 else counts))

@@ -19,7 +19,7 @@ def improvement_plot(panels: Mapping[str, Mapping[ArmLabel, Interval]], xlabel: 
     """
     most = max(len(arms) for arms in panels.values())
     with styled():
-        figure, grid = panel_grid(list(panels), 0.75 + 0.42 * most)
+        figure, grid = panel_grid(list(panels), 0.75 + 0.42 * most, columns=1)
         for number, (axes, arms) in enumerate(zip(grid, panels.values(), strict=True)):
             axes.axvline(0.5, color=MUTED, lw=1, ls="--", zorder=1)
             for y, (arm, interval) in enumerate(arms.items()):
@@ -27,7 +27,7 @@ def improvement_plot(panels: Mapping[str, Mapping[ArmLabel, Interval]], xlabel: 
                 axes.plot(interval.value, y, arm.style.marker, color=arm.style.color, ms=6)
             name_rows(axes, [arm.text for arm in arms])
             axes.set(xlim=(-0.02, 1.02), xticks=[0, 0.25, 0.5, 0.75, 1])
-            if number >= len(panels) - 2:
+            if number == len(panels) - 1:
                 axes.set_xlabel(xlabel)
         set_title(figure, title)
     return figure

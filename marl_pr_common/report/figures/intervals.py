@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from marl_pr_common.config.arrays import Floats
-from marl_pr_common.report.figures.style import ArmLabel, name_rows, new_figure, set_title, styled
+from marl_pr_common.report.figures.style import WIDTH, ArmLabel, name_rows, new_figure, set_title, styled
 from marl_pr_common.results.stats import Interval
 
 _FACES = (("o", True), ("o", False), ("D", True), ("D", False))
@@ -49,7 +50,7 @@ def interval_plot(panels: Sequence[Sequence[Panel]], title: str) -> Figure:
     height = sum(0.75 + 0.46 * count for count in counts) + 0.7
     ratios = {"height_ratios": [0.4 + 0.46 * count for count in counts]}
     with styled():
-        figure, grid = new_figure(len(panels), len(panels[0]), (8.6, height), gridspec_kw=ratios)
+        figure, grid = new_figure(len(panels), len(panels[0]), (WIDTH, height), gridspec_kw=ratios)
         for line, row in zip(panels, grid, strict=True):
             for column, (panel, axes) in enumerate(zip(line, row, strict=True)):
                 _draw(axes, panel, names)
@@ -74,9 +75,9 @@ def _draw(axes: Axes, panel: Panel, names: Sequence[str]) -> None:
             axes.plot(interval[1:], [place, place], color=color, lw=1.5, solid_capstyle="butt")
             axes.plot(interval.value, place, marker, color=color, ms=5, mfc=color if filled else "white")
     name_rows(axes, [arm.text for arm in panel.arms])
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(3))
     axes.set_xlabel(panel.xlabel)
-    axes.set_title(panel.heading, loc="left")
+    axes.set_title(textwrap.fill(panel.heading, 24), loc="left")
 
 
 def _name_estimates(figure: Figure, names: Sequence[str], seeds_alone: bool) -> None:

@@ -46,7 +46,11 @@ STYLE: Any = {
 }
 TITLE: dict[str, Any] = {"fontsize": 9.5, "color": "#222222"}
 MUTED = "#777777"
-"""Reference lines, such as 0.5 of a probability."""
+"""What others are compared with: the arm of reference, 0.5 of a probability."""
+WIDTH = 5.2
+"""Of every figure in inches: two stand side by side on a desk, and one is readable across a phone."""
+MIN_POINTS_FOR_LINE = 3
+"""A line between two evaluations would claim a trend."""
 
 
 @dataclass(frozen=True)
@@ -139,14 +143,29 @@ def arm_legend(figure: Figure, arms: Iterable[ArmLabel]) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=8.5)
 
 
-def draw_band(axes: Axes, x: Floats, value: Floats, low: Floats, high: Floats, style: ArmStyle) -> None:
-    """One arm as a line, with its interval as a pale band.
+def draw_curves(
+    axes: Axes, x: Floats, curves: Floats, interval: tuple[Floats, Floats, Floats] | None, style: ArmStyle
+) -> None:
+    """One arm: its mean with a pale band, or a thin line for each seed; only points with few evaluations.
 
-    :param x, value, low, high: (n_points,)
+    :param x: (n_points,)
+    :param curves: (n_seeds, n_points)
+    :param interval: mean, low and high, each (n_points,)
     """
-    axes.fill_between(x, low, high, color=style.color, alpha=0.16, lw=0)
-    every = max(1, len(x) // 12)  # more markers than that hide the line
-    axes.plot(x, value, color=style.color, lw=1.7, ls=style.dash, marker=style.marker, ms=3.6, markevery=every)
+    few = len(x) < MIN_POINTS_FOR_LINE
+    look: dict[str, Any] = {"color": style.color, "ls": style.dash}
+    if few:
+        look |= {"marker": style.marker, "ms": 4, "ls": ""}
+    if interval is None:
+        for curve in curves:
+            axes.plot(x, curve, lw=0.8, alpha=0.75, **look)
+        return
+    value, low, high = interval
+    if few:
+        axes.vlines(x, low, high, color=style.color, lw=1.5)
+    else:
+        axes.fill_between(x, low, high, color=style.color, alpha=0.16, lw=0)
+    axes.plot(x, value, lw=1.7, **look)
 
 
 def draw_steps(axes: Axes, x: Floats, y: Floats, style: ArmStyle, **more: Any) -> None:
@@ -157,20 +176,22 @@ def draw_steps(axes: Axes, x: Floats, y: Floats, style: ArmStyle, **more: Any) -
     axes.step(x, y, where="post", color=style.color, ls=style.dash, lw=1.7, marker=style.marker, ms=3.6, **more)
 
 
-def panel_grid(headings: Sequence[str], height: float) -> tuple[Figure, list[Axes]]:
-    """A figure with one panel per heading, two in a row; a single panel makes a narrow figure.
+def panel_grid(headings: Sequence[str], height: float, columns: int = 2) -> tuple[Figure, list[Axes]]:
+    """A figure with one panel per heading.
 
     :param headings: written above the panels
     :param height: of one panel in inches
+    :param columns: at most so many panels in a row
     """
-    columns = min(2, len(headings))
+    columns = min(columns, len(headings))
     rows = -(-len(headings) // columns)
-    figure, grid = new_figure(rows, columns, (4.6 if columns == 1 else 8.6, 1.0 + height * rows))
+    figure, grid = new_figure(rows, columns, (WIDTH, 1.0 + height * rows))
     axes: list[Axes] = list(grid.flat)
     for unused in axes[len(headings) :]:
         unused.remove()
     for panel, heading in zip(axes, headings, strict=False):
-        panel.set_title(textwrap.fill(heading, 48), loc="left")
+        lines = [textwrap.fill(line, 52 // columns) for line in heading.split("\n")]
+        panel.set_title("\n".join(lines), loc="left")
     return figure, axes[: len(headings)]
 
 
@@ -192,17 +213,7 @@ def name_rows(axes: Axes, labels: Sequence[str]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def draw_seeds(axes: Axes, x: Floats, curves: Floats, style: ArmStyle) -> None:
-    """One arm with too few seeds for an interval: a thin line per seed.
-
-    :param x: (n_points,)
-    :param curves: (n_seeds, n_points)
-    """
-    for curve in curves:
-        axes.plot(x, curve, color=style.color, ls=style.dash, lw=0.8, alpha=0.75, marker=style.marker, ms=3.2)
-
-
 def count_steps(axes: Axes) -> None:
     """Write the x axis in env steps: 500, 2.5k, 1M."""
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: step_label(value)))

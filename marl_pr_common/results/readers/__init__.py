@@ -18,13 +18,15 @@ import pandas as pd
 from marl_pr_common.results.readers import epymarl, sb3
 from marl_pr_common.results.readers.apart import Source, require_apart
 from marl_pr_common.results.readers.folders import family
-from marl_pr_common.results.readers.given import Given, of
+from marl_pr_common.results.readers.given import GUESS, Given, of
 from marl_pr_common.results.readers.rows import IDENTITY
 from marl_pr_common.results.readers.sb3 import UntoldError
 from marl_pr_common.runs.files import read_json
 from marl_pr_common.runs.provenance import RUN
 from marl_pr_common.runs.table import INCOMPLETE, RESULTS, check_once, read_results, results_file, results_files
 
+NO_TASK = "one task"
+"""Name of the task where no run of named folders tells it."""
 __all__ = ["UntoldError", "read", "read_all"]
 
 
@@ -111,10 +113,11 @@ def read_all(paths: Sequence[Path], notes: list[str] | None = None, given: Given
                 "progress.csv or *monitor.csv, nor runs of EPyMARL's sacred."
             )
     tables, sources = _read_own(own, notes, given)
+    guesses = Guesses(notes)
     for path, named in dict.fromkeys(foreign):
         said = of(path, given)
         try:
-            tables.append(read(path, **said, **({"notes": notes} if epymarl.is_run(path) else {})))
+            tables.append(guesses.read(path, **said, **({"notes": notes} if epymarl.is_run(path) else {})))
         except UntoldError:
             raise
         except ValueError as error:
@@ -126,9 +129,44 @@ def read_all(paths: Sequence[Path], notes: list[str] | None = None, given: Given
     if not tables:
         raise ValueError(f"No run could be read. {' '.join(notes or [])}")
     results = pd.concat(tables, ignore_index=True)
+    guesses.require_one_task(results)
     require_apart(list({source.path.resolve(): source for source in sources}.values()))
     check_once(results)
     return results
+
+
+class Guesses:
+    """Reads runs of folders that the user named as arms: there a task or a seed that nothing tells is made up.
+
+    :param notes: each is said here
+    """
+
+    def __init__(self, notes: list[str] | None) -> None:
+        self.notes = [] if notes is None else notes
+        self.seeds: dict[str, int] = {}
+        self.of_no_task: UntoldError | None = None
+
+    def read(self, path: Path, **said: Any) -> pd.DataFrame:
+        """:func:`read`; see there."""
+        if not said.pop(GUESS, False):
+            return read(path, **said)
+        try:
+            return read(path, **said)
+        except UntoldError as error:
+            if not set(error.missing) <= {"task", "seed"}:
+                raise
+            if "task" in error.missing:
+                self.of_no_task = error
+            seed = self.seeds[said["arm"]] = self.seeds.get(said["arm"], -1) + 1
+            made_up = {name: value for name, value in (("task", NO_TASK), ("seed", seed)) if name in error.missing}
+            told = " and ".join(f"{name} {value}" for name, value in made_up.items())
+            self.notes.append(f"{path} does not say which it is: taken as {told}.")
+            return read(path, **said, **made_up)
+
+    def require_one_task(self, results: pd.DataFrame) -> None:
+        """:raises UntoldError: if some runs tell their task and others do not: they may be of one, or not"""
+        if self.of_no_task is not None and results["task"].nunique() > 1:
+            raise self.of_no_task
 
 
 def _source(path: Path, table: pd.DataFrame, said: bool) -> Source:
@@ -150,6 +188,8 @@ def _read_own(paths: list[Path], notes: list[str] | None, given: Given) -> tuple
     for file in dict.fromkeys(file.resolve() for path in paths for file in results_files(path)):
         said = of(file, given)
         table = read_results([file], notes).assign(**{name: said[name] for name in IDENTITY if name in said})
+        if said.get(GUESS):  # runs of two folders may have one name
+            table = table.assign(run=f"{said['arm']}-" + table["run"].astype(str))
         tables.append(table)
         sources += _own_sources(file.parent, table, "arm" in said)
     return tables, sources

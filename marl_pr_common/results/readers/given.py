@@ -12,6 +12,8 @@ from marl_pr_common.results.readers.rows import IDENTITY
 Given = Mapping[Path, Mapping[str, Any]]
 """Folder or file -> what to take instead of what is found."""
 NAMES = (*IDENTITY, "n_agents")
+GUESS = "guess"
+"""Key beside them: what nothing tells of a run is made up, with a note, since the user named its folder as an arm."""
 _NUMBERS = ("seed", "n_agents")
 _TEXT = re.compile(r"^(?P<path>.+?):(?P<pairs>\w+=[^,]*(?:,\w+=[^,]*)*)$")
 
@@ -34,6 +36,26 @@ def parse(texts: Iterable[str]) -> dict[Path, dict[str, Any]]:
             raise ValueError(f"given {text!r}: {', '.join(unknown)} is none of {', '.join(NAMES)}.")
         found.setdefault(path, {}).update({name: _value(name, value, text) for name, value in pairs})
     return found
+
+
+def named(paths: Iterable[Path | str]) -> tuple[list[Path], dict[Path, dict[str, Any]]]:
+    """``NAME=PATH`` as the path, and the arm that everything in and below it is; other paths as they are.
+
+    :raises ValueError: if one path is given two names
+    """
+    found: list[Path] = []
+    arms: dict[Path, dict[str, Any]] = {}
+    for path in map(Path, paths):
+        name, equals, rest = str(path).partition("=")
+        if path.exists() or not (equals and name and rest) or "/" in name:
+            found.append(path)
+            continue
+        folder = Path(rest)
+        if arms.get(folder, {}).get("arm", name) != name:
+            raise ValueError(f"{path}: {folder} is {arms[folder]['arm']} already. Give each folder one name.")
+        found.append(folder)
+        arms[folder] = {"arm": name, GUESS: True}
+    return found, arms
 
 
 def of(path: Path, given: Given) -> dict[str, Any]:

@@ -37,7 +37,14 @@ _RENAMED = {"rollout/ep_rew_mean": "rollout/return", "eval/mean_reward": "eval/r
 
 
 class UntoldError(ValueError):
-    """Files and folder names do not say what a run is."""
+    """Files and folder names do not say what a run is.
+
+    :param missing: names of what is to be told
+    """
+
+    def __init__(self, folder: Path, missing: list[str]) -> None:
+        self.missing = missing
+        super().__init__(ask(folder, missing))
 
 
 def is_run(path: Path) -> bool:
@@ -97,7 +104,7 @@ def _agents(folder: Path, arm: str) -> int:
             "two runs. Give each its own folder."
         )
     if not told and _GROUP.search(arm):
-        raise UntoldError(ask(folder, ["n_agents"]))
+        raise UntoldError(folder, ["n_agents"])
     return told.pop() if told else 1
 
 
@@ -205,7 +212,7 @@ def _identity(folder: Path, env_id: str | None, given: dict[str, Any]) -> dict[s
     }
     found |= {key: value for key, value in given.items() if key in found}
     if missing := [key for key, value in found.items() if value is None]:
-        raise UntoldError(ask(folder, missing))
+        raise UntoldError(folder, missing)
     return found
 
 

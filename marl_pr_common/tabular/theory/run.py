@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -16,7 +16,9 @@ class FigureConfig:
     """Make a figure of the paper's tabular experiments again: 2 and 3 as PNG and SVG, with the tidy data behind them
     (CSV) and a summary (Markdown); 4 as a study, with its report."""
 
-    number: Literal[2, 3, 4]
+    FIGURES: ClassVar[tuple[int, ...]] = (2, 3, 4)
+
+    number: int
     """2: consensus and convergence on Digital. 3: the case kappa = 1, and how
     fast Q* is reached on random MDPs. 4: learning curves on the grid worlds."""
     out: Path = Path("runs/figures")
@@ -29,15 +31,15 @@ class FigureConfig:
     envs: tuple[str, ...] = ("Landmarks-2", "Blocker-3", "Landmarks-10")
     """Environments of figure 4; any registered name. The default is the paper's choice."""
     name: str = ""
-    """Name of figure 4's folder in `out`; empty is "figure4"."""
+    """Name of the folder of figure 4 to 8 in `out`; empty is "figure4" and so on."""
     jobs: int = 2
-    """Processes at the same time, for figure 4."""
+    """Processes at the same time, for figure 4 to 8."""
     progress: bool = True
     """Whether to show a progress bar."""
 
     def __post_init__(self) -> None:
-        if self.number not in (2, 3, 4):
-            raise ValueError(f"number={self.number}: the figures are 2, 3 and 4.")
+        if self.number not in self.FIGURES:
+            raise ValueError(f"number={self.number}: the figures are {', '.join(map(str, self.FIGURES))}.")
         if self.seeds < 0 or self.steps < 0:
             raise ValueError(
                 f"seeds={self.seeds}, steps={self.steps}: expected numbers >= 0; 0 is the figure's default."

@@ -25,7 +25,7 @@ def logger_state(logger: Logger) -> dict[str, Any]:
         path = _path(output)
         if path is not None:
             output.file.flush()  # type: ignore[attr-defined]
-            files[path.name] = {"text": path.read_text(), "keys": list(getattr(output, "keys", []))}
+            files[_name(output, path)] = {"text": path.read_text(), "keys": list(getattr(output, "keys", []))}
     return {
         "values": values,
         "counts": {key: logger.name_to_count[key] for key in values},
@@ -41,8 +41,8 @@ def restore_logger(logger: Logger, state: dict[str, Any], step: int) -> None:
     logger.name_to_excluded.update(state["excluded"])
     for output in logger.output_formats:
         path = _path(output)
-        if path is not None and path.name in state["files"]:
-            _continue_file(output, state["files"][path.name])
+        if path is not None and (name := _name(output, path)) in state["files"]:
+            _continue_file(output, state["files"][name])
         if isinstance(output, TensorBoardOutputFormat):
             folder = output.writer.log_dir
             output.writer.close()
@@ -56,6 +56,11 @@ def _continue_file(output: Any, saved: dict[str, Any]) -> None:
     output.file.flush()
     if isinstance(output, CSVOutputFormat):
         output.keys = list(saved["keys"])
+
+
+def _name(output: KVWriter, path: Path) -> str:
+    """Of a file in a checkpoint; an output that isn't the only one with a file of that name has a ``label``."""
+    return str(getattr(output, "label", path.name))
 
 
 def _path(output: KVWriter) -> Path | None:

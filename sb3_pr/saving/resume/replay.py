@@ -11,7 +11,10 @@ from marl_pr_common.checkpoint import CheckpointError
 from marl_pr_common.checkpoint.attributes import UnknownState, is_configuration
 from marl_pr_common.checkpoint.tree import encode
 
-_SKIPPED = ("env", "device", "observation_space", "action_space", "shared_replay", "streams")
+_SKIPPED = (
+    *("env", "device", "observation_space", "action_space"),
+    *("shared_replay", "streams", "_by_env", "_rows_are_own"),
+)
 _NO_STATE = "infos"
 
 
