@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch as th
-from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import Logger
 
 from marl_pr_common.checkpoint import StopRequest, catch_signals
@@ -30,7 +29,7 @@ from sb3_pr.study.config import TrainConfig
 from sb3_pr.study.model import accepted
 from sb3_pr.study.recorder import Stopwatch, say
 from sb3_pr.study.run import ENGINE
-from sb3_pr.study.tasks import blamed, source
+from sb3_pr.study.tasks import blamed, copies
 from sb3_pr.study.team_records import Evaluations, TeamLog, TeamRecorder
 
 PLAYERS = 150
@@ -70,11 +69,10 @@ class _Stack:
         th.set_num_threads(config.threads)
         n_columns = config.team_size * len(cells)
         with blamed(config.env):
-            played = source(config, ending=True)
             at_once = min(config.eval_episodes, max(1, PLAYERS // n_columns))
-            players = make_vec_env(played, n_envs=at_once * n_columns)
-            self.evaluations = Evaluations(self.configs, players, make_vec_env(played, n_envs=config.eval_episodes))
-            columns = make_vec_env(source(config), n_envs=n_columns)
+            players = copies(config, at_once * n_columns)
+            self.evaluations = Evaluations(self.configs, players, copies(config, config.eval_episodes))
+            columns = copies(config, n_columns)
         self.model: Any = accepted(config, columns, self.seeds)
         self.directories = [
             RunDirectory(path, cell.plan.total_env_steps) for path, cell in zip(directories, cells, strict=True)
