@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stable_baselines3.common.env_util import make_vec_env
 
 from marl_pr_common.envs.factories import close
 from marl_pr_common.envs.imports import begun_in
@@ -19,7 +18,7 @@ from sb3_pr.evaluation import AgentReturns, evaluate_agents, evaluate_team
 from sb3_pr.learnt import check, configured, loaded
 from sb3_pr.scenes import scenes
 from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
-from sb3_pr.study.tasks import blamed, source
+from sb3_pr.study.tasks import blamed, copies
 from sb3_pr.study.teams import team_env
 
 AT_ONCE = 20
@@ -70,14 +69,15 @@ def evaluate(run: Path, episodes: int, seed: int | None = None) -> tuple[str, li
 
 
 def _returns(config: TrainConfig, model: Any, episodes: int, seed: int) -> list[np.ndarray]:
+    longest = config.eval_max_steps or None
     if config.multi_agent:
         env = team_env(config.env, options=config.env_kwargs)
         try:
-            return evaluate_team(model, env, episodes, seed=seed, max_steps=config.eval_max_steps or None)
+            return evaluate_team(model, env, episodes, seed=seed, max_steps=longest)
         finally:
             close(env)
-    env = make_vec_env(source(config), n_envs=min(episodes, AT_ONCE), seed=seed)
+    env = copies(config, min(episodes, AT_ONCE), seed)
     try:
-        return evaluate_agents(model, env, episodes, seed=seed, max_steps=config.eval_max_steps or None)
+        return evaluate_agents(model, env, episodes, seed=seed, max_steps=longest)
     finally:
         close(env)

@@ -9,7 +9,6 @@ An interrupted run is resumed from its newest checkpoint: files are cut back to 
 
 from __future__ import annotations
 
-import functools
 import importlib.metadata
 import logging
 import shlex
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import torch as th
-from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import configure
 
 from marl_pr_common.checkpoint import StopRequest, catch_signals, checkpoints, latest
@@ -40,7 +38,7 @@ from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
 from sb3_pr.study.model import accepted, without_device, without_effect
 from sb3_pr.study.model import build_model as build_model
 from sb3_pr.study.recorder import Recorder, say
-from sb3_pr.study.tasks import Flags, blamed, check_task, source
+from sb3_pr.study.tasks import blamed, check_task, copies
 from sb3_pr.study.teams import fitted, team_env
 from sb3_pr.study.tracking import Track
 
@@ -143,9 +141,8 @@ class _Run:
             else:
                 # a column per episode: the episodes are the same as one after the other, and predicted together
                 seed = EVALUATION_SEED + config.seed
-                make: Any = functools.partial(make_vec_env, source(config), wrapper_class=Flags)
-                self.eval_env = make(n_envs=config.eval_episodes, seed=seed)
-                columns = make(n_envs=config.team_size, seed=config.seed)
+                self.eval_env = copies(config, config.eval_episodes, seed)
+                columns = copies(config, config.team_size, config.seed)
         self.model = accepted(config, columns)
         self.directory = RunDirectory(out, self.total)
         self.status = self.directory.status

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch as th
-from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import Logger
 
 from marl_pr_common.checkpoint import StopRequest, catch_signals
@@ -31,7 +30,7 @@ from sb3_pr.study.config import TrainConfig
 from sb3_pr.study.model import accepted
 from sb3_pr.study.recorder import Stopwatch, say
 from sb3_pr.study.run import ENGINE
-from sb3_pr.study.tasks import Flags, blamed, source
+from sb3_pr.study.tasks import blamed, copies
 from sb3_pr.study.team_records import Evaluations, TeamLog, TeamRecorder
 
 PLAYERS = 150
@@ -71,10 +70,10 @@ class _Stack:
         th.set_num_threads(config.threads)
         n_columns = config.team_size * len(cells)
         with blamed(config.env):
-            make: Any = functools.partial(make_vec_env, source(config), wrapper_class=Flags)
-            players = make(n_envs=min(config.eval_episodes, max(1, PLAYERS // n_columns)) * n_columns)
-            self.evaluations = Evaluations(self.configs, players, make(n_envs=config.eval_episodes))
-            columns = make(n_envs=n_columns)
+            at_once = min(config.eval_episodes, max(1, PLAYERS // n_columns))
+            players = copies(config, at_once * n_columns)
+            self.evaluations = Evaluations(self.configs, players, copies(config, config.eval_episodes))
+            columns = copies(config, n_columns)
         self.model: Any = accepted(config, columns, self.seeds)
         self.directories = [
             RunDirectory(path, cell.plan.total_env_steps) for path, cell in zip(directories, cells, strict=True)

@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from marl_pr_common.envs.factories import Look, close, find_factory, look, make_own
@@ -95,6 +96,11 @@ def source(config: TrainConfig) -> str | Callable[[], Any]:
     if factory is None:
         return functools.partial(gym.make, config.env, **config.env_kwargs) if config.env_kwargs else config.env
     return functools.partial(make_own, config.env, factory)
+
+
+def copies(config: TrainConfig, n_envs: int, seed: int | None = None) -> VecEnv:
+    """A VecEnv of copies of the task, one for each agent, or of an evaluation."""
+    return make_vec_env(source(config), n_envs=n_envs, seed=seed, wrapper_class=Flags)
 
 
 class Flags(gym.Wrapper[Any, Any, Any, Any]):

@@ -64,6 +64,7 @@ class Evaluations:
 
     def __init__(self, configs: list[TrainConfig], env: Any, single: Any) -> None:
         self.configs, self.env, self.single = configs, env, single
+        self._longest = longest(env, configs[0].eval_max_steps or None)
         self._found: list[AgentReturns] = []
         self._at: tuple[int, int] | None = None
 
@@ -95,8 +96,7 @@ class Evaluations:
             return None
         self.single.seed(seed)
         number = self.configs[team].eval_episodes
-        limit = longest(self.single, self.configs[team].eval_max_steps or None)
-        options: dict[str, Any] = {"return_episode_rewards": True, "warn": False, "callback": bound(limit)}
+        options: Any = {"return_episode_rewards": True, "warn": False, "callback": bound(self._longest)}
         rewards, _ = evaluate_policy(Voter(alone), self.single, number, **options)
         return np.asarray(rewards, dtype=np.float64)
 
@@ -108,21 +108,21 @@ class Evaluations:
         episodes = [slot % at_once for slot in range(len(envs))]  # which every environment plays
         observations = [self._begun(model, *given) for given in zip(envs, agents, episodes, strict=True)]
         running = [slot for slot, agent in enumerate(agents) if agent // model.n_agents not in model.ended]
-        returns, lasted = np.full((model.n_columns, number), np.nan), np.zeros(len(envs), int)
-        limit = longest(self.single, self.configs[0].eval_max_steps or None)
+        returns, steps = np.full((model.n_columns, number), np.nan), [0] * len(envs)
         while running:
             left, actions = [], _answers(model.policy, observations)
             for slot in running:
                 observations[slot], _, ended, truncated, info = envs[slot].step(actions[slot])
-                lasted[slot] = 0 if ended or truncated else lasted[slot] + 1
-                if lasted[slot] >= limit:
-                    raise EndlessEpisodeError.after(limit, "an episode had not ended")
+                steps[slot] += 1
                 if ended or truncated:
                     returns[agents[slot], episodes[slot]] = info["episode"]["r"]
                     episodes[slot] += at_once
                     if episodes[slot] >= number:
                         continue
                     observations[slot] = self._begun(model, envs[slot], agents[slot], episodes[slot])
+                    steps[slot] = 0
+                elif steps[slot] >= self._longest:
+                    raise EndlessEpisodeError.after(steps[slot], "an episode had not ended")
                 left.append(slot)
             running = left
         return returns
