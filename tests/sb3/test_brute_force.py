@@ -125,7 +125,7 @@ def test_a_broken_peer_is_left_out_counted_and_logged():
     model, obs, actions = make(min_over="peer")
     with th.no_grad():
         first = next(p for p in model.policy.critic_target.parameters())
-        first[2] = th.nan
+        first[2].fill_(th.nan)
     model.reciprocity.pop_statistics()
     with th.no_grad():
         values = model.critic_target(obs, actions)[0].view(N, BATCH)

@@ -151,7 +151,7 @@ def test_a_broken_agent_breaks_no_other(algorithm, options):
     with th.no_grad():
         for network in (model.policy.critic, model.policy.critic_target, model.policy.actor):
             for parameter in network.parameters():
-                parameter[2] = th.nan
+                parameter[2].fill_(th.nan)
     before = [agent_state_dict(model.policy.actor, i) for i in range(2)]
     model.train(10, 16)
     for i in range(2):

@@ -209,6 +209,6 @@ def test_what_load_and_set_env_refuse_changes_nothing(tmp_path):
 def test_an_actor_that_broke_ends_its_team_alone():
     model = stack(TD3PR, n_teams=3)
     with th.no_grad():
-        next(model.policy.actor.parameters())[3] = np.nan
+        next(model.policy.actor.parameters())[3].fill_(np.nan)
     model.learn(12 * 9, reset_num_timesteps=False)
     assert list(model.ended) == [1]

@@ -173,7 +173,7 @@ def test_one_voice_asks_every_row_once():
 def test_a_broken_peer_is_left_out(options):
     model, obs, actions = test_brute_force.make(**options)
     with th.no_grad():
-        next(model.policy.critic_target.parameters())[2] = th.nan
+        next(model.policy.critic_target.parameters())[2].fill_(th.nan)
         values = model.critic_target(obs, actions)[0].view(N, BATCH)
     assert th.isfinite(values[[0, 1, 3]]).all()
     assert model.reciprocity.broken_peers == {2}

@@ -57,7 +57,7 @@ def test_it_is_that_of_upstream_models(cls, own_critics):
 def test_a_critic_without_a_number_has_no_vote():
     model = group()
     with th.no_grad():
-        next(model.policy.critic_target.parameters())[1] = th.nan
+        next(model.policy.critic_target.parameters())[1].fill_(th.nan)
     found, _ = model.predict(OBSERVATIONS, team="vote")
     actions = [model.agent(i).policy.actor for i in range(N)]
     for row, action in zip(OBSERVATIONS, found, strict=True):
