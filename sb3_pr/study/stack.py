@@ -6,7 +6,6 @@ Checkpoints are of the stack, and a resumed one is bit for bit what it would hav
 
 from __future__ import annotations
 
-import functools
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
