@@ -11,10 +11,13 @@ from marl_pr_common.runs.files import read_json, write_json
 from marl_pr_common.runs.status import read_status
 from marl_pr_common.runs.table import read_results
 from marl_pr_common.study.hosts import Plan
+from sb3_pr import TD3PR
 from sb3_pr.render import film
 from sb3_pr.study import host as study_host
 from sb3_pr.study.config import TrainConfig
 from sb3_pr.study.run import resume, train
+from sb3_pr.study.tasks import copies
+from sb3_pr.study.team_records import Evaluations
 from tests.envs import own_envs
 
 OWN = "tests.envs.own_envs"
@@ -129,6 +132,13 @@ def test_an_end_of_the_process_and_an_end_that_is_none_are_errors(name, message,
 def test_an_evaluation_that_would_never_end_is_an_error(name, message, tmp_path):
     with pytest.raises(ValueError, match=f"{name}': {message} after 50 steps.*TimeLimit.*eval_max_steps"):
         train(replace(TINY, env=f"{OWN}:{name}", eval_max_steps=50), tmp_path / "run")
+
+
+def test_nor_do_stacked_teams_wait_for_it():
+    config = replace(TINY, env=f"{OWN}:Endless", n_agents=1, eval_max_steps=50)
+    model = TD3PR("MlpPolicy", copies(config, 2), n_teams=2, seed=0, policy_kwargs={"net_arch": [4]})
+    with pytest.raises(ValueError, match="an episode had not ended after 50 steps"):
+        Evaluations([config] * 2, copies(config, 4), copies(config, 2)).of(model, 0)
 
 
 def test_a_study_plans_the_teams_number_of_agents_and_keeps_such_cells_apart():
