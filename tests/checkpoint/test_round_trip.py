@@ -105,8 +105,7 @@ JSON_LIKE = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.dictionaries(st.text(), JSON_LIKE))
 def test_any_nesting_comes_back(tree):
 
