@@ -25,6 +25,11 @@ SELDOM = 5_000
 """Steps of each agent between two evaluations, at most, where nobody says."""
 
 
+CountOrNone = Annotated[
+    int | None, Must("an integer >= 1, or null", lambda x: x is None or (type(x) is int and x >= 1))
+]
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """One run of an algorithm, with or without reciprocity, on a gymnasium task with continuous actions.
@@ -88,9 +93,7 @@ class TrainConfig:
     """Steps of each agent between two updates."""
     gradient_steps: Count = 1
     """Updates of each agent every train_freq steps."""
-    eval_every: Annotated[
-        int | None, Must("an integer >= 1, or null", lambda x: x is None or (type(x) is int and x >= 1))
-    ] = None
+    eval_every: CountOrNone = None
     """Steps of each agent between two evaluations; one more comes before the first step and one after the last. Left
     out: a twentieth of timesteps_per_agent, 5,000 at most (in studies 5,000)."""
     eval_episodes: Count = 10

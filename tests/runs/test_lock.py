@@ -56,6 +56,7 @@ def test_training_holds_the_lock(tiny, tmp_path, monkeypatch):
 
     held = []
     monkeypatch.setattr(run_guard, "WAIT_SECONDS", 0.1)
-    monkeypatch.setattr(training, "train", lambda *args: held.append(in_use(tmp_path / "run")))
+    monkeypatch.setattr(training, "train", lambda *_, **__: held.append(in_use(tmp_path / "run")))
+    monkeypatch.setattr("sb3_pr.cli.train.conclude", lambda *_: None)
     Command(out=tmp_path / "run", train=tiny).run()
     assert held == [True]
