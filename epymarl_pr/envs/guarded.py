@@ -187,7 +187,7 @@ class GuardedEnv(Delegate):
                 "Use common_reward=True."
             )
         counted = isinstance(said, Sized) and getattr(said, "ndim", None) != 0  # an array of no dimension is a number
-        if isinstance(said, Mapping) or (counted and len(said) != n_agents):
+        if isinstance(said, Mapping) or (counted and len(said) not in ({1, n_agents} if self._common else {n_agents})):
             raise self._refusal(f"step() gave reward={said!r}: expected {n_agents}, one per agent, in a list.")
         if not all(map(_is_number, [reward] if self._common else reward)):
             raise self._refusal(f"step() gave reward={said!r}: expected a number, or one per agent.")

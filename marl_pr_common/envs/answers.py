@@ -85,7 +85,8 @@ class Answers:
             )
         for name, part in zip(names, answer, strict=True):
             for agent in part if name != "infos" else ():
-                self.index(agent, name)
+                if agent != "__all__" or name not in ("terminations", "truncations"):  # RLlib's, which says nothing new
+                    self.index(agent, name)
         return list(answer)
 
 
@@ -120,7 +121,7 @@ def info_of(agent: Any, infos: Mapping[Any, Any]) -> Mapping[Any, Any]:
     :raises ValueError: if it is no dict
     """
     info = infos.get(agent)
-    if info is None:
+    if info is None or (isinstance(info, (list, tuple)) and not info):
         return {}
     if not isinstance(info, Mapping):
         raise ValueError(f"agent {agent!r}: its info is {info!r} ({type(info).__name__}): expected a dict.")

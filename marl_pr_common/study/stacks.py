@@ -73,7 +73,11 @@ def units(cells: Sequence[Cell], stack: bool | str, out: Path) -> list[Unit]:
             if set(names) <= set(waiting) and _goes_on(path.parent, [waiting[name] for name in names]):
                 found.append(Unit(path.parent, tuple(waiting.pop(name) for name in names)))
         host = load_host(cells[0].manifest.host)
-        able = [cell for cell in waiting.values() if not (_begun_alone(cell) or _why_alone(host, cell, stack is True))]
+        able = [
+            cell
+            for cell in waiting.values()
+            if not (_begun_alone(cell) or _failed(cell) or _why_alone(host, cell, stack is True))
+        ]
         by_arm = sorted(able, key=lambda cell: (cell.manifest.arm, cell.manifest.task))  # stable: seeds in their order
         for _, group in itertools.groupby(by_arm, key=lambda cell: (cell.manifest.arm, cell.manifest.task)):
             for part in _parts(host, list(group)):
@@ -162,7 +166,13 @@ def _why_alone(host: Host, cell: Cell, asked: bool) -> str:
 
 def _goes_on(directory: Path, cells: Sequence[Cell]) -> bool:
     saved = any((directory / CHECKPOINTS).glob("*/manifest.json"))
-    return saved and not any(_begun_alone(cell) for cell in cells)
+    return saved and not any(_begun_alone(cell) for cell in cells) and not all(_failed(cell) for cell in cells)
+
+
+def _failed(cell: Cell) -> bool:
+    """Whether a cell failed, which it may have done for what only one of its stack met: it is run by itself then."""
+    status = try_status(cell.directory / RUN_DIRECTORY)
+    return status is not None and status.state == "failed"
 
 
 def _begun_alone(cell: Cell) -> bool:

@@ -16,7 +16,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from marl_pr_common.envs.answers import Answers, ends_of, info_of, refuse_late_reward, require_reward
+from marl_pr_common.envs.answers import Answers, ends_of, info_of, require_reward
 from sb3_pr.envs import padding
 
 ABSENT = "absent"
@@ -50,7 +50,7 @@ class TeamVecEnv(VecEnv):
         """Each agent's own bounds, in the common shape."""
         self.own_action_sizes = [int(np.prod(space.shape or ())) for space in actions.values()]
         self._seed: int | None = None
-        self._warned = False
+        self._warned = self._late = False
 
     def reset(self) -> VecEnvObs:
         options = {"options": self._options[0]} if self._options[0] else {}
@@ -90,7 +90,7 @@ class TeamVecEnv(VecEnv):
                 rewards[column], dones[column] = _number(found[1].get(agent, 0.0), agent), self._over[column]
             else:
                 if agent not in acting and agent not in present:
-                    refuse_late_reward(agent, _number(found[1].get(agent, 0.0), agent))
+                    self._warn_of_late(agent, found[1].get(agent))
                 self._known[column] = agent in found[0]
                 infos[column] |= {ABSENT: True, NO_TRANSITION: True}
             infos[column]["TimeLimit.truncated"] = bool(dones[column]) and self._cut[column]
@@ -132,6 +132,16 @@ class TeamVecEnv(VecEnv):
             warnings.warn(
                 f"agent {agent!r} left env.agents without termination or truncation: taken as a time limit. "
                 "pettingzoo.test.parallel_api_test checks what an environment returns. (Said once.)",
+                stacklevel=2,
+            )
+
+    def _warn_of_late(self, agent: str, reward: Any) -> None:
+        """A team's reward may be given to all that ever were there: nobody is left to learn from it."""
+        if not self._late and isinstance(reward, (int, float, np.number)) and reward and reward == reward:
+            self._late = True
+            warnings.warn(
+                f"agent {agent!r}: the reward {reward} came after it had left, and is not counted. Pay it in the step "
+                "in which it acts for the last time, or keep it in env.agents. (Said once.)",
                 stacklevel=2,
             )
 

@@ -63,7 +63,7 @@ def _by_whole_index(error: type[ValueError]) -> Callable[..., None]:
 
 def _require_fitting(self: th.Tensor, operand: Any, name: str, error: type[ValueError]) -> None:
     """A number, a tensor with an axis of agents, or for biases one unit after the other, fits."""
-    if not isinstance(operand, th.Tensor) or operand.ndim in (0, self.ndim) or operand.numel() == 1:
+    if not isinstance(operand, th.Tensor) or operand.ndim == 0 or operand.ndim >= self.ndim or operand.numel() == 1:
         return
     if self.ndim == 2 and operand.ndim == 1:
         return

@@ -2,15 +2,16 @@
 
 Arrays are shared memory, other objects are the same objects: what is changed in place needs nothing. What ``sample``
 assigned anew (an annealed beta, counters, the rows that it drew) is the same for all agents or joined over them, so
-that one sample of the group leaves what one sample of several envs leaves in Stable-Baselines3. What is neither, and
-what an agent would draw of another's, is refused: a statistic of each agent's own belongs in an array (n_envs,), a
-container of each env's in a list of n_envs.
+that one sample of the group leaves what one sample of several envs leaves in Stable-Baselines3; of numbers that differ
+it keeps the mean, of other objects the last agent's. What an agent would draw of another's is refused: a statistic of
+each agent's own belongs in an array (n_envs,), a container of each env's in a list of n_envs.
 """
 
 from __future__ import annotations
 
 import copy
 import dataclasses
+import warnings
 from collections import deque
 from typing import Any
 
@@ -61,7 +62,6 @@ def keep(buffer: ReplayBuffer, drawn: list[ReplayBuffer], before: list[dict[str,
     """Put what the views' ``sample`` assigned into the whole buffer.
 
     :param before: each view's attributes before it was drawn from
-    :raises ValueError: for an attribute that is another one for each agent, and of which the buffer has one
     """
     joined = {}
     for name in dict.fromkeys(key for part in drawn for key in vars(part)):
@@ -111,8 +111,7 @@ def concatenated(draws: list[Any]) -> Any:
 
 def require_columns(buffer: ReplayBuffer) -> None:
     """
-    :raises ValueError: for an array over (row, env) pairs in one dimension, or numbers of each env in a list: which
-        agent's is an entry?
+    :raises ValueError: for an array over (row, env) pairs in one dimension: which agent's is an entry?
     """
     if buffer.n_envs == 1:
         return
@@ -126,11 +125,12 @@ def require_columns(buffer: ReplayBuffer) -> None:
             )
         if _is_by_env(value, buffer.n_envs):
             if any(isinstance(one, _PLAIN) for one in _entries(value)):
-                raise ValueError(
-                    f"{kind}.{name}={value!r} has {buffer.n_envs} entries, as there are envs: each agent draws from "
-                    "its own, and whose they are cannot be told. Make it np.array([...]) if there is one for each "
-                    "env, a tuple if they are for all."
+                warnings.warn(
+                    f"{kind}.{name}={value!r} has {buffer.n_envs} entries, as there are envs, and is taken for one "
+                    "list for all. Make it np.array([...]) if there is one for each env, a tuple if they are for all.",
+                    stacklevel=2,
                 )
+                continue
             by_env.append(name)
     if by_env:
         vars(buffer)["_by_env"] = tuple(dict.fromkeys((*vars(buffer).get("_by_env", ()), *by_env)))
@@ -186,27 +186,23 @@ def _joined(buffer: ReplayBuffer, name: str, values: list[Any], batch_size: int)
         return [value[0] for value in values]
     if all(type(value) is type(first) and hasattr(first, "_fields") for value in values):
         return concatenated(values)  # the batch itself
-    if not all(_same(value, first) for value in values):
-        raise ValueError(
-            f"{type(buffer).upstream_class().__name__}.sample assigned {name}, and not the same for each agent: "  # type: ignore[attr-defined]
-            f"{', '.join(repr(value)[:60] for value in values)}. Each draws its own batch, and the buffer has one "
-            f"{name}. Make it an array of shape (n_envs,) = ({buffer.n_envs},) in the constructor: of it each agent "
-            "sees and assigns its own."
-        )
+    if all(type(value) is type(first) and isinstance(value, (tuple, dict)) for value in values):
+        return _joined_inside(buffer, values, batch_size)
+    if all(isinstance(value, (float, np.floating)) for value in values) and len({*values}) > 1:
+        return type(first)(np.mean(values))  # of a mean over rows, that over the rows of all
     return values[-1]
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Whether two agents' values are one: the same object, or equal; NaN is NaN."""
-    if one is other:
-        return True
-    if getattr(one, "shape", None) != getattr(other, "shape", None):
-        return False
-    try:
-        equal: Any = (one == other) | ((one != one) & (other != other))
-        return bool(equal.all() if hasattr(equal, "all") else equal)
-    except (TypeError, ValueError, RuntimeError):
-        return False
+def _joined_inside(buffer: ReplayBuffer, values: list[Any], batch_size: int) -> Any:
+    """Tuples or dictionaries of what each agent drew, entry by entry; of unlike ones the last."""
+    first = values[0]
+    if isinstance(first, dict):
+        if not all(value.keys() == first.keys() for value in values):
+            return values[-1]
+        return {key: _joined(buffer, "", [value[key] for value in values], batch_size) for key in first}
+    if not all(len(value) == len(first) for value in values):
+        return values[-1]
+    return tuple(_joined(buffer, "", list(entries), batch_size) for entries in zip(*values, strict=True))
 
 
 def _is_of_rows(value: Any, batch_size: int) -> bool:

@@ -194,10 +194,10 @@ def test_a_container_of_each_env_is_its_agents(kind):
     assert [len(buffer.stores[env]) for env in range(3)] == [20] * 3
 
 
-def test_rows_of_other_agents_and_numbers_of_each_env_in_a_list_are_refused():
+def test_rows_of_other_agents_are_refused_and_numbers_of_each_env_in_a_list_are_asked_about():
     with pytest.raises(ValueError, match=r"OneForAll\.sample drew a transition of another agent for agent 0"):
         filled(OneForAll).sample(32)
-    with pytest.raises(ValueError, match=r"Scales\.scales=\[1\.0, 10\.0, 100\.0\] has 3 entries.*np\.array"):
+    with pytest.warns(UserWarning, match=r"Scales\.scales=\[1\.0, 10\.0, 100\.0\] has 3 entries.*np\.array"):
         filled(Scales)
 
 
@@ -212,16 +212,37 @@ class Running(ReplayBuffer):
         return batch
 
 
+class Clocked(ReplayBuffer):
+    """What people keep of their draws: a time, where they were, a generator."""
+
+    seconds = 0.0
+
+    def sample(self, batch_size, env=None):
+        batch = super().sample(batch_size, env)
+        self.seconds += 0.25
+        self.drawn, self.noted = (batch.rewards.numpy(), "rewards"), {"rewards": batch.rewards.numpy()}
+        self.rng = np.random.default_rng(0)
+        return batch
+
+
 class RunningEach(Running):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.mean = np.zeros(self.n_envs)
 
 
-def test_a_statistic_of_each_agents_own_draws_is_kept_for_each_or_refused():
-    with pytest.raises(ValueError, match=r"Running\.sample assigned mean.*: 0\.0, 0\.5, 1\.0\..*shape \(n_envs,\)"):
-        filled(Running).sample(8)
-    buffer = filled(RunningEach)
+def test_a_statistic_of_draws_is_that_of_all_rows_or_kept_for_each():
+    for kind, mean in ((Running, 0.75), (RunningEach, [0, 0.75, 1.5])):  # 0.75: as of one draw of 24 rows
+        buffer = filled(kind)
+        buffer.sample(8)
+        buffer.sample(8)
+        assert np.array_equal(buffer.mean, mean)
+
+
+def test_what_is_kept_of_draws_is_whole():
+    buffer = filled(Clocked)
     buffer.sample(8)
     buffer.sample(8)
-    assert buffer.mean.tolist() == [0, 0.75, 1.5]
+    assert buffer.seconds == 0.5
+    assert buffer.drawn[0].shape == buffer.noted["rewards"].shape == (24, 1)
+    assert buffer.drawn[1] == "rewards"
