@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
-import warnings
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -164,12 +165,15 @@ def settings(model: Any) -> None:
 def peers(model: Any) -> None:
     """Say that one agent has no peers, where its options ask for them: it is upstream's algorithm."""
     if model.env is not None and model.n_agents == 1 and model.pr.kappa > 0:
-        warnings.warn(
-            f"{type(model).__name__} with one agent has no peers: it is plain {model.upstream.__name__}, and "
-            f"kappa={model.pr.kappa} has no effect. Give n_agents=3, or an environment with several columns; kappa=0 "
-            "says that none are meant.",
-            stacklevel=3,
-        )
+        _say_alone(type(model).__name__, model.upstream.__name__, model.pr.kappa)
+
+
+@functools.cache  # said once, and no warning: upstream has none there
+def _say_alone(name: str, upstream: str, kappa: float) -> None:
+    logging.getLogger("marl_pr").warning(
+        f"{name} with one agent has no peers: it is plain {upstream}, and kappa={kappa} has no effect. Give "
+        "n_agents=3, or an environment with several columns; kappa=0 says that none are meant."
+    )
 
 
 def numbers(model: Any) -> None:

@@ -16,7 +16,7 @@ from marl_pr_common import cli
 from marl_pr_common.envs import mujoco
 from marl_pr_common.runs.files import write_json
 from marl_pr_common.study.run import STUDY
-from sb3_pr import TD3PR
+from sb3_pr import TD3PR, checks
 from sb3_pr.cli.compare import Command as Compare
 from sb3_pr.cli.compare import SharedSettings
 from sb3_pr.study.teams import versioned
@@ -24,18 +24,20 @@ from sb3_pr.study.teams import versioned
 SMALL = {"policy_kwargs": {"net_arch": [4]}, "buffer_size": 50, "device": "cpu"}
 
 
-def test_one_agent_says_that_it_has_no_peers(tmp_path):
-    with pytest.warns(UserWarning, match=r"TD3PR with one agent has no peers: it is plain TD3, and kappa=0\.5") as said:
-        model = TD3PR("MlpPolicy", "Pendulum-v1", **SMALL)
-    assert len(said) == 1
-    assert said[0].filename == __file__
-    model.save(tmp_path / "model")
-    with warnings.catch_warnings():
+def test_one_agent_says_once_that_it_has_no_peers(tmp_path, caplog):
+    checks._say_alone.cache_clear()
+    with caplog.at_level(logging.WARNING, "marl_pr"), warnings.catch_warnings():
         warnings.simplefilter("error")
-        TD3PR.load(tmp_path / "model", env=gym.make("Pendulum-v1"))
         TD3PR("MlpPolicy", "Pendulum-v1", kappa=0, **SMALL)
         TD3PR("MlpPolicy", "Pendulum-v1", n_agents=2, **SMALL)
         TD3PR("MlpPolicy", make_vec_env("Pendulum-v1", n_envs=2), **SMALL)
+        assert not caplog.messages
+        for _ in range(2):
+            model = TD3PR("MlpPolicy", "Pendulum-v1", **SMALL)
+        model.save(tmp_path / "model")
+        TD3PR.load(tmp_path / "model", env=gym.make("Pendulum-v1"))
+    (said,) = caplog.messages
+    assert said.startswith("TD3PR with one agent has no peers: it is plain TD3, and kappa=0.5 has no effect.")
 
 
 @pytest.mark.parametrize(
