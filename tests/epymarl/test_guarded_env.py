@@ -121,7 +121,7 @@ def test_answers_that_can_not_be_stored(make: Any, name: str, common: bool, word
 @pytest.mark.parametrize(
     "name, value",
     [
-        *(("reward", value) for value in ({0: 5.0, 1: 5.0}, {"a": 1.0, "b": 1.0}, [1.0], np.ones(3), [1.0, "x"])),
+        *(("reward", value) for value in ({0: 5.0, 1: 5.0}, {"a": 1.0, "b": 1.0}, np.ones(3), [1.0, "x"])),
         *(("terminated", value) for value in (None, float("nan"), "False", 2, [False, None], {0: False, 1: False})),
         *(("truncated", value) for value in (None, "False", [False, float("nan")])),
     ],
@@ -141,7 +141,7 @@ def test_what_upstream_would_take_for_something_else(
     assert re.search(f"step\\(\\) (gave {name}=|raised TypeError)", message(env.step, [0, 0]))
 
 
-@pytest.mark.parametrize("reward", [3, 3.0, np.float32(3), np.array([1, 2]), (1.0, 2.0), [1, True]])
+@pytest.mark.parametrize("reward", [3, 3.0, np.float32(3), [3.0], np.array([1, 2]), (1.0, 2.0), [1, True]])
 @pytest.mark.parametrize(
     "ends", [(False, 0), (np.False_, [False, False]), ([True, False], np.zeros(2, bool)), (0.0, 0)]
 )
@@ -153,9 +153,17 @@ def test_numbers_and_ends_in_every_form_are_upstreams(
     step = odd_envs.Plain.step
     monkeypatch.setattr(odd_envs.Plain, "step", lambda self, action: (step(self, action)[0], reward, *ends, {}))
     answer = env.step([0, 0])
-    assert answer[1] == pytest.approx(2.0 if isinstance(reward, list) else 3.0)
+    assert answer[1] == pytest.approx(float(np.sum(reward)))
     assert not answer[2]
     assert answer[3] is False
+
+
+def test_one_reward_for_each_agent_is_as_many_as_agents(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    env = make("Plain", common_reward=False)
+    env.reset()
+    step = odd_envs.Plain.step
+    monkeypatch.setattr(odd_envs.Plain, "step", lambda self, action: (step(self, action)[0], [1.0], False, False, {}))
+    assert "expected 2, one per agent" in message(env.step, [0, 0])
 
 
 def test_it_says_what_was_raised_and_where(make: Any) -> None:
