@@ -18,7 +18,7 @@ from stable_baselines3.common.noise import NormalActionNoise
 
 from marl_pr_common import cli
 from marl_pr_common.runs.signals import Stopped
-from marl_pr_common.runs.status import read_status
+from marl_pr_common.runs.status import StatusReporter, read_status
 from marl_pr_common.runs.table import read_results
 from marl_pr_common.study import cell, outlook, processes, stacks
 from marl_pr_common.study.plan import resolve
@@ -225,6 +225,11 @@ def test_a_cell_that_was_begun_alone_goes_on_alone_and_memory_is_bounded(tmp_pat
     found = stacks.units(cells, "auto", tmp_path)
     assert [[one.manifest.seed for one in unit.cells] for unit in found] == [[0, 2], [1], [3, 4]]
     assert len(stacks.units(cells, False, tmp_path)) == 5
+    monkeypatch.undo()
+    (cells[4].directory / "run").mkdir(parents=True)
+    StatusReporter(cells[4].directory / "run", 120).failed(RuntimeError("what only this seed met"))
+    found = stacks.units(cells, "auto", tmp_path)
+    assert [[one.manifest.seed for one in unit.cells] for unit in found] == [[0, 2, 3], [1], [4]]
 
 
 def test_the_plan_shows_stacks_and_memory(tmp_path, capsys):
