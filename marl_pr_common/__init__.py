@@ -7,4 +7,4 @@ from marl_pr_common import moved as moved
 from marl_pr_common.reciprocity.config import ReciprocityConfig
 
 __all__ = ["ReciprocityConfig"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -63,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         if debug:
             raise
-        advice = ' Install it with: pip install "marl-pr[sb3]"' if isinstance(error, ImportError) else ""
+        unsaid = isinstance(error, ImportError) and "pip install" not in str(error)
+        advice = '. Install it with: pip install "marl-pr[sb3]"' if unsaid else ""
         sys.stderr.write(f"marl-pr {top.command}: error: {error}{advice}\n")
         return 2
     except Exception as error:
