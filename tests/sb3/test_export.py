@@ -9,10 +9,10 @@ import torch as th
 from stable_baselines3.common.noise import NormalActionNoise
 
 from tests import warm
-from tests.sb3.tools import PAIRS, assert_same_bits, tensors, trained
+from tests.sb3.tools import APART, assert_same_bits, tensors, trained
 
 
-@pytest.mark.parametrize(("cls", "upstream"), PAIRS)
+@pytest.mark.parametrize(("cls", "upstream"), APART)
 def test_an_agent_saved_is_loaded_by_plain_sb3(cls, upstream, tmp_path):
     model = trained(cls, action_noise=NormalActionNoise(np.zeros(1), 0.1 * np.ones(1)))
     obs = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)

@@ -11,7 +11,7 @@ from stable_baselines3.common.envs import FakeImageEnv
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from tests.sb3.tools import PAIRS, SMALL, assert_same_bits, fill, prepare, tensors, to
+from tests.sb3.tools import APART, PAIRS, SMALL, assert_same_bits, fill, prepare, tensors, to
 
 POLICIES = ["MlpPolicy", "CnnPolicy"]
 
@@ -29,7 +29,10 @@ def make_env(policy, normalized):
 
 
 @pytest.mark.parametrize("steps", [250, pytest.param(2000, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("policy", "normalized"), [("MlpPolicy", False), ("MlpPolicy", True), ("CnnPolicy", True)])
+@pytest.mark.parametrize(
+    ("policy", "normalized"),
+    [pytest.param("MlpPolicy", False, marks=pytest.mark.slow), ("MlpPolicy", True), ("CnnPolicy", True)],
+)
 @pytest.mark.parametrize(("ours", "upstream"), PAIRS)
 def test_one_agent_without_reciprocity_is_upstream_bit_for_bit(ours, upstream, policy, normalized, steps):
     """All networks, targets and Adam moments after some steps from the same seed."""
@@ -59,7 +62,7 @@ def test_one_agent_ignores_kappa():
     assert_same_bits(one, upstream("MlpPolicy", "Pendulum-v1", **options).learn(300))
 
 
-@pytest.mark.parametrize(("ours", "upstream"), PAIRS)
+@pytest.mark.parametrize(("ours", "upstream"), APART)
 def test_agents_without_reciprocity_follow_lone_upstream_models(ours, upstream):
     """kappa=0, 3 stacked agents: each follows an upstream model with its weights, fed its batches, for 100 updates.
 
@@ -70,7 +73,7 @@ def test_agents_without_reciprocity_follow_lone_upstream_models(ours, upstream):
         th.testing.assert_close(got, expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(("ours", "upstream"), PAIRS)
+@pytest.mark.parametrize(("ours", "upstream"), APART)
 def test_agents_without_reciprocity_follow_lone_upstream_models_in_float64(ours, upstream, monkeypatch):
     cast = sb3_policies.preprocess_obs  # SB3 casts observations to float32
     monkeypatch.setattr(sb3_policies, "preprocess_obs", lambda *args, **kwargs: cast(*args, **kwargs).double())

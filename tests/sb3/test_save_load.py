@@ -178,6 +178,7 @@ print(digest.hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_run_in_two_processes():
     done = [warm.run([sys.executable, "-c", PROGRAM]) for _ in range(2)]
     assert [one.returncode for one in done] == [0, 0], done

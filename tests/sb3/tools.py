@@ -4,6 +4,7 @@ import copy
 
 import gymnasium as gym
 import numpy as np
+import pytest
 import torch as th
 from stable_baselines3 import DDPG, SAC, TD3
 
@@ -11,6 +12,8 @@ from sb3_pr import DDPGPR, SACPR, TD3PR
 from sb3_pr.algorithms.spec import spec_of
 
 PAIRS = [(TD3PR, TD3), (DDPGPR, DDPG), (SACPR, SAC)]
+APART = [(TD3PR, TD3), pytest.param(DDPGPR, DDPG, marks=pytest.mark.slow), (SACPR, SAC)]
+"""The same for what takes long: DDPG is TD3 with other numbers."""
 ALGORITHMS = [TD3PR, DDPGPR, SACPR]
 SMALL = {"net_arch": [32, 32]}
 

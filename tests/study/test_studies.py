@@ -18,10 +18,10 @@ from tests.epymarl.conftest import FOUND
 STUDIES = [name for name in config_names() if name.startswith("studies/")]
 LONG = ("studies/fig6_starcraft", "studies/deciding_tuning", "studies/deciding_unlike")
 """Planned by what the others are planned by, in environments that take seconds to be made."""
-SCALES = [
-    pytest.param(name, scale, marks=[pytest.mark.slow] * (name in LONG))
+SCALES = [  # quickly the first, the largest: scales differ in means alone, see below
+    pytest.param(name, scale, marks=[pytest.mark.slow] * (name in LONG or place > 0))
     for name in STUDIES
-    for scale in load_study(name).scales or [None]
+    for place, scale in enumerate(load_study(name).scales or [None])
 ]
 NEEDS = {"studies/fig8": "epymarl_pr.transfer.table", "studies/fig6_starcraft": "jaxmarl"}
 """Study -> a module without which its cells can't be planned."""
