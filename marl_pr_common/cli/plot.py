@@ -18,9 +18,11 @@ class Command(report.Command):
 
     def run(self) -> int:
         """Write the report; exit code 0."""
-        path = self.write()
+        paths = self.write()
         from marl_pr_common.report import FIGURES  # slow to import
 
-        curves = [shutil.copy(self.out / FIGURES / f"learning_curves.{kind}", self.out) for kind in ("png", "svg")]
-        Display().line(f"Wrote {', '.join(map(str, (path, *curves)))}")
+        for path in paths:
+            drawn = [path.parent / FIGURES / f"learning_curves.{kind}" for kind in ("png", "svg")]
+            curves = [shutil.copy(curve, path.parent) for curve in drawn]
+            Display().line(f"Wrote {', '.join(map(str, (path, *curves)))}")
         return 0

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
 from marl_pr_common.runs.console import Display
+from marl_pr_common.study.config import load_study
 from marl_pr_common.study.hosts import labels
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,8 @@ class Command:
     makes everything in and below the path one arm of that name."""
     out: Path = Path("report")
     """Directory for report.html, summary.md and figures; files of these names are replaced."""
+    study: str | None = None
+    """The study whose results these are, by name or as YAML: the report has its question, references and thresholds."""
     title: str = ""
     """Heading of the report; the names of the directories by default."""
     reference: str | None = None
@@ -46,12 +54,12 @@ class Command:
 
     def run(self) -> int:
         """Write; exit code 0."""
-        path = self.write()
-        Display().line(f"Wrote {path}, and beside it summary.md and figures")
+        for path in self.write():
+            Display().line(f"Wrote {path}, and beside it summary.md and figures")
         return 0
 
-    def write(self) -> Path:
-        """Write, and return the path of the HTML file."""
+    def write(self) -> list[Path]:
+        """Write, and return the paths of the HTML files."""
         if not self.runs:
             raise ValueError("no runs are given: expected run directories, folders of logs, or NAME=FOLDER.")
         # slow to import: after the options are checked
@@ -70,6 +78,8 @@ class Command:
         if self.budget is not None:
             results, cut = within(results, self.budget, self.metric, self.exclude)
             skipped += cut
+        if self.study is not None:
+            return self._again(results, paths, skipped)
         tasks = results["task"].unique()
         thresholds = {} if self.threshold is None else dict.fromkeys(map(str, tasks), self.threshold)
         names = ", ".join(str(arm["arm"]) for arm in said.values() if "arm" in arm)
@@ -83,4 +93,17 @@ class Command:
             exclude=self.exclude,
             notes=[*found.notes, *skipped],
         )
-        return write_report(results, self.out, context)
+        return [write_report(results, self.out, context)]
+
+    def _again(self, results: pd.DataFrame, paths: Sequence[Path], skipped: Sequence[str]) -> list[Path]:
+        """As the study itself reports."""
+        for option in ("reference", "threshold", "exclude"):
+            if getattr(self, option) != getattr(Command, option):
+                raise ValueError(f"--{option} {getattr(self, option)}: not with --study, whose YAML has it.")
+        from marl_pr_common.report import context_of
+        from marl_pr_common.study.report import report_again
+
+        config, found = load_study(str(self.study)), context_of(paths)
+        more = {"title": self.title} if self.title else {}
+        more |= {"provenance": found.provenance, "notes": [*found.notes, *skipped]}
+        return report_again(config, results, self.out, command=f"marl-pr study {self.study}", **more)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from marl_pr_common.config.mapping import suggest
 from marl_pr_common.report import ReportContext, context_of, write_index
 from marl_pr_common.report.build import build, write
 from marl_pr_common.report.collect import differing
@@ -24,7 +25,8 @@ from marl_pr_common.runs.provenance import as_plain
 from marl_pr_common.runs.status import try_status
 from marl_pr_common.runs.table import RESULTS, read_results, write_results
 from marl_pr_common.study.cell import CELLS, DONE, LOG, RUN_DIRECTORY, is_done, results_file, vouched
-from marl_pr_common.study.config import StudyConfig
+from marl_pr_common.study.config import ArmEntry, StudyConfig
+from marl_pr_common.study.hosts import labels
 from marl_pr_common.study.plan import Cell, swept
 from marl_pr_common.study.stacks import said
 
@@ -58,10 +60,20 @@ def report(
     if found.results is None:
         return [], []
     write_results(out / RESULTS, found.results)
-    context = _context(config, cells, found, command)
+    return write_reports(config, found.results, out, _context(config, cells, found, command))
+
+
+def write_reports(
+    config: StudyConfig, results: pd.DataFrame, out: Path, context: Mapping[str, Any]
+) -> tuple[list[Path], list[str]]:
+    """One report for each reference of a study, and ``index.html`` where there are several.
+
+    :param context: arguments of :class:`ReportContext`
+    :return: see :func:`report`
+    """
     written, refused, documents = [], [], {}
     for reference, arms in families(config).items():
-        part = found.results[found.results["arm"].isin(arms)]
+        part = results[results["arm"].isin(arms)]
         own, reason = _family_context(config, part, reference, context)
         folder = out if len(families(config)) == 1 else out / file_name(reference)
         if reason:
@@ -77,6 +89,36 @@ def report(
     if len(families(config)) > 1 and written:
         write_index(out, context["title"], context["description"], documents)
     return written, refused
+
+
+def report_again(config: StudyConfig, results: pd.DataFrame, out: Path, **more: Any) -> list[Path]:
+    """The reports of a study from its results alone, with its words, references and thresholds.
+
+    :param config: with all arms, at no scale: those without results are left out
+    :param results: of its cells, for instance from ``results.parquet``
+    :param more: further arguments of :class:`ReportContext`
+    :raises ValueError: if an arm or a task is not the study's, or nothing can be written; the message names it
+    """
+    for column, known in (("arm", config.arms), ("task", config.tasks)):
+        for name in results[column].unique():
+            if name not in known:
+                raise ValueError(
+                    f"{column} {name!r} is none of this study's: expected {', '.join(known)}.{suggest(name, known)}"
+                )
+    arms = {name: entry for name, entry in config.arms.items() if name in set(results["arm"])}
+    own = labels(results["engine"].unique())
+    named = {name: entry.label or _label(own, name, entry) for name, entry in arms.items()}
+    context = {**_said(config), "labels": named, **more}
+    written, refused = write_reports(replace(config, arms=arms), results, out, context)
+    if refused:
+        raise ValueError(" ".join(refused))
+    return written
+
+
+def _label(own: Mapping[str, str], name: str, entry: ArmEntry) -> str:
+    """As :func:`marl_pr_common.study.plan.host_settings` has it, of a host that need not be there."""
+    label = own.get(entry.arm or name, entry.arm or name)
+    return label if entry.arm in (None, name) else f"{label} ({name})"
 
 
 def _family_context(
@@ -153,17 +195,24 @@ def _context(config: StudyConfig, cells: Sequence[Cell], found: Collected, comma
     first = {cell.manifest.arm: cell.manifest.plan.settings for cell in reversed(cells)}
     done = [cell.directory / RUN_DIRECTORY for cell in cells if is_done(cell.directory)]
     return {
-        "title": config.title or "Study",
-        "description": _asked(config),
+        **_said(config),
         "labels": {cell.manifest.arm: cell.manifest.label for cell in cells},
         "settings": differing(first, ignore=("seed", "env")),
         "failed": found.failed,
         "missing": found.missing,
         "notes": [*found.notes, *said([cell for cell in cells if is_done(cell.directory)])],
-        "config_text": yaml.safe_dump(as_plain(config), sort_keys=False, allow_unicode=True, width=110),
         "command": command,
         "provenance": context_of(done).provenance,
         "sweep": {config.sweep: sweep} if config.sweep and len(set(sweep.values())) > 1 else {},
+    }
+
+
+def _said(config: StudyConfig) -> dict[str, Any]:
+    """What the YAML says by itself."""
+    return {
+        "title": config.title or "Study",
+        "description": _asked(config),
+        "config_text": yaml.safe_dump(as_plain(config), sort_keys=False, allow_unicode=True, width=110),
         "thresholds": {task: entry.threshold for task, entry in config.tasks.items() if entry.threshold is not None},
         "metric": config.metric,
     }

@@ -1,0 +1,41 @@
+"""The report of a study from its results alone, as the results in docs/results are reported on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from marl_pr_common.cli import main
+from marl_pr_common.runs.table import read_results, write_results
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+
+
+@pytest.mark.parametrize("name, reports", [("controls", ["."]), ("fig8", ["maddpg_ns", "maptf", "dvm"])])
+def test_every_number_of_a_shipped_summary_comes_from_the_results_beside_it(tmp_path, in_process, name, reports):
+    assert main(["report", str(RESULTS / name), "--study", name, "--out", str(tmp_path)]) == 0
+    assert {path.parent for path in tmp_path.glob("**/report.html")} == {tmp_path / report for report in reports}
+    assert (tmp_path / "index.html").exists() == (len(reports) > 1)
+    for report in reports:
+        made, shipped = ((folder / report / "summary.md").read_text() for folder in (tmp_path, RESULTS / name))
+        assert made == shipped
+
+
+@pytest.mark.parametrize(
+    "change, options, named",
+    [
+        (("arm", "td4_pr"), (), "arm 'td4_pr' is none of this study's"),
+        (("task", "Pendulum-v2"), (), "task 'Pendulum-v2' is none of this study's"),
+        (None, ("--threshold", "3"), "--threshold 3.0: not with --study"),
+    ],
+)
+def test_what_is_not_the_studys_is_named(tmp_path, capsys, change, options, named):
+    results = read_results([RESULTS / "controls" / "results.parquet"])
+    if change:
+        column, name = change
+        results[column] = name
+    write_results(tmp_path / "results.parquet", results)
+    command = ["report", str(tmp_path / "results.parquet"), "--study", "controls", "--out", str(tmp_path), *options]
+    assert main(command) == 2
+    assert named in capsys.readouterr().err
