@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tyro.conf import Positional
 
@@ -104,6 +104,6 @@ class Command:
         from marl_pr_common.study.report import report_again
 
         config, found = load_study(str(self.study)), context_of(paths)
-        more = {"title": self.title} if self.title else {}
+        more: dict[str, Any] = {"title": self.title} if self.title else {}
         more |= {"provenance": found.provenance, "notes": [*found.notes, *skipped]}
         return report_again(config, results, self.out, command=f"marl-pr study {self.study}", **more)
