@@ -62,7 +62,8 @@ def test_one_agent_ignores_kappa():
     assert_same_bits(one, upstream("MlpPolicy", "Pendulum-v1", **options).learn(300))
 
 
-@pytest.mark.parametrize(("ours", "upstream"), APART)
+@pytest.mark.slow  # the same in float64, below, tells more
+@pytest.mark.parametrize(("ours", "upstream"), PAIRS)
 def test_agents_without_reciprocity_follow_lone_upstream_models(ours, upstream):
     """kappa=0, 3 stacked agents: each follows an upstream model with its weights, fed its batches, for 100 updates.
 
