@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)
 PIP := $(BIN)/python -m pip install --quiet --no-compile -c constraints.txt
 
-.PHONY: install demo test lint types tests slow clean
+.PHONY: install demo test lint types tests site slow clean
 
 install: $(VENV)/.installed
 
@@ -28,13 +28,21 @@ demo: install
 
 # lint and types beside the tests, which wait for processes now and then
 test: $(VENV)/.installed-jax
-	$(MAKE) -j 3 lint types tests
+	$(MAKE) -j 3 lint types site tests
 
 tests: $(VENV)/.installed-jax
 	$(RUN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 slow: install $(VENV)/.installed-jax
 	$(RUN)/python -m pytest -m slow
+
+# strict: a broken link or a docstring that does not fit ends it
+site: install $(VENV)/.installed-docs
+	$(BIN)/zensical build --strict --clean
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) --group docs
+	touch $@
 
 lint: install
 	$(BIN)/ruff check .
