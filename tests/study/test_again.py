@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,3 +41,12 @@ def test_what_is_not_the_studys_is_named(tmp_path, capsys, change, options, name
     command = ["report", str(tmp_path / "results.parquet"), "--study", "controls", "--out", str(tmp_path), *options]
     assert main(command) == 2
     assert named in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_tables_of_figure_4_come_from_the_results_beside_them(tmp_path):
+    page, script = RESULTS.parent / "tabular.md", RESULTS.parents[1] / "benchmarks" / "fig4_tables.py"
+    copy = tmp_path / "tabular.md"
+    copy.write_text(page.read_text().replace(" of 20 |", " of 2 |"))
+    subprocess.run([sys.executable, script, RESULTS / "fig4", "--write", copy], check=True)
+    assert copy.read_text() == page.read_text()
