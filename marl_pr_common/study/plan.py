@@ -59,8 +59,12 @@ def resolve(config: StudyConfig, out: Path) -> tuple[Cell, ...]:
 def host_settings(host: Host, name: str, entry: ArmEntry) -> tuple[str, dict[str, Any]]:
     """An arm's label, and its settings: the host's own for it below those of the study's entry."""
     arm = require_arm(host, entry.arm or name)
-    own = arm.label if entry.arm is None or entry.arm == name else f"{arm.label} ({name})"
-    return entry.label or own, overlay(arm.settings, entry.settings)
+    return label_of(name, entry, arm.label), overlay(arm.settings, entry.settings)
+
+
+def label_of(name: str, entry: ArmEntry, own: str) -> str:
+    """What a report calls an arm; ``own`` is its host's word for it."""
+    return entry.label or (own if entry.arm in (None, name) else f"{own} ({name})")
 
 
 def cell_name(arm: str, task: str, seed: int) -> str:

@@ -25,9 +25,9 @@ from marl_pr_common.runs.provenance import as_plain
 from marl_pr_common.runs.status import try_status
 from marl_pr_common.runs.table import RESULTS, read_results, write_results
 from marl_pr_common.study.cell import CELLS, DONE, LOG, RUN_DIRECTORY, is_done, results_file, vouched
-from marl_pr_common.study.config import ArmEntry, StudyConfig
+from marl_pr_common.study.config import StudyConfig
 from marl_pr_common.study.hosts import labels
-from marl_pr_common.study.plan import Cell, swept
+from marl_pr_common.study.plan import Cell, label_of, swept
 from marl_pr_common.study.stacks import said
 
 
@@ -107,18 +107,12 @@ def report_again(config: StudyConfig, results: pd.DataFrame, out: Path, **more: 
                 )
     arms = {name: entry for name, entry in config.arms.items() if name in set(results["arm"])}
     own = labels(results["engine"].unique())
-    named = {name: entry.label or _label(own, name, entry) for name, entry in arms.items()}
+    named = {name: label_of(name, arm, own.get(arm.arm or name, arm.arm or name)) for name, arm in arms.items()}
     context = {**_said(config), "labels": named, **more}
     written, refused = write_reports(replace(config, arms=arms), results, out, context)
     if refused:
         raise ValueError(" ".join(refused))
     return written
-
-
-def _label(own: Mapping[str, str], name: str, entry: ArmEntry) -> str:
-    """As :func:`marl_pr_common.study.plan.host_settings` has it, of a host that need not be there."""
-    label = own.get(entry.arm or name, entry.arm or name)
-    return label if entry.arm in (None, name) else f"{label} ({name})"
 
 
 def _family_context(
