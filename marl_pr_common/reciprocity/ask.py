@@ -18,6 +18,7 @@ from typing import TypeVar
 import numpy as np
 import torch as th
 
+from marl_pr_common.reciprocity import guards
 from marl_pr_common.reciprocity.space import AdjacentStates, choose_one
 from marl_pr_common.reciprocity.weights import Normalisation
 
@@ -203,7 +204,7 @@ def draw(weights: th.Tensor, batch: int, generator: th.Generator) -> th.Tensor:
     order = th.rand(n_agents, batch, generator=generator, device=device)
     jitter = th.rand(n_agents, batch, generator=generator, device=device, dtype=weights.dtype)
     last = weights.shape[1] - 1
-    if device.type == "cpu":  # many small steps, of which each takes torch several times longer
+    if guards.at_hand(weights):  # many small steps, of which each takes torch several times longer
         borders = weights.numpy().cumsum(1)
         places = (order.numpy().argsort(1, kind="stable") + jitter.numpy()) / batch * borders[:, -1:]
         found = [edge.searchsorted(place, side="right") for edge, place in zip(borders, places, strict=True)]

@@ -27,6 +27,11 @@ class NonFiniteError(ValueError):
         return error
 
 
+def at_hand(tensor: th.Tensor) -> bool:
+    """Whether reading a tensor's numbers costs nothing: on an accelerator the host waits for all that is queued."""
+    return tensor.device.type == "cpu"
+
+
 def require_finite(values: Any, what: str, where: str, agent: int | None = None, stored_as: Any = np.float32) -> None:
     """Raise if an array, or any array of a dictionary, holds NaN or infinity: as it is, or in the type it is kept in.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch as th
 
+from marl_pr_common.reciprocity import guards
 from marl_pr_common.reciprocity.config import ReciprocityConfig, Weights
 from marl_pr_common.reciprocity.weights import NORMALISATIONS, sum_peers
 
@@ -57,7 +58,8 @@ def reciprocal_value(
     """
     peer_weights = _per_row(peer_weights)
     weights = peer_weights[:, :, None, :] * adjacent_weights[:, None, :, :]  # (i, j, n_adjacent, batch)
-    if not th.isfinite(peers.sum()):  # one pass over the values where nothing is wrong, as nearly always
+    # one pass over the values where nothing is wrong, as nearly always; where that could not be read, all of it
+    if not guards.at_hand(peers) or not th.isfinite(peers.sum()):
         weights, peers = _usable(weights, peers)
     normalisation = NORMALISATIONS[config.normalize]
     total, some = normalisation.double_sum(weights, peers, peer_weights)

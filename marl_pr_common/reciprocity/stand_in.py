@@ -10,6 +10,8 @@ import numpy as np
 import torch as th
 from numpy.typing import NDArray
 
+from marl_pr_common.reciprocity import guards
+
 
 class Delegate:
     """Everything that a subclass does not define reaches the wrapped object itself, unprefixed.
@@ -53,21 +55,30 @@ class Groups:
 def by_peer(peer: th.Tensor) -> Groups:
     """Group rows by peer.
 
+    On an accelerator the rows are read once, unless ``peer`` is a permutation expanded over the batch.
+
     :param peer: (n_agents, batch): which agent looks at each row
     """
     n, batch = peer.shape
     one_for_all = peer.stride(1) == 0  # a column expanded over the batch
     columns = peer[:, :1] if one_for_all else peer
+    if one_for_all and not guards.at_hand(peer):  # those of shifts, as each agent looks at one row of each column
+        return _shifted(columns.argsort(0), columns, batch)
     flat = peer.flatten().cpu().numpy()  # a few hundred numbers, and many steps: NumPy's are several times shorter
     count = np.bincount(flat, minlength=n)
     # where every agent looks at one row of each column, this is all there is to do
-    if one_for_all or (count == batch).all():
-        slot = th.arange(batch, device=peer.device)
+    if guards.at_hand(peer) and (one_for_all or (count == batch).all()):
         source = columns.argsort(0)
-        if bool((columns.gather(0, source) == th.arange(n, device=peer.device)[:, None]).all()):
-            return Groups(source * batch + slot, slot * n + columns)
+        if bool((columns.gather(0, source) == th.arange(n)[:, None]).all()):
+            return _shifted(source, columns, batch)
     index, back = _grouped(flat, count)
     return Groups(index.to(peer.device), back.view(n, batch).to(peer.device))
+
+
+def _shifted(source: th.Tensor, columns: th.Tensor, batch: int) -> Groups:
+    """Where each agent looks at one row of each column: ``source`` says whose."""
+    slot = th.arange(batch, device=columns.device)
+    return Groups(source * batch + slot, slot * len(columns) + columns)
 
 
 def _grouped(flat: NDArray[np.int64], count: NDArray[np.int64]) -> tuple[th.Tensor, th.Tensor]:

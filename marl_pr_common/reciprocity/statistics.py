@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch as th
 
+from marl_pr_common.reciprocity import guards
 from marl_pr_common.reciprocity.mixture import peer_statistics
 
 LOGGER = logging.getLogger("marl_pr")
@@ -40,7 +41,7 @@ class PeerStatistics:
 
         :param peers: the agent that each value comes from, (n_agents, n_peers, n_adjacent, batch) or what expands to it
         """
-        if self.broken or not th.isfinite(values.sum()):  # one pass over the values where nothing is wrong
+        if self._look(values) and (self.broken or not th.isfinite(values.sum())):  # one pass where nothing is wrong
             self._name(~th.isfinite(values) & (values != NO_VALUE), peers)
         if self._batches % RECORD_EVERY == 0:
             peer, gap, disagreement = peer_statistics(own, values, peer_weights, adjacent_weights)
@@ -56,7 +57,7 @@ class PeerStatistics:
         :param peers: the agent that each value comes from, (n_agents, batch)
         :param finite: whether it is known that all values are
         """
-        if self.broken or not (finite or th.isfinite(values.sum())):
+        if self._look(values) and (self.broken or not (finite or th.isfinite(values.sum()))):
             self._name(~th.isfinite(values) & (values != NO_VALUE) & spoken, peers)
         if self._batches % RECORD_EVERY == 0:
             own = values.masked_fill(spoken, th.nan).nanmean(-1)
@@ -101,6 +102,10 @@ class PeerStatistics:
         """Go on from :meth:`state_dict`."""
         self._masked, self._batches, self._recorded = state["masked"], state["batches"], list(state["recorded"])
         self.broken = set(state.get("broken", ()))  # checkpoints of version 0.1.0 do not say
+
+    def _look(self, values: th.Tensor) -> bool:
+        """Whether broken peers are looked for in this batch: in each, or, on an accelerator, in those recorded."""
+        return guards.at_hand(values) or self._batches % RECORD_EVERY == 0
 
     def _name(self, bad: th.Tensor, peers: th.Tensor) -> None:
         self._masked += int(bad.sum())

@@ -3,7 +3,8 @@
 An SB3 buffer already keeps one column per env. ``agent_major`` changes what one sample is: ``batch_size`` rows *per
 agent*, drawn from that agent's column, block after block. Each block is drawn by the buffer's own ``sample`` on a view
 of one column, so n-step returns, ``Dict`` observations, HER and the memory-optimised layout stay SB3's; what a user's
-``sample`` writes into the buffer is kept (:mod:`sb3_pr.replay.views`).
+``sample`` writes into the buffer is kept (:mod:`sb3_pr.replay.views`). SB3's plain buffers are read in one gather for
+all agents, with the same rows (:mod:`sb3_pr.replay.gather`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from stable_baselines3.common import buffers
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import VecNormalize
 
-from sb3_pr.replay import views
+from sb3_pr.replay import gather, views
 from sb3_pr.returns import nothing_to_learn
 from sb3_pr.streams import Drawn, Streams
 
@@ -58,6 +59,9 @@ class AgentMajor(ReplayBuffer):
         """
         agents = range(self.n_envs)
         whose = [self._whose(agent) for agent in agents]
+        if self.present is None and not options and gather.possible(self, self.upstream_class()):
+            generators = [self._generator_of(agent) for agent in agents]
+            return self._drawn(gather.sample(self, self.upstream_class(), whose, generators, batch_size, env))
         if self.present is not None:
             parts = [self.column(agent) for agent in agents]
         else:
@@ -75,7 +79,9 @@ class AgentMajor(ReplayBuffer):
                 views.require_own(self, parts, draws)
             self._rows_are_own = True
         views.keep(self, parts, before, batch_size)
-        samples = views.concatenated(draws)
+        return self._drawn(views.concatenated(draws))
+
+    def _drawn(self, samples: Any) -> Any:
         if self.streams is not None and hasattr(samples, "_replace"):
             return samples._replace(actions=samples.actions.as_subclass(Drawn))
         return samples

@@ -1,0 +1,65 @@
+"""All agents' rows of Stable-Baselines3's plain buffers in one gather per field, instead of one for each agent.
+
+The arrays (buffer_size, n_envs, ...) are seen as (buffer_size * n_envs, 1, ...), in the same memory; upstream's own
+``_get_samples`` reads the rows from there. The same numbers are drawn from the same generators in the same order, so a
+sample equals that of :meth:`AgentMajor.sample` column by column, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
+
+from sb3_pr.replay import views
+
+KINDS = (ReplayBuffer, DictReplayBuffer)
+
+
+def possible(buffer: ReplayBuffer, kind: type[ReplayBuffer]) -> bool:
+    """Whether nothing but upstream's own code and arrays takes part in a sample of ``buffer``."""
+    if kind not in KINDS or buffer.n_envs == 1 or buffer.optimize_memory_usage:
+        return False
+    arrays = [
+        array for value in vars(buffer).values() for array in (value.values() if isinstance(value, dict) else [value])
+    ]
+    return not any(
+        callable(array) or (isinstance(array, np.ndarray) and not array.flags.c_contiguous) for array in arrays
+    )
+
+
+def sample(
+    buffer: ReplayBuffer,
+    kind: type[ReplayBuffer],
+    whose: Sequence[slice],
+    generators: Sequence[AbstractContextManager[None]],
+    batch_size: int,
+    env: Any,
+) -> Any:
+    """``batch_size`` rows per agent, agent-major.
+
+    :param whose: the columns that each agent draws from
+    :param generators: within which it draws
+    """
+    flat = views.view(buffer, kind, slice(None))
+    vars(flat).update({name: _flat(value, buffer) for name, value in vars(flat).items()}, n_envs=1)
+    ends = buffer.buffer_size if buffer.full else buffer.pos
+    rows = []
+    for columns, generator in zip(whose, generators, strict=True):
+        with generator:
+            drawn = np.random.randint(0, ends, size=batch_size)  # noqa: NPY002  the generator that SB3 draws rows from
+            width = columns.stop - columns.start
+            column = np.random.randint(0, width, size=batch_size) if width > 1 else 0  # noqa: NPY002
+            rows.append(drawn * buffer.n_envs + columns.start + column)
+    return flat._get_samples(np.concatenate(rows), env)
+
+
+def _flat(value: Any, buffer: ReplayBuffer) -> Any:
+    if isinstance(value, dict):
+        return {key: _flat(item, buffer) for key, item in value.items()}
+    if isinstance(value, np.ndarray) and value.shape[:2] == (buffer.buffer_size, buffer.n_envs):
+        return value.reshape(-1, 1, *value.shape[2:])
+    return value
