@@ -95,3 +95,17 @@ def tiny() -> TrainConfig:
         eval_episodes=1,
         device="cpu",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """``few(n)``: of a test's parameter sets n, spread over the list, run each time; the others are slow."""
+    products: dict[tuple[str, str], list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("few") and not item.get_closest_marker("slow"):
+            products.setdefault((str(item.path), item.originalname), []).append(item)  # type: ignore[attr-defined]
+    for product in products.values():
+        n = product[0].get_closest_marker("few").args[0]  # type: ignore[union-attr]
+        kept = {place * len(product) // n for place in range(n)}
+        for place, item in enumerate(product):
+            if place not in kept:
+                item.add_marker(pytest.mark.slow)

@@ -189,6 +189,7 @@ def test_bash_completes(tmp_path):
     assert done.stdout == "study\n"
 
 
+@pytest.mark.slow
 def test_quiet_says_nothing_and_verbose_more(tmp_path, capsys, in_process):
     file = write(tmp_path / "own.yaml", {**TABULAR, "seeds": 1, "tasks": {"Landmarks-2": {}}})
     said = {}

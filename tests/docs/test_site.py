@@ -111,6 +111,7 @@ def stable(text: str) -> list[str]:
     return [re.sub(r"[-+]?\d[\d.,]*", "N", line) for line in lines]
 
 
+@pytest.mark.slow
 def test_times_of_figures_are_those_of_the_plan(capfd: pytest.CaptureFixture[str]) -> None:
     from marl_pr_common.cli import main
 

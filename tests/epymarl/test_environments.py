@@ -152,6 +152,7 @@ def expected_rewards(seed, steps, name="PredatorPrey-6", episodes=2, **options):
 
 @needs_checkout
 @pytest.mark.parametrize("order, workers", ORDERS)
+@pytest.mark.few(3)
 def test_epymarl_keeps_the_last_reward_and_stores_no_time_out_as_terminal(order, workers):
     played = limit_cases()[order, workers]
     steps = min(LIMITS[order])

@@ -99,6 +99,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("name, settings", CASES)
+@pytest.mark.slow
 def test_kappa_0_is_upstream(play: Play, name: str, settings: list[str]) -> None:
     assert equal(play(name, *settings, upstream=True), play(f"{name}_pr", *settings, "pr_kappa=0"))
 
@@ -117,6 +118,7 @@ def test_deciding_with_kappa_0_is_upstream(play: Play, name: str, settings: list
 
 
 @pytest.mark.parametrize("name, settings", CASES[:4])
+@pytest.mark.slow
 def test_a_plain_algorithm_is_upstream(play: Play, name: str, settings: list[str]) -> None:
     assert equal(play(name, *settings, upstream=True), play(name, *settings))
 
@@ -140,6 +142,7 @@ def test_workers_may_start_in_any_way(play: Play, method: str) -> None:
     assert equal(forked, play("mappo_ns_pr", *WORKERS, flags=(f"--start-method={method}",)))
 
 
+@pytest.mark.slow
 def test_upstream_evaluates_our_checkpoint_to_the_same_returns(play: Play) -> None:
     trained = play("mappo_ns_pr", *WORKERS)
     assert trained.folder is not None
@@ -150,6 +153,7 @@ def test_upstream_evaluates_our_checkpoint_to_the_same_returns(play: Play) -> No
     assert f"Loading model from {trained.folder}" in upstream.output
 
 
+@pytest.mark.slow
 def test_a_mistake_found_while_workers_wait_ends_the_run(checkout: Checkout, tmp_path: Path) -> None:
     root = runs.clone(checkout, tmp_path / "epymarl")
     command = runs.command(root, "mappo_ns_pr", LBF, *WORKERS, "pr_peers=random", "pr_n_peers=5")

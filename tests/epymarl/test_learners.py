@@ -103,6 +103,7 @@ def test_the_size_of_a_pass_changes_nothing(
         pytest.param("ippo_ns", "one_state", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.few(1)
 def test_drawn_estimates_are_unbiased(checkout: Any, name: str, estimator: str) -> None:
     """Their mean over many draws is that of the full double sum."""
     options = {"pr_adjacency": "drop", "pr_rho": 1, "pr_n_adjacent": 1}

@@ -86,6 +86,7 @@ class Utilities:
         ("qmix", False, UNEVEN_RESAMPLE),
     ],
 )
+@pytest.mark.few(6)
 def test_utilities(checkout: Any, name: str, recurrent: bool, variant: dict[str, Any]) -> None:
     made, sample, before = prepared(
         checkout, name, **variant, use_rnn=recurrent, obs_last_action=recurrent, obs_agent_id=True

@@ -28,6 +28,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("name, key, out, episodes", CASES)
+@pytest.mark.slow
 def test_a_film(checkout: Checkout, tmp_path: Path, name: str, key: str, out: str, episodes: int) -> None:
     root = runs.clone(checkout, tmp_path / "epymarl")
     runs.run(

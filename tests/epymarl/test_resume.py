@@ -78,6 +78,7 @@ def saved(models: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("algorithm, key, settings", CASES)
+@pytest.mark.slow
 def test_killed_and_resumed_is_uninterrupted(
     checkout: Checkout, tmp_path: Path, algorithm: str, key: str, settings: list[str]
 ) -> None:
@@ -144,6 +145,7 @@ SAVED = {"agent.th", "critic.th", "agent_opt.th", "critic_opt.th"}
         pytest.param("dvm_pr", "maddpg_ns", SPREAD, SAVED, id="dvm", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_upstream_reads_what_a_full_checkpoint_run_saves(
     checkout: Checkout, tmp_path: Path, request: pytest.FixtureRequest,
     algorithm: str, base: str, key: str, files: set[str],
@@ -169,6 +171,7 @@ def test_upstream_reads_what_a_full_checkpoint_run_saves(
 
 
 @pytest.mark.parametrize("given", ["checkpoint_path={folder}", "checkpoint_path={models} load_step=7"])
+@pytest.mark.few(2)
 def test_nothing_to_resume_from(checkout: Checkout, tmp_path: Path, given: str) -> None:
     root = runs.clone(checkout, tmp_path / "epymarl")
     (tmp_path / "empty" / "25").mkdir(parents=True)
@@ -202,6 +205,7 @@ def test_a_save_that_was_cut_short_is_passed_over(short: tuple[list[str], Path],
     assert same(resumed.tree, whole.tree)
 
 
+@pytest.mark.slow
 def test_other_settings_are_told(short: tuple[list[str], Path], tmp_path: Path) -> None:
     command, models = short
     again = [*command, f"checkpoint_path={models}", "t_max=260", "seed=9"]

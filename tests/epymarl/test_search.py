@@ -76,6 +76,7 @@ def test_one_combination_by_its_number(grid: Path) -> None:
         ("", "7", "the grid has no combination of that number"),
     ],
 )
+@pytest.mark.few(3)
 def test_mistakes(grid: Path, section: str, number: str, message: str) -> None:
     (grid / "grid.yaml").write_text(yaml.safe_dump({key: value for key, value in GRID.items() if key != section}))
     printed = searched(grid, f"--config={grid / 'grid.yaml'}", "--seeds=1", "single", number, expect=2)
@@ -104,6 +105,7 @@ def test_values_with_spaces_stay_whole() -> None:
 @pytest.mark.parametrize(
     "how, code", [(["single", "0"], 2), pytest.param(["locally", "--cpus=2"], 1, marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_a_run_that_fails_fails_the_search(grid: Path, how: list[str], code: int) -> None:
     wrong = {"grid-search": {"--config": ["iql_pr"], "t_max": ["many", "few"]}, "grid-search-groups": {"e": []}}
     wrong["grid-search-groups"]["e"] = GRID["grid-search-groups"]["env0"]

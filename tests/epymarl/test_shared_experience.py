@@ -37,6 +37,7 @@ def test_every_place_lives_through_what_every_agent_did(checkout: Any, common: b
 
 
 @pytest.mark.parametrize("variant", [{"pr_kappa": 0.0}, {"pr_act": True}, {"pr_kappa": 0.5, "use_rnn": True}])
+@pytest.mark.few(1)
 def test_the_loss_is_that_of_all_agents_rows(checkout: Any, variant: dict[str, Any]) -> None:
     """The host's loss, from values of single networks on single rows."""
     settings = {"pr_trust": "uniform", "pr_shared_experience": True, "double_q": False, "common_reward": False}

@@ -43,6 +43,7 @@ def test_the_configuration_follows_the_checkout(checkout):
 
 @NEEDS_JAX
 @pytest.mark.parametrize("runner, rows", [pytest.param("episode", 1, marks=pytest.mark.slow), ("vectorised", 2)])
+@pytest.mark.slow
 def test_qmix_pr_runs_and_logs_who_won(checkout, tmp_path, runner, rows):
     settings = ("env_args.map_name=3m", "t_max=120", f"runner={runner}", f"batch_size_run={rows}")
     metrics = run(checkout, tmp_path, "qmix_pr", "smax", *settings, "runner_log_interval=40", "learner_log_interval=40")

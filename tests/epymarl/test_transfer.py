@@ -67,6 +67,7 @@ def play(made: Any, seed: int, length: int = hosts.LIMIT) -> Any:
 @pytest.mark.parametrize("name, off", [("maptf", NOTHING), ("maptf", UNWEIGHTED), ("maptf_mappo", NOTHING),
                                        ("maptf_mappo", UNWEIGHTED), ("dvm", {})])  # fmt: skip
 @pytest.mark.parametrize("target", [2, 0.1])
+@pytest.mark.few(4)
 def test_without_transfer_it_is_its_base(checkout: Any, name: str, off: dict[str, Any], target: float) -> None:
     shared = {"target_update_interval_or_tau": target}
     left, right = acted(checkout, BASES[name], **shared), acted(checkout, name, **shared, **off)

@@ -206,6 +206,7 @@ def test_what_cannot_be_compared_is_refused_and_nothing_is_written(tmp_path):
     assert "An arm that loses runs this way looks steadier than it is." in text
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_file(tmp_path):
     results = study(5, {"td3": 10.0, "td3_pr": 20.0}, ["Pendulum-v1"])
     files = [write_report(results, tmp_path / name, ReportContext()).read_bytes() for name in ("a", "b")]

@@ -99,6 +99,7 @@ def test_intervals_of_aggregates_are_rliables_on_the_same_resamples(library, met
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.few(2)
 def test_interval_of_improvement_is_rliables_on_the_same_resamples(library, metrics, monkeypatch, shape):
     ours, theirs = tables(*shape)
     found = probability_of_improvement(ours, theirs, np.random.default_rng(0), n_resamples=N_RESAMPLES)

@@ -69,6 +69,7 @@ def results(out):
     [pytest.param(run, marks=[pytest.mark.slow] if i != 0 else []) for i, run in enumerate(RUNS)],
     indirect=True,
 )
+@pytest.mark.slow
 def test_killed_and_resumed_is_the_same_run(config, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     done(run(train(config, whole)))

@@ -64,6 +64,7 @@ def test_an_environment_with_state_dict_is_exact(tmp_path):
     assert np.array_equal(whole.replay_buffer.rewards, half.replay_buffer.rewards)
 
 
+@pytest.mark.slow
 def test_environments_in_other_processes_are_approximate(tmp_path):
     env = make_vec_env("Pendulum-v1", 2, vec_env_cls=SubprocVecEnv)
     model = TD3PR("MlpPolicy", env, policy_kwargs=SMALL).learn(20)

@@ -70,6 +70,7 @@ LONG = ("DDPGPR", "SACPR", "Ornstein-Uhlenbeck", "schedule", "memory-optimised",
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in MODELS])
+@pytest.mark.few(1)
 def test_every_part_goes_on(name, tmp_path):
     """2 N steps at once, and N steps, then a new model, evaluation, logger and callbacks, then N steps."""
     whole, half = tmp_path / "whole", tmp_path / "half"

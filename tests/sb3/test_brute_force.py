@@ -102,6 +102,7 @@ def test_minimum_over_the_mixture_mixes_each_critic(kind, critic):
 
 @pytest.mark.parametrize("graph", [{"peers": "random", "n_peers": 2}, {"peers": GRAPH}], ids=["random", "matrix"])
 @pytest.mark.parametrize("kind", adjacency.STRATEGIES)
+@pytest.mark.few(5)
 def test_every_strategy_in_two_teams(kind, graph):
     """The graph of all is block-diagonal, and each team draws from its own generators."""
     model, obs, actions = make(adjacency=kind, n_adjacent=2, rho=2, n_teams=2, **graph)

@@ -11,6 +11,7 @@ from sb3_pr import TD3PR, AgentEvalCallback, evaluate_agents
 from tests.sb3.tools import SMALL
 
 
+@pytest.mark.slow
 def test_callbacks_tensorboard_and_progress_bar(tmp_path):
     model = TD3PR(
         "MlpPolicy", "Pendulum-v1", n_agents=2, policy_kwargs=dict(SMALL), tensorboard_log=str(tmp_path / "tb"), seed=0

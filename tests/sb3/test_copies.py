@@ -67,6 +67,7 @@ CASES = [(name, how, 30) for name in OPTIONS for how in ("deepcopy", "pickle")] 
 
 
 @pytest.mark.parametrize(("name", "how", "learnt"), CASES)
+@pytest.mark.few(7)
 def test_a_copy_trains_as_the_original_would_have(name, how, learnt):
     model = made(name)
     if learnt:

@@ -51,6 +51,7 @@ def one_by_one(monkeypatch):
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("teams", [1, 3])
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+@pytest.mark.few(14)
 def test_the_rows_are_those_of_each_agents_own_sample(space, teams, shared, rows, monkeypatch):
     def sample():
         np.random.seed(5)  # noqa: NPY002  the generator that SB3 draws rows from

@@ -34,6 +34,7 @@ def make_env(policy, normalized):
     [pytest.param("MlpPolicy", False, marks=pytest.mark.slow), ("MlpPolicy", True), ("CnnPolicy", True)],
 )
 @pytest.mark.parametrize(("ours", "upstream"), PAIRS)
+@pytest.mark.few(4)
 def test_one_agent_without_reciprocity_is_upstream_bit_for_bit(ours, upstream, policy, normalized, steps):
     """All networks, targets and Adam moments after some steps from the same seed."""
 
@@ -75,6 +76,7 @@ def test_agents_without_reciprocity_follow_lone_upstream_models(ours, upstream):
 
 
 @pytest.mark.parametrize(("ours", "upstream"), APART)
+@pytest.mark.few(1)
 def test_agents_without_reciprocity_follow_lone_upstream_models_in_float64(ours, upstream, monkeypatch):
     cast = sb3_policies.preprocess_obs  # SB3 casts observations to float32
     monkeypatch.setattr(sb3_policies, "preprocess_obs", lambda *args, **kwargs: cast(*args, **kwargs).double())
@@ -139,6 +141,7 @@ def test_kappa_zero_draws_nothing_and_returns_the_networks_own_tensor(ours, upst
     assert th.equal(th.get_rng_state(), state)
 
 
+@pytest.mark.slow
 def test_reciprocity_draws_from_no_global_generator():
     """The same actions, batches and noise are drawn whatever PR does: only values differ."""
     from sb3_pr import TD3PR

@@ -49,6 +49,7 @@ class Spaces(Pair):
 
 
 @pytest.mark.parametrize("b", [Box(0, 10, (1,)), Box(0, 10, (2,)), Box(-3, -2, (2,)), Box(-5, 5, (1,), np.float64)])
+@pytest.mark.few(2)
 def test_every_agent_is_sent_all_of_its_own_box_and_nothing_else(b, tmp_path):
     env = Spaces({"a": UNIT, "b": b})
     model = TD3PR("MlpPolicy", env, **{**SETTINGS, "learning_starts": 200}).learn(300)

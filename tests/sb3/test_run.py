@@ -35,6 +35,7 @@ def moved(model, steps=160, **learn):
 
 
 @pytest.mark.parametrize(("adjacency", "estimator"), zip(ADJACENCY, itertools.cycle(["full", "sampled"])))
+@pytest.mark.few(3)
 def test_adjacency_and_estimators(adjacency, estimator):
     model = TD3PR(
         "MlpPolicy",
@@ -72,6 +73,7 @@ def test_adjacency_and_estimators(adjacency, estimator):
     ],
     ids=lambda options: "-".join(options),
 )
+@pytest.mark.few(6)
 def test_options(options):
     moved(TD3PR("MlpPolicy", "Pendulum-v1", n_agents=3, policy_kwargs=dict(SMALL), seed=0, **options))
 

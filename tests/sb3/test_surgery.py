@@ -96,6 +96,7 @@ SURGERY = [
 
 
 @pytest.mark.parametrize("seed", range(14))
+@pytest.mark.few(7)
 def test_surgery_acts_on_every_agent_as_on_a_lone_model(seed, monkeypatch):
     """Random surgery on a group and on n upstream models with the same weights; then updates on the same batches."""
     cast = sb3_policies.preprocess_obs

@@ -53,6 +53,7 @@ def test_every_agent_plays_its_own_role(wrap):
 
 
 @pytest.mark.parametrize("wrap", WRAPPERS, ids=["plain", "normalized", "stacked", "unmonitored"])
+@pytest.mark.few(2)
 def test_the_callback_takes_the_same(wrap):
     kinds = [lambda model: wrap(Roles()), lambda model: model.get_env()]
     kinds += [] if wrap is WRAPPERS[2] else [lambda model: Roles(), lambda model: Roles]

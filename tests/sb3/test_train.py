@@ -59,6 +59,7 @@ def test_the_algorithms_own_log_is_kept_by_agent(tiny, tmp_path):
     assert not table["metric"].str.contains("agent_").any()
 
 
+@pytest.mark.slow
 def test_it_tells_what_the_team_would_be_deployed_as(tiny, tmp_path):
     train(tiny, tmp_path / "run")
     table = read_results([tmp_path / "run"])
@@ -105,6 +106,7 @@ def test_options_of_reciprocity_reach_the_model(tiny):
     assert model.shared_replay is True
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_results(tiny, tmp_path):
     tables = []
     for name in ("a", "b"):

@@ -131,6 +131,7 @@ def test_a_watched_answer_is_an_ordinary_tensor(loss):
 @pytest.mark.parametrize("sync_interval", [1, 3])
 @pytest.mark.parametrize("kind", ["same", "resample"])
 @pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
+@pytest.mark.few(8)
 def test_one_voice_is_the_value_of_one_critic(graph, kind, sync_interval, monkeypatch):
     """Row by row: the value of the agent and the state that were drawn, by an upstream critic."""
     drawn = []

@@ -14,6 +14,7 @@ from tests.study.studies import TABULAR, console, study
 pytestmark = pytest.mark.usefixtures("in_process")
 
 
+@pytest.mark.slow
 def test_a_diverged_cell_is_left_out_by_name_and_the_rest_is_reported(finished, tmp_path):
     _, old, _ = finished
     out, name = tmp_path / "out", "iql-Landmarks-2-seed0"

@@ -69,6 +69,7 @@ def changes(folder: Path) -> str:
         pytest.param("iql_ns_pr_team_reward", SPREAD, OWN_REWARDS, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_results_are_what_epymarl_logged(
     checkout: Checkout, tmp_path: Path, arm: str, task: str, settings: dict[str, Any]
 ) -> None:
@@ -159,6 +160,7 @@ def test_upstream_begins_anew_and_leaves_no_worker(checkout: Checkout, tmp_path:
     assert cells.without_times(results).equals(cells.without_times(again))
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_says_why(checkout: Checkout, tmp_path: Path) -> None:
     what = cells.cell("epymarl", "qmix_pr", PP, 1, {**SHORT, "env_args": {"prey": "flee"}})
     what.plan.settings["env_args.prey"] = "sleepy"  # past what planning checks

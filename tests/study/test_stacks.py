@@ -66,6 +66,7 @@ def claimed(out, **changes):
     return unit.directory
 
 
+@pytest.mark.slow
 def test_a_stacked_cell_is_the_team_trained_directly(stacked):
     settings = SMALL["settings"]
     model = TD3PR(

@@ -89,6 +89,7 @@ def test_the_demo_trains_as_its_configuration_says() -> None:
     assert {key: value for key, value in train.items() if key not in ("env", "algo")} == settings
 
 
+@pytest.mark.slow
 def test_dvm_distils_in_every_cell_and_not_just_before_the_last_evaluation(tmp_path: Path) -> None:
     if isinstance(FOUND, str):
         pytest.skip(FOUND)

@@ -115,6 +115,7 @@ def test_done_cells_of_other_settings_are_refused_and_nothing_changes(finished):
         ("import os; os.write(2, b'out of memory'); os._exit(9)", "out of memory (exit code 9)"),
     ],
 )
+@pytest.mark.few(1)
 def test_a_failing_cell_stops_no_other_and_its_log_is_named(tmp_path, monkeypatch, request, fault, said_last):
     """One that ends the process which it shares with others, too."""
     out, name = tmp_path / "out", "iql-Landmarks-2-seed0"

@@ -32,6 +32,7 @@ CONFIGS = {
 
 @pytest.mark.parametrize("arm", CONFIGS)
 @pytest.mark.parametrize("task", ["Landmarks-2", "Navigation-3", "Cliff-4"])
+@pytest.mark.few(6)
 def test_an_arm_learns_as_its_learner_does_by_hand(tmp_path: Path, arm: str, task: str) -> None:
     what = cells.cell("tabular", arm, task, 1, SHORT)
     study_host.run(what, tmp_path / "cell")

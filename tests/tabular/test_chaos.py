@@ -31,6 +31,7 @@ def test_a_violation_is_refused(number: int) -> None:
 
 
 @pytest.mark.skipif(not HAS_NUMBA, reason="needs the extra fast")
+@pytest.mark.slow
 def test_kernels_keep_their_bounds(tmp_path: Path) -> None:
     variables = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "tests.tabular.chaos"]

@@ -62,6 +62,7 @@ def step(trainer, steps):
 @pytest.mark.filterwarnings("ignore::marl_pr_common.tabular.TheoryWarning")
 @pytest.mark.parametrize("backend", ["auto", "numpy"])
 @pytest.mark.parametrize("kind", MAKE)
+@pytest.mark.few(5)
 def test_n_steps_twice_are_2n_steps(kind, backend, tmp_path):
     if backend == "numpy" and kind not in ("world", "digital"):
         pytest.skip("the trainer chooses its backend")

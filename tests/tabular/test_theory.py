@@ -135,6 +135,7 @@ def test_why_it_fails(digital: tuple[FiniteMDP, np.ndarray]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
+@pytest.mark.few(3)
 def test_consistent_variant_reaches_q_star(seed: int) -> None:
     """20 random small MDPs: sup over all agents of |Q_i - Q*| < 1e-2 of the range of Q*."""
     assert error_curve(seed, Shrink(1.0), (4_000_000,))[0] < 1e-2

@@ -77,6 +77,7 @@ def test_seeds_are_independent_of_how_many_run() -> None:
 
 
 @pytest.mark.skipif(not HAS_NUMBA, reason="needs the extra fast")
+@pytest.mark.slow
 def test_parallel_env_trainer_learns_like_the_compiled_loop() -> None:
     """The same environment through PettingZoo: another stream of draws, the same learning."""
     budget = Budget(3_000, 500, 20)
@@ -90,6 +91,7 @@ def test_parallel_env_trainer_learns_like_the_compiled_loop() -> None:
 
 
 @pytest.mark.skipif(not HAS_NUMBA, reason="needs the extra fast")
+@pytest.mark.slow
 def test_decision_mode_needs_fewer_steps_on_navigation_10() -> None:
     """5 seeds: the slowest seed of PR decision is faster than the fastest of IQL; eq. 5 does not get there."""
     budget = Budget(24_000, 500, 10)
