@@ -107,6 +107,7 @@ def test_limits_truncate() -> None:
     assert env.agents == []
 
 
+@pytest.mark.slow
 def test_digital_model() -> None:
     """Digital's samples agree with its model: frequencies of s' and means of r, within 5 standard errors."""
     env = make("Digital", n_agents=3, n_states=4, limit=20_000, model_seed=5)

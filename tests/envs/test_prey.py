@@ -28,10 +28,12 @@ from tests.envs.teams import needs_checkout
         pytest.param("pretrained", 6, 3, 17, marks=[needs_checkout, pytest.mark.slow]),
     ],
 )
+@pytest.mark.few(2)
 def test_chasing_predators_earn_what_the_prey_lets_them(prey, n_agents, low, high):
     assert low < returns(make(f"PredatorPrey-{n_agents}", prey=prey), chase, 60).mean() < high
 
 
+@pytest.mark.slow
 def test_the_fleeing_prey_stays_in_the_arena():
     env = make("PredatorPrey-6", prey="flee")
     env.seed(0)

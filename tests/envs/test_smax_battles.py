@@ -88,6 +88,7 @@ def test_a_thousand_random_episodes_of_the_parallel_env(name):
     assert max(lengths) == 20
 
 
+@pytest.mark.slow
 def test_a_row_of_the_vector_is_the_single_environment():
     rows, singles = SMAXVector("3m", [5, 6]), [make("smax:3m") for _ in range(2)]
     for env, seed in zip(singles, (5, 6), strict=True):

@@ -14,6 +14,7 @@ from tests.epymarl.test_oracle import N, filled, prepared, state_value
 @pytest.mark.parametrize("normalize", ["mean", "sum"])
 @pytest.mark.parametrize("standardised", [False, True])
 @pytest.mark.parametrize("name", ["mappo_ns", "ippo", "ia2c_ns"])
+@pytest.mark.few(6)
 def test_reciprocal_advantages(checkout: Any, name: str, standardised: bool, normalize: str) -> None:
     """A* from n-step returns bootstrapped with one peer and one adjacent state after the other."""
     options = {"pr_adjacency": "resample", "pr_z": "A", "pr_normalize": normalize, "standardise_returns": standardised}

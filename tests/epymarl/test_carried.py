@@ -36,6 +36,7 @@ def begins(env: Any, episodes: int) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.usefixtures("checkout")
+@pytest.mark.few(3)
 def test_a_new_environment_goes_on_where_the_saved_one_was(key: str) -> None:
     from envs import REGISTRY
 

@@ -89,6 +89,7 @@ def test_without_smaclite_the_environments_import(checkout: Checkout) -> None:
     assert answer(checkout, code) == "None True"
 
 
+@pytest.mark.slow
 def test_a_smaclite_that_does_not_import_is_as_good_as_none(checkout: Checkout, tmp_path: Path) -> None:
     package(tmp_path, "smaclite", "raise OSError('could not find the spatial index library')")
     code = "import envs, smaclite; print(smaclite.__spec__, 'gymma' in envs.REGISTRY)"

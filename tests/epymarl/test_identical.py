@@ -65,7 +65,7 @@ CORNERS = [(2, True), (0.1, False), (2, False), (0.1, True)]
     "name, target, recurrent",
     [(name, *CORNERS[(k + k // 4) % 4]) for k, name in enumerate(hosts.ALGORITHMS)],
 )
-@pytest.mark.few(8)
+@pytest.mark.few(5)
 def test_kappa_0_is_upstream(checkout: Any, name: str, target: float, recurrent: bool) -> None:
     shared = {"target_update_interval_or_tau": target, "use_rnn": recurrent}
     upstream, left = trained(checkout, name, **shared)

@@ -127,6 +127,7 @@ def state_value(critic: Any, j: int, state: th.Tensor) -> th.Tensor:
         *((name, True, UNEVEN_RESAMPLE) for name in ("mappo", "mappo_ns", "ippo")),
     ],
 )
+@pytest.mark.few(8)
 def test_state_values(checkout: Any, name: str, variant: dict[str, Any], standardised: bool) -> None:
     made, sample, before = prepared(checkout, name, **variant, standardise_returns=standardised)
     mean, std = th.zeros(N, dtype=th.float64), th.ones(N, dtype=th.float64)

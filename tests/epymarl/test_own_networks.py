@@ -28,6 +28,7 @@ def state(mac: Any) -> Any:
 
 @pytest.mark.parametrize("settings", [*ACTS, {"target_update_interval_or_tau": 2, "pr_act": True}])
 @pytest.mark.parametrize("name", ["iql_ns", "vdn_ns", "iql"])
+@pytest.mark.few(5)
 def test_every_network_is_trained_as_the_first(checkout: Any, name: str, settings: dict[str, Any]) -> None:
     if name == "iql":
         settings = {**settings, "pr_act": False}

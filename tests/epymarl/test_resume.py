@@ -171,7 +171,7 @@ def test_upstream_reads_what_a_full_checkpoint_run_saves(
 
 
 @pytest.mark.parametrize("given", ["checkpoint_path={folder}", "checkpoint_path={models} load_step=7"])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_nothing_to_resume_from(checkout: Checkout, tmp_path: Path, given: str) -> None:
     root = runs.clone(checkout, tmp_path / "epymarl")
     (tmp_path / "empty" / "25").mkdir(parents=True)
@@ -190,6 +190,7 @@ def test_buffers_and_tensors_are_really_compared() -> None:
     assert not same({"a": 1}, {"b": 1})
 
 
+@pytest.mark.slow
 def test_a_save_that_was_cut_short_is_passed_over(short: tuple[list[str], Path], tmp_path: Path) -> None:
     """Killed between EPyMARL's folder and the end of ours: the steps since the checkpoint before are made again."""
     command, models = short

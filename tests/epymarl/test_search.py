@@ -76,7 +76,7 @@ def test_one_combination_by_its_number(grid: Path) -> None:
         ("", "7", "the grid has no combination of that number"),
     ],
 )
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 def test_mistakes(grid: Path, section: str, number: str, message: str) -> None:
     (grid / "grid.yaml").write_text(yaml.safe_dump({key: value for key, value in GRID.items() if key != section}))
     printed = searched(grid, f"--config={grid / 'grid.yaml'}", "--seeds=1", "single", number, expect=2)

@@ -67,7 +67,7 @@ def play(made: Any, seed: int, length: int = hosts.LIMIT) -> Any:
 @pytest.mark.parametrize("name, off", [("maptf", NOTHING), ("maptf", UNWEIGHTED), ("maptf_mappo", NOTHING),
                                        ("maptf_mappo", UNWEIGHTED), ("dvm", {})])  # fmt: skip
 @pytest.mark.parametrize("target", [2, 0.1])
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_without_transfer_it_is_its_base(checkout: Any, name: str, off: dict[str, Any], target: float) -> None:
     shared = {"target_update_interval_or_tau": target}
     left, right = acted(checkout, BASES[name], **shared), acted(checkout, name, **shared, **off)
@@ -85,6 +85,7 @@ ON: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name, on", ON.items())
+@pytest.mark.few(1)
 def test_kappa_0_is_its_base(checkout: Any, name: str, on: dict[str, Any]) -> None:
     left = acted(checkout, name, **on)
     right = acted(checkout, f"{name}_pr", pr_kappa=0.0, pr_adjacency="resample", **on)

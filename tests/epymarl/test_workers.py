@@ -127,6 +127,7 @@ time.sleep(3600)
 
 
 @pytest.mark.parametrize("deaf", [False, True])
+@pytest.mark.few(1)
 def test_workers_end_with_the_run(checkout: Any, deaf: bool) -> None:
     """With the pipe alone too, where no signal tells a worker that its parent is gone."""
     code = OWNER.replace("import multiprocessing\n", "import multiprocessing, signal\n" + DEAF * deaf)

@@ -91,6 +91,7 @@ def begun(out):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_a_signal_saves_once_and_says_how_to_resume(number, tmp_path):
     out = tmp_path / "a run"
     process = begun(out)
@@ -106,6 +107,7 @@ def test_a_signal_saves_once_and_says_how_to_resume(number, tmp_path):
     assert json.loads((out / "status.json").read_text())["state"] == "stopped"
 
 
+@pytest.mark.slow
 def test_a_complete_run_is_left_alone(tmp_path):
     quiet = Display(Console(file=io.StringIO()))
     out = tmp_path / "run"

@@ -36,6 +36,7 @@ def test_an_unknown_environment_is_approximate_and_says_so(tmp_path):
     assert second.num_timesteps == 150
 
 
+@pytest.mark.slow
 def test_an_environment_with_state_dict_is_exact(tmp_path):
     class Own(gym.Wrapper):
         count = 0

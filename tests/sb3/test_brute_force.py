@@ -72,12 +72,14 @@ def check(model, obs, actions, **kwargs):
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(str(v) for v in o.values()))
+@pytest.mark.few(5)
 def test_every_strategy_and_weight(options):
     check(*make(**options))
 
 
 @pytest.mark.parametrize("graph", GRAPHS, ids=["complete", "ring", "random", "matrix"])
 @pytest.mark.parametrize("kind", ["same", "resample"])
+@pytest.mark.few(4)
 def test_every_peer_graph(graph, kind):
     check(*make(adjacency=kind, **graph))
 
@@ -102,7 +104,7 @@ def test_minimum_over_the_mixture_mixes_each_critic(kind, critic):
 
 @pytest.mark.parametrize("graph", [{"peers": "random", "n_peers": 2}, {"peers": GRAPH}], ids=["random", "matrix"])
 @pytest.mark.parametrize("kind", adjacency.STRATEGIES)
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 def test_every_strategy_in_two_teams(kind, graph):
     """The graph of all is block-diagonal, and each team draws from its own generators."""
     model, obs, actions = make(adjacency=kind, n_adjacent=2, rho=2, n_teams=2, **graph)

@@ -32,6 +32,7 @@ ROUND_TRIPS = [
 
 
 @pytest.mark.parametrize(("cls", "options"), ROUND_TRIPS)
+@pytest.mark.few(2)
 def test_a_group_of_its_agents_goes_on_like_the_group(cls, options):
     model = made(cls, 3, kappa=0.3, **options).learn(60)
     own = options.get("own_critics", False)

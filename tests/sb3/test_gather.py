@@ -77,6 +77,7 @@ def test_the_rows_are_those_of_each_agents_own_sample(space, teams, shared, rows
 
 
 @pytest.mark.parametrize("options", [{}, {"shared_replay": True}, {"n_teams": 2}], ids=str)
+@pytest.mark.few(1)
 def test_a_run_is_the_same_with_scaled_observations(options, monkeypatch):
     def trained():
         kwargs = {"learning_starts": 30, "batch_size": 16, "buffer_size": 400, "seed": 0, "policy_kwargs": SMALL}

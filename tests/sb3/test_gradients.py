@@ -144,7 +144,7 @@ def test_the_actors_gradient(algorithm, in_actor, monkeypatch):
         (ALGORITHMS[0], {"in_actor": True, "estimator": "sampled"}),
     ],
 )
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_a_broken_agent_breaks_no_other(algorithm, options):
     """All networks of agent 2 are NaN: the others stay finite through their updates, and still learn."""
     model = algorithm("MlpPolicy", "Pendulum-v1", n_agents=N, policy_kwargs={"net_arch": [8]}, seed=0, **options)

@@ -58,6 +58,7 @@ def others_finite(model, agent):
     ("n_agents", "what", "value"),
     [(1, "reward", NAN), (3, "reward", -INF), (1, "observation", INF), (3, "observation", NAN)],
 )
+@pytest.mark.few(2)
 def test_environments(n_agents, what, value, tmp_path):
     venv = make_vec_env("Pendulum-v1", n_agents, wrapper_class=Breaks, wrapper_kwargs={"what": what, "value": value})
     venv.envs[-1].breaks = True

@@ -34,7 +34,7 @@ def make_env(policy, normalized):
     [pytest.param("MlpPolicy", False, marks=pytest.mark.slow), ("MlpPolicy", True), ("CnnPolicy", True)],
 )
 @pytest.mark.parametrize(("ours", "upstream"), PAIRS)
-@pytest.mark.few(4)
+@pytest.mark.few(3)
 def test_one_agent_without_reciprocity_is_upstream_bit_for_bit(ours, upstream, policy, normalized, steps):
     """All networks, targets and Adam moments after some steps from the same seed."""
 

@@ -66,6 +66,7 @@ def test_a_task_for_one_has_a_new_environment_for_each_agent(algo, copies, tmp_p
     assert len({id(env) for env in made}) == 1 + 2 + copies, "a look, two for evaluation, one for each agent"
 
 
+@pytest.mark.slow
 def test_it_is_the_same_run_as_by_gymnasiums_id(tmp_path):
     for env in ("Pendulum-v1", f"{OWN}:pendulum"):
         own_envs.pendulum = lambda: own_envs.gym.make("Pendulum-v1")

@@ -73,7 +73,7 @@ def test_adjacency_and_estimators(adjacency, estimator):
     ],
     ids=lambda options: "-".join(options),
 )
-@pytest.mark.few(6)
+@pytest.mark.few(4)
 def test_options(options):
     moved(TD3PR("MlpPolicy", "Pendulum-v1", n_agents=3, policy_kwargs=dict(SMALL), seed=0, **options))
 
@@ -235,16 +235,9 @@ def test_vec_normalize_and_action_noise():
 
 
 @pytest.mark.parametrize(("algorithm", "env"), [(TD3PR, "Ant-v5"), (DDPGPR, "Hopper-v5")])
+@pytest.mark.few(1)
 def test_mujoco(algorithm, env):
     """Real MuJoCo; the 5,000 steps per agent with the paper's settings are the slow test of configs/sb3."""
-    model = algorithm(
-        "MlpPolicy",
-        env,
-        n_agents=3,
-        adjacency="resample",
-        policy_kwargs=dict(SMALL),
-        buffer_size=3000,
-        batch_size=32,
-        seed=0,
-    )
+    options = {"policy_kwargs": dict(SMALL), "buffer_size": 3000, "batch_size": 32, "seed": 0}
+    model = algorithm("MlpPolicy", env, n_agents=3, adjacency="resample", **options)
     moved(model, 400)

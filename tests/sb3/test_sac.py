@@ -50,7 +50,7 @@ RUNS = {
 
 
 @pytest.mark.parametrize("name", RUNS)
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_agents_learn_are_saved_and_become_a_group_again(name, tmp_path):
     model = made(**RUNS[name])
     before = [model.agent(i).policy.state_dict() for i in range(model.n_agents)]

@@ -21,6 +21,7 @@ from tests.sb3.tools import ALGORITHMS, SMALL, assert_same_bits, tensors, traine
 
 @pytest.mark.parametrize("options", [{}, {"adjacency": "noise", "sync_interval": 5, "peers": "random"}])
 @pytest.mark.parametrize("cls", ALGORITHMS)
+@pytest.mark.few(3)
 def test_save_and_load_keep_networks_optimisers_and_reciprocity(cls, options, tmp_path):
     model = trained(cls, **options)
     model.save(tmp_path / "model")

@@ -62,14 +62,14 @@ RECIPROCITY = [
 
 
 @pytest.mark.parametrize("more", RECIPROCITY, ids=lambda more: "-".join(map(str, more)))
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 def test_a_team_with_every_part_of_reciprocity_is_the_team_alone(more):
     assert_same(stack(**more).team(1), alone(seed=8, **more))
 
 
 @pytest.mark.parametrize("n_agents", [1, 2])
 @pytest.mark.parametrize("cls", ALGORITHMS)
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 def test_a_team_of_every_algorithm_is_the_team_alone(cls, n_agents):
     """Warm-up, exploration, target noise, replay rows and environments all follow from the team's seed."""
     model = stack(cls, n_agents, n_teams=3, seeds=[3, 99, 0])

@@ -31,6 +31,7 @@ TINY = TrainConfig(
 @pytest.mark.parametrize(
     "algo, env, n_agents", [("td3_pr", "CooperativeNavigation-3", 3), ("ddpg_pr", "PredatorPrey-4", 4)]
 )
+@pytest.mark.few(1)
 def test_a_team_trains_and_can_be_filmed(tmp_path, algo, env, n_agents):
     train(replace(TINY, algo=algo, env=env, n_agents=n_agents), tmp_path / "run")
     table = read_results([tmp_path / "run"]).query("metric == 'eval/return'")

@@ -25,6 +25,7 @@ CLASSES = {"td3": TD3, "td3_pr": TD3PR, "ddpg": DDPG, "ddpg_pr": DDPGPR, "sac": 
 
 
 @pytest.mark.parametrize("algo", ["ddpg", "td3_pr"])
+@pytest.mark.few(1)
 def test_a_run_leaves_everything(tiny, tmp_path, algo):
     config = replace(tiny, algo=algo)
     train(config, tmp_path / "run")
@@ -51,6 +52,7 @@ def test_a_run_leaves_everything(tiny, tmp_path, algo):
     assert model.num_timesteps == 120 * config.team_size
 
 
+@pytest.mark.slow
 def test_the_algorithms_own_log_is_kept_by_agent(tiny, tmp_path):
     train(tiny, tmp_path / "run")
     table = read_results([tmp_path / "run"])

@@ -36,6 +36,7 @@ def test_a_diverged_cell_is_left_out_by_name_and_the_rest_is_reported(finished, 
         *(pytest.param(of, marks=pytest.mark.slow) for of in ("deleted", "no DONE that can be read", "half a status")),
     ],
 )
+@pytest.mark.slow
 def test_damaged_results_are_left_out_and_run_again(finished, tmp_path, damage):
     _, old, _ = finished
     out, name = tmp_path / "out", "iql-Landmarks-2-seed0"

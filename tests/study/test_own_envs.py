@@ -44,6 +44,7 @@ def test_the_example_runs_in_processes_of_its_own_and_is_reported_on(in_example,
         report_only(small(), out)
 
 
+@pytest.mark.slow
 def test_a_cluster_that_runs_elsewhere_imports_from_the_studys_directory(in_example, tmp_path, monkeypatch):
     from marl_pr_common.study.cell import write_manifest
 

@@ -12,6 +12,7 @@ from epymarl_pr.study import probe
 MODULE = """
 import gymnasium
 import os
+import threading
 from tests.epymarl.odd_envs import Plain
 
 class Dying(Plain):
@@ -20,6 +21,11 @@ class Dying(Plain):
         os.write(2, b"the simulator is gone\\n")
         os._exit(7)
 
+class Hanging(Plain):
+    def __init__(self, **_):
+        threading.Event().wait()
+
+gymnasium.register("Hanging-v0", entry_point=Hanging)
 gymnasium.register("Plain-v0", entry_point=Plain)
 gymnasium.register("Dying-v0", entry_point=Dying)
 """
@@ -46,6 +52,6 @@ def test_all_questions_are_one_process_and_a_dead_one_is_replaced(
         probe.n_agents(checkout, config("mine:Dying-v0"))
     assert probe.n_agents(checkout, config("mine:Plain-v0", time_limit=1002)) == 2
     assert probe._Answering.running is not first
-    monkeypatch.setattr(probe, "SECONDS", 0)
-    with pytest.raises(UsageError, match="was not there after 0 s"):
-        probe.n_agents(checkout, config("mine:Plain-v0", time_limit=1003))
+    monkeypatch.setattr(probe, "SECONDS", 0.2)
+    with pytest.raises(UsageError, match="was not there after 0.2 s"):
+        probe.n_agents(checkout, config("mine:Hanging-v0"))

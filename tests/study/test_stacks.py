@@ -96,6 +96,7 @@ def test_a_stacked_cell_is_the_team_trained_directly(stacked):
         assert vote == pytest.approx(np.mean(expected.vote), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_every_cell_leaves_what_it_would_leave_alone(stacked, tmp_path):
     alone = resolve(study(SMALL, seeds=[1]), tmp_path)[0]
     cell.write_manifest(alone.directory, alone.manifest)
@@ -118,6 +119,7 @@ def no_report(monkeypatch, in_process):
     monkeypatch.setattr("marl_pr_common.study.report.report", lambda *_: ([], []))
 
 
+@pytest.mark.slow
 def test_upstreams_arm_is_stacked_if_asked_and_leaves_upstreams_model(tmp_path, no_report):
     few = {**SMALL["settings"], "timesteps_per_agent": 24, "eval_every": 24, "pr": {}}
     asked = study(SMALL, arms={"td3": {}, "td3_pr": {}}, settings=few)

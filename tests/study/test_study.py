@@ -52,6 +52,7 @@ def test_light_cells_share_a_process_and_each_has_its_own_log_and_command(finish
 SAC = {**NETWORKS["settings"], "timesteps_per_agent": 70, "eval_every": 70}
 
 
+@pytest.mark.slow
 def test_arms_of_sac_and_cells_of_an_earlier_release(tmp_path, in_process):
     arms = {"sac": {}, "sac_pr": {}, "sac_own_critics": {}}
     out = tmp_path / "out"

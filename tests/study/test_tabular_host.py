@@ -32,7 +32,7 @@ CONFIGS = {
 
 @pytest.mark.parametrize("arm", CONFIGS)
 @pytest.mark.parametrize("task", ["Landmarks-2", "Navigation-3", "Cliff-4"])
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 def test_an_arm_learns_as_its_learner_does_by_hand(tmp_path: Path, arm: str, task: str) -> None:
     what = cells.cell("tabular", arm, task, 1, SHORT)
     study_host.run(what, tmp_path / "cell")
@@ -60,6 +60,7 @@ def test_an_arm_learns_as_its_learner_does_by_hand(tmp_path: Path, arm: str, tas
     ("task", "steps"), [("Blocker-3", 60_000), pytest.param("Courier-2", 60_000, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_a_cell_that_was_ended_goes_on_as_if_it_had_not(tmp_path: Path, task: str, steps: int, number: int) -> None:
     settings = {"steps_per_agent": steps, "eval_every": 2_000, "eval_episodes": 5}
     what = cells.cell("tabular", "iql_pr", task, 3, settings)

@@ -48,7 +48,7 @@ class Unsaid(Still):
 
 @pytest.mark.parametrize("config", CONFIGS)
 @pytest.mark.parametrize("env", [Still, Cut, CutNone, Gone, Unsaid])
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 def test_an_endless_chain_that_is_cut_is_worth_1_over_1_minus_gamma(env: type[Still], config: str) -> None:
     learner = train(env, CONFIGS[config], 3_000, gamma=GAMMA)
     np.testing.assert_allclose(learner.q[0, 0, 2], 1 / (1 - GAMMA), rtol=1e-3)

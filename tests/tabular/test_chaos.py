@@ -20,6 +20,7 @@ from tests.tabular import chaos
     "masks, graph", [("", "complete"), ("infos", "complete"), ("observations", "ring"), ("", "ring")]
 )
 @pytest.mark.parametrize("name", chaos.CONFIGS)
+@pytest.mark.few(10)
 def test_what_is_learnt_is_what_a_plain_reference_learns(name: str, masks: str, graph: str) -> None:
     chaos.check(11, name, masks, None if graph == "complete" else peers.ring(3))
 

@@ -183,7 +183,7 @@ CONFIGS = {
 
 @pytest.mark.parametrize("graph", ["complete", "ring", "changing"])
 @pytest.mark.parametrize("name", CONFIGS)
-@pytest.mark.few(7)
+@pytest.mark.few(4)
 def test_kernels_and_vectorised_learner_agree(name: str, graph: str) -> None:
     """Two observation classes, a complete, a fixed and a changing graph, 1500 steps: tables equal to 1e-12."""
     spaces = [ObsSpace((4, 3, 3), keep, (True, True, False)) for keep in [(1, 1, 0), (1, 0, 1), (1, 1, 0), (1, 0, 1)]]

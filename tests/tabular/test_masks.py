@@ -60,7 +60,7 @@ class InObservation(Masked):
 @pytest.mark.filterwarnings("ignore::marl_pr_common.tabular.TheoryWarning")
 @pytest.mark.parametrize("env", [Masked, InObservation])
 @pytest.mark.parametrize("config", CONFIGS)
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_forbidden_actions_are_never_taken_and_never_bootstrapped_on(env: type[Line], config: str) -> None:
     """Whatever stands in the tables where an action is forbidden: nothing that is learnt depends on it."""
     found = []
@@ -131,7 +131,7 @@ def test_a_mask_of_all_actions_changes_nothing() -> None:
 @pytest.mark.filterwarnings("ignore::marl_pr_common.tabular.TheoryWarning")
 @pytest.mark.parametrize("graph", ["complete", "ring", "changing"])
 @pytest.mark.parametrize("config", [*CONFIGS.values(), TabularConfig(weighting="mean", kappa=Shrink(2.0), q_init=3.0)])
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 def test_kernels_and_vectorised_learner_agree_on_masks(config: TabularConfig, graph: str) -> None:
     """Random transitions of several steps, random masks from the middle on: the same actions, tables equal to 1e-12."""
     views = [ObsSpace((3, 2, 2), keep, (True, True, False)) for keep in [(1, 1, 0), (1, 0, 1), (1, 1, 0), (1, 1, 1)]]

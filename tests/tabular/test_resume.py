@@ -62,7 +62,7 @@ def step(trainer, steps):
 @pytest.mark.filterwarnings("ignore::marl_pr_common.tabular.TheoryWarning")
 @pytest.mark.parametrize("backend", ["auto", "numpy"])
 @pytest.mark.parametrize("kind", MAKE)
-@pytest.mark.few(5)
+@pytest.mark.few(2)
 def test_n_steps_twice_are_2n_steps(kind, backend, tmp_path):
     if backend == "numpy" and kind not in ("world", "digital"):
         pytest.skip("the trainer chooses its backend")
@@ -78,6 +78,7 @@ def test_n_steps_twice_are_2n_steps(kind, backend, tmp_path):
     assert whole_returns is None or np.array_equal(whole_returns, returns)
 
 
+@pytest.mark.slow
 def test_killed_and_called_again_is_the_same_training(tmp_path):
     done(run(script(SCRIPT, tmp_path / "whole")))
     kill(script(SCRIPT, tmp_path / "killed"), tmp_path / "halted", before_save=5)

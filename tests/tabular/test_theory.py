@@ -70,6 +70,7 @@ def test_optimal_q_of_navigation() -> None:
 
 @pytest.mark.parametrize("graph", ["complete", "ring", "changing"])
 @pytest.mark.parametrize("refresh", [1, 5])
+@pytest.mark.few(2)
 def test_numpy_and_compiled_agree(digital: tuple[FiniteMDP, np.ndarray], graph: str, refresh: int) -> None:
     matrix = {"complete": None, "ring": peers.ring(20), "changing": np.stack([peers.ring(20), peers.complete(20)])}[
         graph
@@ -141,6 +142,7 @@ def test_consistent_variant_reaches_q_star(seed: int) -> None:
     assert error_curve(seed, Shrink(1.0), (4_000_000,))[0] < 1e-2
 
 
+@pytest.mark.slow
 def test_degree_weighted_limit_on_a_star_graph(digital: tuple[FiniteMDP, np.ndarray]) -> None:
     """eq. 6 with 1 / |N_i| on a star misses the network mean's optimum; Metropolis weights reach it."""
     mdp, q_star = digital

@@ -212,6 +212,7 @@ except ImportError as error:
 
 
 @pytest.mark.skipif(not HAS_NUMBA, reason="needs the extra fast")
+@pytest.mark.slow
 def test_a_changed_kernel_is_compiled_again(tmp_path: Path) -> None:
     """A caller in one file must not keep the cached machine code of a callee in another file."""
     package = tmp_path / "marl_pr_common"

@@ -35,6 +35,7 @@ def successors(ends: float, likes: list[list[float]]) -> np.ndarray:
 @pytest.mark.parametrize(
     "ends", [pytest.param(0.0, marks=pytest.mark.slow), pytest.param(1.0, marks=pytest.mark.slow), 0.5]
 )
+@pytest.mark.slow
 def test_the_successor_fixed_point_on_a_chain(ends: float) -> None:
     likes = [[0.0, 0.2, 1.0], [1.0, 0.2, 0.1]]  # agent 0 is paid most in the last state, agent 1 in the first
     made = learner(embedding=3, encoder_hidden=3, option_hidden=32, std=0.3, option_lr=5e-3, target_interval=20)
