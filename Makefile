@@ -1,7 +1,6 @@
 # Two commands for a newcomer, each from an empty clone: `make demo` and `make test`.
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS := sb3,epymarl,mpe,fast
 BIN := $(VENV)/bin
 # what is compiled is kept: `install` leaves that to the first run, which needs a part of it only
 RUN := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)
@@ -12,12 +11,12 @@ PIP := $(BIN)/python -m pip install --quiet --no-compile -c constraints.txt
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) -e ".[$(EXTRAS)]"
+	$(PIP) -e ".[sb3,epymarl,mpe,fast]"
 	touch $@
 
 # JaxMARL without its dependencies: see the extra smax in pyproject.toml; rliable likewise
 $(VENV)/.installed-all: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) -e ".[$(EXTRAS),smax]" --group test --group lint --group docs
+	$(PIP) -e ".[sb3,epymarl,mpe,fast,smax]" --group test --group lint --group docs
 	$(PIP) --no-deps --group rliable --group jaxmarl
 	touch $(VENV)/.installed $@
 

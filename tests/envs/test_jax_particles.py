@@ -43,7 +43,7 @@ def actions(rng, env):
         *(pytest.param(name, number % 3 == 0, marks=pytest.mark.slow) for number, name in enumerate(NAMES)),
     ],
 )
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_observations_and_rewards_agree_over_100_random_steps(name, continuous):
     prey = {"prey": "random"} if name.startswith("Pred") else {}
     ours, theirs = envs = pair(name, continuous_actions=continuous, **prey)

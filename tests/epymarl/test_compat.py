@@ -84,6 +84,7 @@ def test_a_pettingzoo_with_mpe_is_left_alone(checkout: Checkout, tmp_path: Path)
     assert answer(checkout, code, tmp_path) == "True"
 
 
+@pytest.mark.slow
 def test_without_smaclite_the_environments_import(checkout: Checkout) -> None:
     code = "import envs, smaclite; print(smaclite.__spec__, 'gymma' in envs.REGISTRY)"
     assert answer(checkout, code) == "None True"

@@ -27,7 +27,6 @@ def folders(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory):
     return root / "results" / "sacred" / "iql" / KEY
 
 
-@pytest.mark.slow
 def test_the_teams_return_becomes_rows_of_the_team(folders):
     table = readers.read(folders / "1")
     assert tuple(table.columns) == COLUMNS

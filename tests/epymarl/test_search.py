@@ -84,6 +84,7 @@ def test_mistakes(grid: Path, section: str, number: str, message: str) -> None:
     assert "Traceback" not in printed
 
 
+@pytest.mark.slow
 def test_a_grid_that_is_not_there_is_upstreams_own_message(grid: Path) -> None:
     assert "No such file or directory" in searched(grid, "--config=nowhere.yaml", "single", "0", expect=2)
 

@@ -76,7 +76,7 @@ def luminance(page, selector, key):
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_the_page_is_whole_and_fits(page, report):
     page.eval_on_selector_all("details", "items => items.forEach(item => item.open = true)")
     assert page.said == []
@@ -96,7 +96,7 @@ def test_the_page_is_whole_and_fits(page, report):
         assert page.get_by_role("heading", name=name, level=2).is_visible()
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_the_scheme_is_followed_and_figures_stay_on_white(page):
     text, ground = luminance(page, "body", "color"), luminance(page, "body", "backgroundColor")
     assert (text > ground) == (page.scheme == "dark")
@@ -106,7 +106,7 @@ def test_the_scheme_is_followed_and_figures_stay_on_white(page):
     assert luminance(page, ".plot", "backgroundColor") == pytest.approx(1.0)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_text_in_figures_is_readable_on_a_phone(page):
     """9 points: no smaller than 8 pixels, however narrow the screen."""
     page.eval_on_selector_all("details", "items => items.forEach(item => item.open = true)")

@@ -106,6 +106,7 @@ def test_what_is_not_cut_has_one_interval_in_the_whole_report():
         ),
     ],
 )
+@pytest.mark.few(1)
 def test_the_limits_say_for_what_the_5_percent_hold(tasks, expected):
     document = build(study(10, tasks=tasks), ReportContext())
     assert sum(expected in line for line in document.limits) == 1

@@ -156,6 +156,7 @@ def test_teams_of_one_size_need_no_second_count():
 
 
 @pytest.mark.parametrize("n_seeds", [4, 9])
+@pytest.mark.few(1)
 def test_below_ten_seeds_nothing_is_ranked(n_seeds):
     document = build(study(n_seeds), FULL)
     text, summary = words(to_html(document, dict.fromkeys(FIGURES, b""))), to_markdown(document, "figures")

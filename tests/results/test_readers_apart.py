@@ -49,6 +49,7 @@ def group(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_agents_of_a_group_are_counted(group):
     table = readers.read(group)
     assert (table["total_env_steps"] == 3 * table["env_steps_per_agent"]).all()

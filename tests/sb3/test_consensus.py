@@ -33,6 +33,7 @@ def parameters(model, name, agent):
 
 @pytest.mark.parametrize("peers", ["complete", MATRIX], ids=["complete", "matrix"])
 @pytest.mark.parametrize("kind", ["stacked", "optimiser each"])
+@pytest.mark.few(2)
 def test_a_step_is_that_of_plain_loops(kind, peers):
     options = {"optimizer_class": Clipped} if kind == "optimiser each" else {}
     model = prepare(group({**SMALL, **options}, consensus=0.2, peers=peers, kappa=0.0))

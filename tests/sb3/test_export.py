@@ -13,7 +13,7 @@ from tests.sb3.tools import APART, assert_same_bits, tensors, trained
 
 
 @pytest.mark.parametrize(("cls", "upstream"), APART)
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_an_agent_saved_is_loaded_by_plain_sb3(cls, upstream, tmp_path):
     model = trained(cls, action_noise=NormalActionNoise(np.zeros(1), 0.1 * np.ones(1)))
     obs = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)

@@ -186,6 +186,7 @@ def test_the_alarm_knows_no_bound_before_a_reward_or_without_discount(caplog):
 
 
 @pytest.mark.parametrize("n_agents", [1, 3])
+@pytest.mark.few(1)
 def test_guards_change_nothing(n_agents):
     def learned(guards):
         return model_of(TD3PR, n_agents, learning_starts=20, guards=guards).learn(60 * n_agents)

@@ -68,6 +68,7 @@ def test_an_agent_moves_and_goes_on_as_it_does_alone(kind, options):
 
 
 @pytest.mark.parametrize(("kind", "options"), COUPLING, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.few(1)
 def test_optimisers_of_agents_are_saved_copied_and_resumed(kind, options, tmp_path):
     model = group(kind, options).learn(45)
     assert type(model.actor.optimizer) is AgentOptimizers

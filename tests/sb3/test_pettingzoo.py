@@ -12,6 +12,7 @@ from tests.sb3.tools import SMALL, tensors
 
 
 @pytest.mark.parametrize(("algorithm", "module"), [(TD3PR, simple_spread_v3), (DDPGPR, simple_tag_v3)])
+@pytest.mark.few(1)
 def test_mpe_trains(algorithm, module):
     env = module.parallel_env(continuous_actions=True, max_cycles=25)
     model = algorithm("MlpPolicy", env, adjacency="resample", policy_kwargs=dict(SMALL), seed=0)

@@ -109,6 +109,7 @@ def test_images(share):
 
 
 @pytest.mark.parametrize("n_steps", [1, 3])
+@pytest.mark.few(1)
 def test_hindsight_replay(n_steps):
     env = make_vec_env(lambda: BitFlippingEnv(continuous=True, n_bits=4), n_envs=2)
     model = TD3PR(

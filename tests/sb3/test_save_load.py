@@ -42,6 +42,7 @@ def test_save_and_load_keep_networks_optimisers_and_reciprocity(cls, options, tm
 
 
 @pytest.mark.parametrize("cls", ALGORITHMS)
+@pytest.mark.few(1)
 def test_a_loaded_model_goes_on_like_the_saved_one(cls, tmp_path):
     """With the same replay buffer and global generators, the next updates are the same, bit for bit."""
     model = trained(cls, adjacency="resample")

@@ -44,6 +44,7 @@ def test_a_stack_is_saved_and_loaded(cls, tmp_path):
 
 
 @pytest.mark.parametrize("cls", [TD3PR, SACPR])
+@pytest.mark.few(1)
 def test_a_stack_resumes_exactly(cls, tmp_path):
     pr = {"adjacency": "noise", "trust": "td", "peers": "random", "sync_interval": 2}
     whole = stack(cls, **pr).learn(10 * 6, reset_num_timesteps=False)
@@ -147,6 +148,7 @@ def broken(which, cls=TD3PR, n_teams=2, steps=STEPS, reward=np.nan):
 @pytest.mark.parametrize(
     ("cls", "reward", "what"), [(TD3PR, np.nan, "reward"), (SACPR, np.nan, "reward"), (TD3PR, 1e30, "critic_loss")]
 )
+@pytest.mark.few(1)
 def test_a_team_whose_environment_breaks_ends_alone(cls, reward, what, caplog, tmp_path):
     with caplog.at_level(logging.WARNING, "marl_pr"):
         model = broken(3, cls, reward=reward)

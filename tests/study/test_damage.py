@@ -59,6 +59,7 @@ def test_damaged_results_are_left_out_and_run_again(finished, tmp_path, damage):
     assert list((out / "cells" / name).glob("run.incomplete-*")), "what was there is kept"
 
 
+@pytest.mark.slow
 def test_done_without_a_manifest_is_refused(finished, tmp_path):
     _, old, _ = finished
     out = tmp_path / "out"

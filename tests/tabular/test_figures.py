@@ -23,6 +23,7 @@ def assert_figure(png: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_theory_figures(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("marl_pr_common.tabular.theory.convergence.CHECKPOINTS", (1_000, 3_000, 10_000, 30_000))
     png = run_figure(FigureConfig(number, tmp_path, seeds=2, steps=20_000, progress=False))
