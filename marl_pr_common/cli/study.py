@@ -30,8 +30,7 @@ class Command:
     """
 
     study: Annotated[Positional[str], arg(metavar="STUDY")]
-    """A YAML file, or a shipped study by name: quick, controls, demo, fig4, fig5, fig6, fig6_starcraft, fig7a, fig7b,
-    fig7c, fig8."""
+    """A YAML file, or a shipped study by name: `marl-pr list studies`."""
     out: Path | None = None
     """Directory of the study: new, or one with the same settings; runs/STUDY[-SCALE] by default."""
     scale: str | None = None
