@@ -6,9 +6,9 @@
     python benchmarks/sb3_speed.py --device cuda                                   # not run yet: no machine had one
 
 Every arm trains a little, in turn, round after round (A B C A B C ...), so that what else the machine does meets all of
-them; a ratio is the median over rounds of the quotient within a round. One core. Whole ``learn()`` calls: environment
-steps, replay, updates, logging. ``update`` is ``train()`` alone, against the matrix products of one update, which are
-timed in turns with it, shape by shape.
+them; a ratio is the median over rounds of the quotient within a round. CPU time on one core; the clock's on an
+accelerator. Whole ``learn()`` calls: environment steps, replay, updates, logging. ``update`` is ``train()`` alone,
+against the matrix products of one update, which are timed in turns with it, shape by shape.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from stable_baselines3 import DDPG, TD3
 from sb3_pr import DDPGPR, TD3PR
 from sb3_pr.fast import onednn_keeps_float32
 
+clock = time.process_time
 WARM_UP, STEPS, UPDATES = 400, 100, 20  # steps per agent before, and in each measured piece; updates in a piece
 ADJACENT = {"adjacency": "noise", "n_adjacent": 3}
 ARMS: dict[str, dict[str, Any]] = {
@@ -109,17 +110,17 @@ def measure(models: dict[str, list[Any]], rounds: int) -> dict[str, list[float]]
 
 def learn(group: list[Any]) -> float:
     """Seconds of one step of all agents."""
-    start = time.perf_counter()
+    start = clock()
     for model in group:
         model.learn(STEPS * getattr(model, "n_columns", 1), reset_num_timesteps=False)
-    return (time.perf_counter() - start) / STEPS
+    return (clock() - start) / STEPS
 
 
 def update(model: Any) -> float:
     """Seconds of one update."""
-    start = time.perf_counter()
+    start = clock()
     model.train(gradient_steps=UPDATES, batch_size=model.batch_size)
-    return (time.perf_counter() - start) / UPDATES
+    return (clock() - start) / UPDATES
 
 
 def products(model: Any) -> Callable[[], float]:
@@ -147,10 +148,10 @@ def products(model: Any) -> Callable[[], float]:
     def once() -> float:
         total = 0.0
         for weight, left, right in counted:
-            start = time.perf_counter()
+            start = clock()
             for _ in range(UPDATES):
                 th.bmm(left, right)
-            total += weight * (time.perf_counter() - start) / UPDATES
+            total += weight * (clock() - start) / UPDATES
         return total
 
     return once
@@ -202,7 +203,10 @@ def main() -> None:
     if importlib.util.find_spec("sbx") is None:
         arms = [arm for arm in arms if arm != "sbx"]
     th.set_num_threads(1)
-    if args.device == "cpu" and hasattr(os, "sched_setaffinity"):
+    if args.device != "cpu":
+        global clock
+        clock = time.perf_counter
+    elif hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core: JAX would take more
     seconds = measure({arm: made(arm, args) for arm in arms}, args.rounds)
     agents = f"{args.n_teams} x {args.n_agents} agents" if args.n_teams > 1 else f"{args.n_agents} agents"

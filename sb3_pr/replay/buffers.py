@@ -10,6 +10,7 @@ all agents, with the same rows (:mod:`sb3_pr.replay.gather`).
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -60,8 +61,8 @@ class AgentMajor(ReplayBuffer):
         agents = range(self.n_envs)
         whose = [self._whose(agent) for agent in agents]
         if self.present is None and not options and gather.possible(self, self.upstream_class()):
-            generators = [self._generator_of(agent) for agent in agents]
-            return self._drawn(gather.sample(self, self.upstream_class(), whose, generators, batch_size, env))
+            randints = [self._randint_of(agent) for agent in agents]
+            return self._drawn(gather.sample(self, self.upstream_class(), whose, randints, batch_size, env))
         if self.present is not None:
             parts = [self.column(agent) for agent in agents]
         else:
@@ -95,6 +96,11 @@ class AgentMajor(ReplayBuffer):
 
     def _generator_of(self, agent: int) -> AbstractContextManager[None]:
         return nullcontext() if self.streams is None else self.streams.numpy_of(agent // self.streams.team_size)
+
+    def _randint_of(self, agent: int) -> Callable[..., Any]:
+        if self.streams is None:
+            return np.random.randint
+        return self.streams.numpy[agent // self.streams.team_size].randint
 
     def column(self, agent: int) -> ReplayBuffer:
         """Agent's column as an upstream buffer with one env; it shares memory with this one."""

@@ -7,8 +7,7 @@ sample equals that of :meth:`AgentMajor.sample` column by column, bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,25 +34,23 @@ def sample(
     buffer: ReplayBuffer,
     kind: type[ReplayBuffer],
     whose: Sequence[slice],
-    generators: Sequence[AbstractContextManager[None]],
+    randints: Sequence[Callable[..., Any]],
     batch_size: int,
     env: Any,
 ) -> Any:
     """``batch_size`` rows per agent, agent-major.
 
     :param whose: the columns that each agent draws from
-    :param generators: within which it draws
+    :param randints: NumPy's ``randint`` of the generator that it draws with
     """
     flat = views.view(buffer, kind, slice(None))
     vars(flat).update({name: _flat(value, buffer) for name, value in vars(flat).items()}, n_envs=1)
     ends = buffer.buffer_size if buffer.full else buffer.pos
     rows = []
-    for columns, generator in zip(whose, generators, strict=True):
-        with generator:
-            drawn = np.random.randint(0, ends, size=batch_size)  # noqa: NPY002  the generator that SB3 draws rows from
-            width = columns.stop - columns.start
-            column = np.random.randint(0, width, size=batch_size) if width > 1 else 0  # noqa: NPY002
-            rows.append(drawn * buffer.n_envs + columns.start + column)
+    for columns, randint in zip(whose, randints, strict=True):
+        drawn, width = randint(0, ends, size=batch_size), columns.stop - columns.start
+        column = randint(0, width, size=batch_size) if width > 1 else 0
+        rows.append(drawn * buffer.n_envs + columns.start + column)
     return flat._get_samples(np.concatenate(rows), env)
 
 
