@@ -150,10 +150,10 @@ def _differentiable(
 
 
 def _product(left: th.Tensor, right: th.Tensor) -> th.Tensor:
-    """Batched product; a single column by matrix-vector products."""
+    """Batched product; a single column, for which the libraries' products are slow, by multiplying and adding up."""
     if right.shape[2] > 1 or left.device.type != "cpu":
         return th.bmm(left, right)
-    return th.stack([th.mv(matrix, column[:, 0]) for matrix, column in zip(left, right, strict=True)]).unsqueeze(2)
+    return (left * right.transpose(1, 2)).sum(2, keepdim=True)
 
 
 def hung_on(module: nn.Module) -> bool:
