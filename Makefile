@@ -10,19 +10,20 @@ PIP := $(BIN)/python -m pip install --quiet --no-compile -c constraints.txt
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.pip
 	$(PIP) -e ".[sb3,epymarl,mpe,fast]"
 	touch $@
 
 # JaxMARL without its dependencies: see the extra smax in pyproject.toml; rliable likewise
-$(VENV)/.installed-all: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.installed-all: pyproject.toml constraints.txt | $(VENV)/.pip
 	$(PIP) -e ".[sb3,epymarl,mpe,fast,smax]" --group test --group lint --group docs
 	$(PIP) --no-deps --group rliable --group jaxmarl
 	touch $(VENV)/.installed $@
 
-$(BIN)/python:
+$(VENV)/.pip:
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade "pip>=25.1"
+	touch $@
 
 demo: install
 	$(RUN)/marl-pr demo --out runs/demo

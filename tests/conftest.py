@@ -98,14 +98,29 @@ def tiny() -> TrainConfig:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """``few(n)``: of a test's parameter sets n, spread over the list, run each time; the others are slow."""
+    """``few(n)``: of a test's parameter sets n run each time; the others are slow."""
     products: dict[tuple[str, str], list[pytest.Item]] = {}
     for item in items:
         if item.get_closest_marker("few") and not item.get_closest_marker("slow"):
             products.setdefault((str(item.path), item.originalname), []).append(item)  # type: ignore[attr-defined]
     for product in products.values():
-        n = product[0].get_closest_marker("few").args[0]  # type: ignore[union-attr]
-        kept = {place * len(product) // n for place in range(n)}
-        for place, item in enumerate(product):
-            if place not in kept:
+        chosen = _covering(product, product[0].get_closest_marker("few").args[0])  # type: ignore[union-attr]
+        for item in product:
+            if item not in chosen:
                 item.add_marker(pytest.mark.slow)
+
+
+def _covering(product: list[pytest.Item], n: int) -> list[pytest.Item]:
+    """Spread over the list, and such that as many values of every parameter as can be have a part."""
+    spread = [product[place * len(product) // n] for place in range(min(n, len(product)))]
+    left, chosen, seen = [*spread, *(item for item in product if item not in spread)], [], set()
+    for _ in spread:
+        best = max(left, key=lambda item: len(_values(item) - seen))
+        left.remove(best)
+        chosen.append(best)
+        seen |= _values(best)
+    return chosen
+
+
+def _values(item: pytest.Item) -> set[tuple[str, int]]:
+    return set(item.callspec.indices.items())  # type: ignore[attr-defined]

@@ -69,7 +69,7 @@ def by_peer(peer: th.Tensor) -> Groups:
     # where every agent looks at one row of each column, this is all there is to do
     if guards.at_hand(peer) and (one_for_all or (count == batch).all()):
         source = columns.argsort(0)
-        if bool((columns.gather(0, source) == th.arange(n)[:, None]).all()):
+        if bool((columns.gather(0, source) == th.arange(n, device=peer.device)[:, None]).all()):
             return _shifted(source, columns, batch)
     index, back = _grouped(flat, count)
     return Groups(index.to(peer.device), back.view(n, batch).to(peer.device))

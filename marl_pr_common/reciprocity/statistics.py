@@ -21,7 +21,8 @@ of the mixture like a non-finite one, and is nobody's fault."""
 
 
 class PeerStatistics:
-    """Counts and means over batches; peers with a non-finite value are named when it is first seen."""
+    """Counts and means over batches; peers with a non-finite value are named when it is first seen: in any batch, on an
+    accelerator in those that are recorded, since looking at one means to wait for it."""
 
     whose = ""
     """Of several teams, which; for messages: " of team 3"."""
@@ -49,15 +50,15 @@ class PeerStatistics:
         self._batches += 1
 
     @th.no_grad()
-    def record_voices(self, values: th.Tensor, spoken: th.Tensor, peers: th.Tensor, finite: bool = False) -> None:
+    def record_voices(self, values: th.Tensor, spoken: th.Tensor, peers: th.Tensor, finite: bool | None = None) -> None:
         """Count a batch in which every row was valued by one critic: nothing is known of their disagreement.
 
         :param values: (n_critics, n_agents, batch)
         :param spoken: (n_agents, batch) booleans: the rows that a peer valued
         :param peers: the agent that each value comes from, (n_agents, batch)
-        :param finite: whether it is known that all values are
+        :param finite: whether all values are; None if it is not known
         """
-        if self._look(values) and (self.broken or not (finite or th.isfinite(values.sum()))):
+        if self._look(values, finite) and (self.broken or not (finite or th.isfinite(values.sum()))):
             self._name(~th.isfinite(values) & (values != NO_VALUE) & spoken, peers)
         if self._batches % RECORD_EVERY == 0:
             own = values.masked_fill(spoken, th.nan).nanmean(-1)
@@ -86,7 +87,7 @@ class PeerStatistics:
 
     @property
     def masked(self) -> int:
-        """Non-finite peer values that were kept out of targets so far."""
+        """Non-finite peer values that were seen, and kept out of targets, so far."""
         return self._masked
 
     def state_dict(self) -> dict[str, Any]:
@@ -103,9 +104,9 @@ class PeerStatistics:
         self._masked, self._batches, self._recorded = state["masked"], state["batches"], list(state["recorded"])
         self.broken = set(state.get("broken", ()))  # checkpoints of version 0.1.0 do not say
 
-    def _look(self, values: th.Tensor) -> bool:
-        """Whether broken peers are looked for in this batch: in each, or, on an accelerator, in those recorded."""
-        return guards.at_hand(values) or self._batches % RECORD_EVERY == 0
+    def _look(self, values: th.Tensor, finite: bool | None = None) -> bool:
+        """Whether broken peers are looked for: in each batch, or, on an accelerator, in those that are recorded."""
+        return guards.at_hand(values) or finite is False or self._batches % RECORD_EVERY == 0
 
     def _name(self, bad: th.Tensor, peers: th.Tensor) -> None:
         self._masked += int(bad.sum())

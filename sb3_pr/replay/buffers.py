@@ -60,7 +60,7 @@ class AgentMajor(ReplayBuffer):
         """
         agents = range(self.n_envs)
         whose = [self._whose(agent) for agent in agents]
-        if self.present is None and not options and gather.possible(self, self.upstream_class()):
+        if self.present is None and not options and gather.possible(self, self.upstream_class(), env):
             randints = [self._randint_of(agent) for agent in agents]
             return self._drawn(gather.sample(self, self.upstream_class(), whose, randints, batch_size, env))
         if self.present is not None:

@@ -12,22 +12,27 @@ from typing import Any
 
 import numpy as np
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
+from stable_baselines3.common.vec_env import VecNormalize
 
 from sb3_pr.replay import views
 
-KINDS = (ReplayBuffer, DictReplayBuffer)
+OWN = {kind: (kind.sample, kind._get_samples) for kind in (ReplayBuffer, DictReplayBuffer)}
+"""Upstream's classes, and how they draw and read."""
+FIELDS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+READ_BY = ("_get_samples", "to_torch", "_normalize_obs", "_normalize_reward")
 
 
-def possible(buffer: ReplayBuffer, kind: type[ReplayBuffer]) -> bool:
+def possible(buffer: ReplayBuffer, kind: type[ReplayBuffer], env: Any = None) -> bool:
     """Whether nothing but upstream's own code and arrays takes part in a sample of ``buffer``."""
-    if kind not in KINDS or buffer.n_envs == 1 or buffer.optimize_memory_usage:
+    mine = vars(buffer)
+    if OWN.get(kind) != (kind.sample, kind._get_samples) or any(name in mine for name in READ_BY):
         return False
-    arrays = [
-        array for value in vars(buffer).values() for array in (value.values() if isinstance(value, dict) else [value])
-    ]
-    return not any(
-        callable(array) or (isinstance(array, np.ndarray) and not array.flags.c_contiguous) for array in arrays
-    )
+    if buffer.n_envs == 1 or buffer.optimize_memory_usage or type(env) not in (type(None), VecNormalize):
+        return False
+    values = [mine.get(field) for field in FIELDS]
+    arrays = [array for value in values for array in (value.values() if isinstance(value, dict) else [value])]
+    rows = (buffer.buffer_size, buffer.n_envs)
+    return all(isinstance(one, np.ndarray) and one.shape[:2] == rows and one.flags.c_contiguous for one in arrays)
 
 
 def sample(
@@ -58,5 +63,5 @@ def _flat(value: Any, buffer: ReplayBuffer) -> Any:
     if isinstance(value, dict):
         return {key: _flat(item, buffer) for key, item in value.items()}
     if isinstance(value, np.ndarray) and value.shape[:2] == (buffer.buffer_size, buffer.n_envs):
-        return value.reshape(-1, 1, *value.shape[2:])
+        return value.reshape(buffer.buffer_size * buffer.n_envs, 1, *value.shape[2:])
     return value

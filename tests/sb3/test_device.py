@@ -1,4 +1,4 @@
-"""What an update asks of a device: no more waiting for it than upstream's, and no generator of another device."""
+"""What an update reads from a device: what the docs say beside upstream's reads; and no generator of another device."""
 
 import copy
 from collections import Counter
@@ -83,7 +83,6 @@ CASES = [
 
 @pytest.mark.parametrize("ours, options, more", CASES, ids=str)
 @pytest.mark.parametrize("guarded", [False, pytest.param(True, marks=pytest.mark.slow)])
-@pytest.mark.few(5)
 def test_an_update_waits_for_the_device_as_often_as_is_said(ours, options, more, guarded, monkeypatch):
     monkeypatch.setattr(guards, "at_hand", lambda tensor: False)  # every tensor counts as one of an accelerator
     upstream = PAIRS[ours]("MlpPolicy", "Pendulum-v1", **settings()).learn(40)

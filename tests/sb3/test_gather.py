@@ -20,6 +20,7 @@ SPACES = {
     "float64": spaces.Box(-5, 5, (2, 2), np.float64),
     "image": spaces.Box(0, 255, (1, 4, 4), np.uint8),
     "discrete": spaces.Discrete(7),
+    "nothing": spaces.Box(-1, 1, (0,), np.float32),
     "dict": spaces.Dict({"a": BOX, "b": spaces.Discrete(3)}),
 }
 
@@ -44,7 +45,7 @@ def filled(space, rows, n_envs, **options):
 
 
 def one_by_one(monkeypatch):
-    monkeypatch.setattr(gather, "possible", lambda buffer, kind: False)
+    monkeypatch.setattr(gather, "possible", lambda *_: False)
 
 
 @pytest.mark.parametrize("rows", [30, 120], ids=["filling", "full"])
@@ -89,7 +90,7 @@ def test_a_run_is_the_same_with_scaled_observations(options, monkeypatch):
     assert_same_bits(together, trained())
 
 
-def test_what_is_not_upstreams_own_goes_agent_by_agent():
+def test_what_is_not_upstreams_own_goes_agent_by_agent(monkeypatch):
     class Own(ReplayBuffer):
         pass
 
@@ -103,5 +104,11 @@ def test_what_is_not_upstreams_own_goes_agent_by_agent():
     plain._get_samples = lambda rows, env=None: None
     assert not gather.possible(plain, ReplayBuffer)
     del plain._get_samples
-    plain.rewards = np.asfortranarray(plain.rewards)
+    plain.sample = plain.sample  # of the whole: what it calls may be upstream's
+    assert gather.possible(plain, ReplayBuffer)
+    for rewards in (np.asfortranarray(plain.rewards), th.as_tensor(plain.rewards)):
+        plain.rewards, before = rewards, plain.rewards
+        assert not gather.possible(plain, ReplayBuffer)
+        plain.rewards = before
+    monkeypatch.setattr(ReplayBuffer, "_get_samples", lambda self, rows, env=None: rows)
     assert not gather.possible(plain, ReplayBuffer)
