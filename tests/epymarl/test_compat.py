@@ -63,6 +63,7 @@ def test_sacred_reads_a_file_of_its_package(checkout: Checkout) -> None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="older versions may have pettingzoo with MPE")
+@pytest.mark.slow
 def test_simple_spread_is_mpe2s(checkout: Checkout) -> None:
     pytest.importorskip("mpe2")
     code = """

@@ -82,6 +82,7 @@ def test_the_vectorised_runner_collects_what_forked_workers_collect(checkout, tm
 
 
 @NEEDS_JAX
+@pytest.mark.slow
 def test_jax_stays_out_of_the_process_that_forks(checkout):
     code = (
         "import sys\nfrom pathlib import Path\nfrom epymarl_pr import launcher, register\n"
