@@ -42,6 +42,8 @@ def compare(out, arms, seeds, train, jobs=2):
     console = Console(file=io.StringIO(), width=400)
     code = Command(out, arms=arms, seeds=seeds, jobs=jobs, train=train).run(console)
     return code, console.file.getvalue()
+
+
 @pytest.mark.slow
 def test_arms_are_run_kept_and_not_mixed_with_other_settings(shared, tmp_path, in_process):
     out = tmp_path / "out"

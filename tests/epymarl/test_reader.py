@@ -17,6 +17,9 @@ KEY = "epymarl_pr:spread-3-v0"
 SMALL = ("hidden_dim=16", "t_max=230", "test_interval=100")
 
 
+pytestmark = pytest.mark.slow  # whole runs
+
+
 @pytest.fixture(scope="module")
 def folders(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory):
     """Two short runs: the team's reward, and each agent's own."""
@@ -25,7 +28,8 @@ def folders(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory):
     for settings in (("common_reward=True",), ("common_reward=False",)):
         runs.run(runs.command(root, "iql", KEY, *SMALL, *settings), root)
     return root / "results" / "sacred" / "iql" / KEY
-@pytest.mark.slow
+
+
 def test_the_teams_return_becomes_rows_of_the_team(folders):
     table = readers.read(folders / "1")
     assert tuple(table.columns) == COLUMNS
@@ -42,7 +46,8 @@ def test_the_teams_return_becomes_rows_of_the_team(folders):
     assert (np.diff(returns["wall_time"]) > 0).all()
     assert 0 < returns["wall_time"].iloc[0] < 60
     assert "train/loss" in set(table["metric"])
-@pytest.mark.slow
+
+
 def test_agents_with_rewards_of_their_own_have_rows_of_their_own(folders):
     table = readers.read(folders / "2")
     returns = table[table["metric"] == "eval/return"]
