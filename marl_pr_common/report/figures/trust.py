@@ -23,6 +23,7 @@ def trust_plot(panels: Mapping[str, Floats], title: str) -> Figure:
         figure, grid = panel_grid(list(panels), 1.1 + 0.28 * max(len(weights) for weights in panels.values()))
         for axes, weights in zip(grid, panels.values(), strict=True):
             _draw(axes, weights)
+            axes.set_anchor("C" if len(panels) == 1 else "W")
         set_title(figure, title)
     return figure
 
@@ -34,7 +35,7 @@ def _draw(axes: Axes, weights: Floats) -> None:
         if np.isfinite(weight):
             colour = "white" if weight > 0.55 else "#222222"
             axes.text(j + 0.5, i + 0.5, f"{weight:.2f}", ha="center", va="center", fontsize=8, color=colour)
-    axes.set(xlim=(0, n), ylim=(n, 0), aspect="equal", anchor="W", xlabel="listens to agent", ylabel="Agent")
+    axes.set(xlim=(0, n), ylim=(n, 0), aspect="equal", xlabel="listens to agent", ylabel="Agent")
     axes.set_xticks(np.arange(n) + 0.5, [str(j) for j in range(n)])
     axes.set_yticks(np.arange(n) + 0.5, [str(i) for i in range(n)])
     axes.tick_params(length=0)
