@@ -75,7 +75,11 @@ class Watch:
         """A hook of the optimisers of actor, critic, and what agents learn beside them."""
         if self._model is None:
             return
-        parameters = [(name, optimizer.param_groups[0]["params"][0])]
+        learnt = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        gradients = [parameter.grad for parameter in learnt if parameter.grad is not None]
+        if gradients and all_finite(gradients):
+            return
+        parameters = [(name, learnt[0])]
         if name in TRAINED:
             parameters = list(getattr(self._model.policy, name).named_parameters(prefix=name))
         self._check_gradients(parameters, self._model)
@@ -129,9 +133,6 @@ class Watch:
 
         :raises NonFiniteError: unless a broken agent of a group is the cause; that one's gradient is set to 0
         """
-        gradients = [parameter.grad for _, parameter in parameters if parameter.grad is not None]
-        if all_finite(gradients):
-            return
         several = getattr(model, "n_teams", 1) > 1
         broken = set(broken_agents(model)) if self.n_agents > 1 and not several else set()
         for name, parameter in parameters:
