@@ -16,7 +16,13 @@ RESULTS = Path(__file__).parents[2] / "docs" / "results"
 
 @pytest.mark.parametrize(
     "name, reports",
-    [("controls", ["."]), ("deciding", ["."]), ("copies", ["."]), ("fig8", ["maddpg_ns", "maptf", "dvm"])],
+    [
+        ("controls", ["."]),
+        ("deciding", ["."]),
+        ("copies", ["."]),
+        ("voices", ["."]),
+        ("fig8", ["maddpg_ns", "maptf", "dvm"]),
+    ],
 )
 @pytest.mark.few(1)
 def test_every_number_of_a_shipped_summary_comes_from_the_results_beside_it(tmp_path, in_process, name, reports):
