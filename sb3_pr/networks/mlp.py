@@ -85,6 +85,10 @@ def frozen(network: nn.Module) -> Iterator[None]:
         network.frozen = False
 
 
+FEW = 8
+"""Agents up to which a single output is computed as a lone layer would."""
+
+
 class _MLP(th.autograd.Function):
     """x -> tanh?(... relu(x W_1 + b_1) ... W_L + b_L), W_l (n_agents, in, out), b_l (n_agents, out)."""
 
@@ -150,10 +154,13 @@ def _differentiable(
 
 
 def _product(left: th.Tensor, right: th.Tensor) -> th.Tensor:
-    """Batched product; a single column, for which the libraries' products are slow, by multiplying and adding up."""
+    """Batched product. A single column, for which batched products are slow, by matrix-vector products, which have the
+    bits of a lone layer's; of many agents by multiplying and adding up, five times sooner for 30."""
     if right.shape[2] > 1 or left.device.type != "cpu":
         return th.bmm(left, right)
-    return (left * right.transpose(1, 2)).sum(2, keepdim=True)
+    if len(left) > FEW:
+        return (left * right.transpose(1, 2)).sum(2, keepdim=True)
+    return th.stack([th.mv(matrix, column[:, 0]) for matrix, column in zip(left, right, strict=True)]).unsqueeze(2)
 
 
 def hung_on(module: nn.Module) -> bool:

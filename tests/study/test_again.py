@@ -20,6 +20,7 @@ RESULTS = Path(__file__).parents[2] / "docs" / "results"
         ("controls", ["."]),
         ("deciding", ["."]),
         ("copies", ["."]),
+        ("deciding_unlike", ["."]),
         ("voices", ["."]),
         ("fig8", ["maddpg_ns", "maptf", "dvm"]),
     ],
