@@ -72,6 +72,7 @@ def test_observations_and_rewards_agree_over_100_random_steps(name, continuous):
 
 @pytest.mark.parametrize("name", NAMES[::3])
 @pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.slow
 def test_pettingzoo_takes_it(name):
     parallel_api_test(make(name, engine="jaxmarl"), 60)
     parallel_seed_test(lambda: make(name, engine="jaxmarl"), 40)

@@ -81,6 +81,7 @@ def test_a_study_killed_while_it_writes_its_manifests_goes_on(tmp_path, monkeypa
     assert run_study(small, tmp_path / "out", console=console()).done == ("iql-Landmarks-2-seed0",)
 
 
+@pytest.mark.slow
 def test_half_a_manifest_beside_no_done_is_written_anew(finished, tmp_path):
     _, old, _ = finished
     out = tmp_path / "out"

@@ -70,7 +70,7 @@ def test_optimal_q_of_navigation() -> None:
 
 @pytest.mark.parametrize("graph", ["complete", "ring", "changing"])
 @pytest.mark.parametrize("refresh", [1, 5])
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_numpy_and_compiled_agree(digital: tuple[FiniteMDP, np.ndarray], graph: str, refresh: int) -> None:
     matrix = {"complete": None, "ring": peers.ring(20), "changing": np.stack([peers.ring(20), peers.complete(20)])}[
         graph
