@@ -72,10 +72,13 @@ def draw(found: dict[tuple[int, int, int], dict[str, float]], path: Path) -> Non
             left.axhline(found[0, net[0], batch]["ms"], color=colour, linestyle=":")
             right.plot(AGENTS, [one["mb"] for one in points], "o-", color=colour)
         for axes, unit in ((left, "CPU ms per agent and step"), (right, "MB per agent")):
-            axes.set(xscale="log", yscale="log", xlabel="agents in the stack", ylabel=unit, xticks=AGENTS)
+            axes.set(xscale="log", xlabel="Agents in the stack", ylabel=unit, xticks=AGENTS)
             axes.set_xticklabels(AGENTS)
             axes.minorticks_off()
-        left.legend(title="dotted: TD3 of Stable-Baselines3")
+        left.set(yscale="log", yticks=[1, 2, 5, 10, 20], yticklabels=[1, 2, 5, 10, 20])
+        left.minorticks_off()
+        right.set_ylim(bottom=0)
+        figure.legend(title="dotted: TD3 of Stable-Baselines3", loc="outside lower center", ncols=len(SHAPES))
         figure.savefig(path, dpi=150)
 
 
