@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -160,20 +158,6 @@ def settings(model: Any) -> None:
             f"adjacency={model.pr.adjacency!r} changes single coordinates, but the observation space "
             f'{model.observation_space} has no real-valued vector. Use adjacency="same".'
         )
-
-
-def peers(model: Any) -> None:
-    """Say that one agent has no peers, where its options ask for them: it is upstream's algorithm."""
-    if model.env is not None and model.n_agents == 1 and model.pr.kappa > 0:
-        _say_alone(type(model).__name__, model.upstream.__name__, model.pr.kappa)
-
-
-@functools.cache  # said once, and no warning: upstream has none there
-def _say_alone(name: str, upstream: str, kappa: float) -> None:
-    logging.getLogger("marl_pr").warning(
-        f"{name} with one agent has no peers: it is plain {upstream}, and kappa={kappa} has no effect. Give "
-        "n_agents=3, or an environment with several columns; kappa=0 says that none are meant."
-    )
 
 
 def numbers(model: Any) -> None:

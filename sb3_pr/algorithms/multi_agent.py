@@ -23,7 +23,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from marl_pr_common.config import from_mapping
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
 from marl_pr_common.reciprocity.teams import Teams
-from sb3_pr import checks, ending, returns, stacked_teams
+from sb3_pr import advice, checks, ending, returns, stacked_teams
 from sb3_pr import own_critics as ensemble
 from sb3_pr.algorithms.signature import NamedParameters
 from sb3_pr.algorithms.spec import Spec
@@ -95,7 +95,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         if self.env is not None:
             self.n_agents = self.env.num_envs // self.n_teams
         if setup:
-            checks.peers(self)
+            advice.on_peers(self)
             self._setup_model()
 
     @staticmethod

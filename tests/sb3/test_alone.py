@@ -10,13 +10,14 @@ from pathlib import Path
 
 import gymnasium as gym
 import pytest
+from mpe2 import simple_spread_v3
 from stable_baselines3.common.env_util import make_vec_env
 
 from marl_pr_common import cli
 from marl_pr_common.envs import mujoco
 from marl_pr_common.runs.files import write_json
 from marl_pr_common.study.run import STUDY
-from sb3_pr import TD3PR, checks
+from sb3_pr import TD3PR, advice
 from sb3_pr.cli.compare import Command as Compare
 from sb3_pr.cli.compare import SharedSettings
 from sb3_pr.study.teams import versioned
@@ -25,12 +26,10 @@ SMALL = {"policy_kwargs": {"net_arch": [4]}, "buffer_size": 50, "device": "cpu"}
 
 
 def test_one_agent_says_once_that_it_has_no_peers(tmp_path, caplog):
-    checks._say_alone.cache_clear()
+    advice.say.cache_clear()
     with caplog.at_level(logging.WARNING, "marl_pr"), warnings.catch_warnings():
         warnings.simplefilter("error")
         TD3PR("MlpPolicy", "Pendulum-v1", kappa=0, **SMALL)
-        TD3PR("MlpPolicy", "Pendulum-v1", n_agents=2, **SMALL)
-        TD3PR("MlpPolicy", make_vec_env("Pendulum-v1", n_envs=2), **SMALL)
         assert not caplog.messages
         for _ in range(2):
             model = TD3PR("MlpPolicy", "Pendulum-v1", **SMALL)
@@ -38,6 +37,20 @@ def test_one_agent_says_once_that_it_has_no_peers(tmp_path, caplog):
         TD3PR.load(tmp_path / "model", env=gym.make("Pendulum-v1"))
     (said,) = caplog.messages
     assert said.startswith("TD3PR with one agent has no peers: it is plain TD3, and kappa=0.5 has no effect.")
+
+
+def test_copies_with_equal_weights_are_told_once_what_these_did(caplog):
+    advice.say.cache_clear()
+    with caplog.at_level(logging.WARNING, "marl_pr"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for other in ({"kappa": 0}, {"trust": "td"}, {"own_critics": True}, {"shared_replay": True}):
+            TD3PR("MlpPolicy", "Pendulum-v1", n_agents=2, **other, **SMALL)
+        TD3PR("MlpPolicy", simple_spread_v3.parallel_env(continuous_actions=True), **SMALL)
+        assert not caplog.messages
+        TD3PR("MlpPolicy", "Pendulum-v1", n_agents=2, **SMALL)
+        TD3PR("MlpPolicy", make_vec_env("Pendulum-v1", n_envs=2), **SMALL)
+    (said,) = caplog.messages
+    assert said.startswith("TD3PR: peers with equal weights among copies of one task lowered returns on HalfCheetah-v5")
 
 
 @pytest.mark.parametrize(
