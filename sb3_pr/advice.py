@@ -31,4 +31,4 @@ def on_peers(model: Any) -> None:
 
 @functools.cache  # once, and no warning: upstream has none there
 def say(what: str) -> None:
-    logging.getLogger("marl_pr").warning(what)
+    logging.getLogger("marl_pr.advice").warning(what)

@@ -14,8 +14,9 @@ import numpy as np
 from marl_pr_common.envs.factories import close
 from marl_pr_common.envs.imports import begun_in
 from marl_pr_common.runs.film import write_film
+from marl_pr_common.runs.played import check
 from sb3_pr.evaluation import AgentReturns, evaluate_agents, evaluate_team
-from sb3_pr.learnt import check, configured, loaded
+from sb3_pr.learnt import configured, loaded
 from sb3_pr.scenes import scenes
 from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
 from sb3_pr.study.tasks import blamed, copies

@@ -14,10 +14,11 @@ from marl_pr_common.envs import make
 from marl_pr_common.envs.factories import close, find_factory, make_own
 from marl_pr_common.envs.imports import begun_in
 from marl_pr_common.envs.mujoco import draw_without_display
-from marl_pr_common.runs.film import FPS, picture
+from marl_pr_common.runs.film import FPS, shot
+from marl_pr_common.runs.played import check, chosen_agent, together
 from sb3_pr.envs.columns import parallel_to_vec_env
 from sb3_pr.evaluation import agent_policies
-from sb3_pr.learnt import best_agent, check, configured, loaded
+from sb3_pr.learnt import configured, loaded
 from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
 from sb3_pr.study.tasks import blamed
 from sb3_pr.voting import Voter, can_vote
@@ -54,9 +55,7 @@ def scenes(
 
 
 def _together(model: Any, agent: int | None) -> tuple[Act, str]:
-    if agent is not None:
-        raise ValueError(f"agent={agent}: the {model.n_agents} agents act together in one world. Leave it out.")
-    return (lambda rows: model.predict(rows, deterministic=True)[0]), f"all {model.n_agents} agents"
+    return (lambda rows: model.predict(rows, deterministic=True)[0]), together(agent, model.n_agents)
 
 
 def _one(run: Path, model: Any, agent: int | None, team: bool) -> tuple[Act, str]:
@@ -68,13 +67,7 @@ def _one(run: Path, model: Any, agent: int | None, team: bool) -> tuple[Act, str
             raise ValueError("team: this run has one agent, and nobody to vote with. Leave it out.")
         voter = Voter(model)
         return (lambda seen: voter.predict(seen, deterministic=True)[0]), "the agents' vote"
-    chosen = agent
-    if chosen is None:
-        best = best_agent(run)
-        chosen = 0 if best is None else best[0]
-    if not 0 <= chosen < len(policies):
-        raise ValueError(f"agent={chosen}: expected a number from 0 to {len(policies) - 1}, an agent of the run.")
-    said = f"agent {chosen}" + (", the best of the last evaluation" if agent is None and len(policies) > 1 else "")
+    chosen, said = chosen_agent(run, agent, len(policies))
     return (lambda seen: policies[chosen].predict(seen, deterministic=True)[0]), said
 
 
@@ -90,29 +83,14 @@ def _drawn(config: TrainConfig) -> Any:
     return gym.make(config.env, render_mode="rgb_array", **config.env_kwargs)
 
 
-def _shot(env: Any, env_id: str) -> NDArray[np.uint8]:
-    """:raises ValueError: if the environment gives no picture"""
-    try:
-        frame = picture(env.render())
-    except Exception as error:  # whatever a third party's renderer raises
-        hint = " MUJOCO_GL=osmesa draws without a GPU." if "GL" in f"{type(error).__module__}{error}" else ""
-        raise ValueError(f"env={env_id!r} can't be filmed: {type(error).__name__}: {error}.{hint}") from error
-    if frame is None:
-        raise ValueError(
-            f"env={env_id!r} can't be filmed: render() gives no picture. An environment of your own is filmed if its "
-            'factory makes it with render_mode="rgb_array", and render() then returns an array (height, width, 3).'
-        )
-    return frame
-
-
 def _frames(env: Any, act: Act, seed: int, env_id: str) -> Iterator[NDArray[np.uint8]]:
     seen, _ = env.reset(seed=seed)
-    yield _shot(env, env_id)
+    yield shot(env, env_id)
     ended = False
     while not ended:
         seen, _, terminated, truncated, _ = env.step(act(seen))
         ended = bool(terminated or truncated)
-        yield _shot(env, env_id)
+        yield shot(env, env_id)
 
 
 def _team_frames(env: Any, act: Act, seed: int, env_id: str) -> Iterator[NDArray[np.uint8]]:
@@ -123,14 +101,14 @@ def _team_frames(env: Any, act: Act, seed: int, env_id: str) -> Iterator[NDArray
 
     def shooting(actions: Any) -> Any:
         found = step(env, actions)
-        shots.append(_shot(env, env_id))
+        shots.append(shot(env, env_id))
         return found
 
     env.step = shooting
     columns = parallel_to_vec_env(env)
     columns.seed(seed)
     seen: Any = columns.reset()
-    yield _shot(env, env_id)
+    yield shot(env, env_id)
     over = np.zeros(columns.num_envs, dtype=bool)
     while not over.all():
         seen, _, ended, _ = columns.step(act(seen))

@@ -91,6 +91,7 @@ def _loudness(top: argparse.Namespace) -> list[str]:
     logging.basicConfig(format="%(message)s", level=logging.INFO if verbose else logging.WARNING)
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     logger.setLevel(level)
+    logging.getLogger("marl_pr.advice").setLevel(logging.ERROR if quiet else logging.NOTSET)
     own = [word for word in top.options[:end] if word not in (*QUIET, *VERBOSE)]
     if own[:1] not in (["-h"], ["--help"]):
         from marl_pr_common.runs import console

@@ -6,12 +6,13 @@ import importlib
 from pathlib import Path
 from typing import Protocol, cast
 
+from marl_pr_common.config.mapping import near_path
 from marl_pr_common.runs.files import read_json
 from marl_pr_common.runs.provenance import RUN
 from marl_pr_common.study.hosts import ENGINES
 
-PLAYERS = {"sb3": "sb3_pr.play", "epymarl": "epymarl_pr.play"}
-"""Name of a host -> its module; of tables there is nothing to film."""
+PLAYERS = {"sb3": "sb3_pr.play", "epymarl": "epymarl_pr.play", "tabular": "marl_pr_common.tabular.play"}
+"""Name of a host -> its module."""
 
 
 class Player(Protocol):
@@ -35,18 +36,17 @@ def player_of(run: Path) -> tuple[Path, Player]:
     """The directory of the run, which a study keeps within its cell's, and the host's module.
 
     :raises FileNotFoundError: if there is no run
-    :raises ValueError: for a study, which has many, or a host that has nothing to show
+    :raises ValueError: for a study, which has many
     """
     if not run.is_dir():
-        raise FileNotFoundError(f"{run} is no directory. Give the --out of `marl-pr train`, or another run's.")
+        raise FileNotFoundError(
+            f"{run} is no directory.{near_path(run)} Give the --out of `marl-pr train`, or another run's."
+        )
     if (cells := sorted((run / "cells").glob("*/run"))) and not (run / RUN).is_file():
         raise ValueError(f"{run} is a study of {len(cells)} runs. Give one of them, such as {cells[0]}.")
     if (run / "run" / RUN).is_file():
         run = run / "run"
-    host = _host(run)
-    if host not in PLAYERS:
-        raise ValueError(f"{run} is a run of tables ({host}), which can't be played again: `marl-pr report` shows it.")
-    return run, cast(Player, importlib.import_module(PLAYERS[host]))
+    return run, cast(Player, importlib.import_module(PLAYERS[_host(run)]))
 
 
 def _host(run: Path) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 import numbers
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from marl_pr_common.config.convert import convert
@@ -101,8 +103,20 @@ def suggest(value: object, choices: Collection[str], bare: bool = False) -> str:
 
     :param bare: without quotation marks, as where it is typed on a command line
     """
-    close = difflib.get_close_matches(str(value), choices, n=1)
-    return f" Did you mean {close[0] if bare else repr(close[0])}?" if close else ""
+    close = difflib.get_close_matches(str(value), choices, n=3)
+    near = max(close, key=lambda name: _shared_start(str(value), name), default=None)
+    return "" if near is None else f" Did you mean {near if bare else repr(near)}?"
+
+
+def _shared_start(one: str, other: str) -> int:
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def near_path(path: Path) -> str:
+    """The hint for a path that is not there: what lies beside it under the nearest name."""
+    names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f" Did you mean {path.parent / near[0]}?" if near else ""
 
 
 def _check(holds: bool, name: str, value: object, expected: str) -> None:

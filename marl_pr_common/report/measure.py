@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from marl_pr_common.config.arrays import Floats
+from marl_pr_common.config.mapping import suggest
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.figures import ArmLabel, Curve, with_interval
 from marl_pr_common.report.numbers import span
@@ -128,7 +129,9 @@ def measure(results: pd.DataFrame, context: ReportContext) -> Measured:
     labels = {arm: ArmLabel(names[arm], index) for index, arm in enumerate(arms)}
     reference = arms[0] if context.reference is None else context.reference
     if reference not in labels:
-        raise ValueError(f"reference={reference!r}: expected an arm with results, {', '.join(arms)}.")
+        raise ValueError(
+            f"reference={reference!r}: expected an arm with results, {', '.join(arms)}.{suggest(reference, arms)}"
+        )
     rng = np.random.default_rng(context.seed)
     tasks = {
         str(task): _task(str(task), here, labels, reference, context, rng)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+import numpy as np
 import pandas as pd
 
-from marl_pr_common.results.comparable import spacing
+FEW = 5
+"""Runs that a message names."""
 
 
 def within(
@@ -25,11 +27,32 @@ def within(
         raise ValueError(f"budget={budget}: no evaluation within it in {', '.join(late)}. Give a larger one.")
     short = ends[ends["last"] + ends["gap"] <= budget]
     if len(short):
-        names = ", ".join(f"{run} (ends at {last:,})" for run, last in short["last"].items())
+        names = ", ".join(f"{run} (ends at {last:,})" for run, last in short["last"].iloc[:FEW].items())
+        names += f" and {len(short) - FEW} more" if len(short) > FEW else ""
         raise ValueError(
-            f"budget={budget}: these runs have fewer env steps per agent: {names}. Give --budget "
-            f"{int(ends['last'].min())}, or leave them out by name: --exclude."
+            f"budget={budget}: these runs have fewer env steps{'' if alone(runs) else ' per agent'}: {names}. Give "
+            f"--budget {int(ends['last'].min())}, or leave them out by name: --exclude."
         )
     cut = ends.index[ends["last"] > budget]
     note = f"{len(cut)} of {len(ends)} runs went on; all are cut at {budget:,} env steps of each agent, as asked."
     return results[results["env_steps_per_agent"] <= budget], [note] * (len(cut) > 0)
+
+
+def spacing(steps: pd.Series) -> float:
+    """Typical number of steps between two evaluations of a run; 1 if there is only one."""
+    gaps = np.diff(np.unique(steps.to_numpy()))
+    return float(np.median(gaps)) if len(gaps) else 1.0
+
+
+def what_equals(rows: pd.DataFrame, differences: Sequence[str]) -> str:
+    """How budgets become equal, if they are among what differs."""
+    if not any(difference.startswith("budget on") for difference in differences):
+        return "."
+    shortest = int(rows.groupby("run")["env_steps_per_agent"].max().min())
+    found = f"; --budget {shortest} cuts all of them to the steps of the shortest." if shortest else "."
+    return found if alone(rows) else f"{found} Equal budgets are equal per agent, or in total."
+
+
+def alone(rows: pd.DataFrame) -> bool:
+    """Whether no run has more than one agent, so that no word need be about teams."""
+    return bool((rows["env_steps_per_agent"] == rows["total_env_steps"]).all())

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from marl_pr_common.config.mapping import suggest
+from marl_pr_common.results.budget import alone, spacing, what_equals
 from marl_pr_common.results.stats.curves import team_size
 from marl_pr_common.results.stats.limits import MIN_SEEDS_FOR_INTERVAL
 from marl_pr_common.runs.table import check_columns, check_once
@@ -68,7 +69,7 @@ def comparable(
         raise NotComparableError(
             "These arms cannot be compared:\n"
             + "\n".join(f"- {difference}" for difference in differences)
-            + "\nRun them alike, or report them apart. Equal budgets are equal per agent, or in total."
+            + f"\nRun them alike, or report them apart{what_equals(evaluations, differences)}"
         )
     return Comparable(results, tuple(notes + _remarks(evaluations)))
 
@@ -86,8 +87,9 @@ def _without(results: pd.DataFrame, exclude: Collection[str]) -> tuple[pd.DataFr
 def _with_metric(results: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, list[str]]:
     having = set(results.loc[results["metric"] == metric, "run"].unique())
     if not having:
-        known = ", ".join(sorted(results["metric"].unique())) or "none"
-        raise ValueError(f"No run has {metric!r}. Metrics there: {known}.")
+        known = sorted(results["metric"].unique())
+        near = suggest(metric, known) or (f" Give --metric {known[0]}." if len(known) == 1 else "")
+        raise ValueError(f"No run has {metric!r}. Metrics there: {', '.join(known) or 'none'}.{near}")
     without = sorted(set(results["run"].unique()) - having)
     notes = [f"Run {name} has no {metric} and is left out." for name in without]
     return results[results["run"].isin(having)] if without else results, notes
@@ -131,12 +133,6 @@ def _finished(results: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, list[st
     return results, notes
 
 
-def spacing(steps: pd.Series) -> float:
-    """Typical number of steps between two evaluations of a run; 1 if there is only one."""
-    gaps = np.diff(np.unique(steps.to_numpy()))
-    return float(np.median(gaps)) if len(gaps) else 1.0
-
-
 def _versions(rows: pd.DataFrame) -> Iterator[str]:
     """Tasks that are two versions of one, given to different arms."""
     tasks = pd.Series(rows["task"].unique())
@@ -159,8 +155,10 @@ def _differences(task: str, rows: pd.DataFrame, reference: str, somewhere: bool)
             yield f"{column} on {task}: {values}"
     groups = _compared(arms, reference, somewhere)
     if not all(any(_alike([_end(part, steps) for part in group]) for steps in STEPS) for group in groups):
+        lone = alone(rows)
         budgets = "; ".join(
-            f"{arm}: {_end(part, STEPS[0])[0]:,} env steps per agent, {_end(part, STEPS[1])[0]:,} in total"
+            f"{arm}: {_end(part, STEPS[0])[0]:,} env steps"
+            + ("" if lone else f" per agent, {_end(part, STEPS[1])[0]:,} in total")
             for arm, part in arms.items()
         )
         yield f"budget on {task}: {budgets}"

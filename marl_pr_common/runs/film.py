@@ -45,6 +45,24 @@ def picture(rendered: object) -> NDArray[np.uint8] | None:
     return frame[..., :3].astype(np.uint8)
 
 
+def shot(env: Any, env_id: str) -> NDArray[np.uint8]:
+    """A frame, (height, width, 3), of the environment as it stands.
+
+    :raises ValueError: if it gives no picture
+    """
+    try:
+        frame = picture(env.render())
+    except Exception as error:  # whatever a third party's renderer raises
+        hint = " MUJOCO_GL=osmesa draws without a GPU." if "GL" in f"{type(error).__module__}{error}" else ""
+        raise ValueError(f"env={env_id!r} can't be filmed: {type(error).__name__}: {error}.{hint}") from error
+    if frame is None:
+        raise ValueError(
+            f"env={env_id!r} can't be filmed: render() gives no picture. An environment of your own is filmed if its "
+            'factory makes it with render_mode="rgb_array", and render() then returns an array (height, width, 3).'
+        )
+    return frame
+
+
 def write_film(file: Path, frames: Iterable[NDArray[np.uint8]], fps: float = FPS) -> int:
     """Write the frames, (height, width, 3) each, as what the file's ending says; an MP4's one by one as they come.
 

@@ -23,6 +23,7 @@ from marl_pr_common.runs.table import CHECKPOINTS, Clock, ResultsWriter, RunIden
 from marl_pr_common.study.hosts import Arm, CellRun, Cost, Plan
 from marl_pr_common.tabular.cell import PAPER, Budget, parse
 from marl_pr_common.tabular.one_seed import OneSeed, make_trainer, team_size
+from marl_pr_common.tabular.resume import KIND_LEARNT, LEARNT
 
 logger = logging.getLogger("marl_pr")
 ENGINE = f"marl-pr tabular {__version__}"
@@ -128,6 +129,8 @@ class _Run:
             if self.stop or self.trainer.steps - self.saved >= self.budget.checkpoint_every:
                 self._save()
         self.writer.flush()
+        learnt = {"learner": self.trainer.learner.state_dict()}
+        checkpoint.save(self.directory / LEARNT, learnt, step=self.trainer.steps, kind=KIND_LEARNT)
         self.status.running(self.cell.plan.total_env_steps)
         self.status.complete()
         shutil.rmtree(self.directory / CHECKPOINTS, ignore_errors=True)

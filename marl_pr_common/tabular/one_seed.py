@@ -33,6 +33,10 @@ class OneSeed(Protocol):
     def steps(self) -> int:
         """Environment steps per agent so far."""
 
+    @property
+    def learner(self) -> TabularPR:
+        """Who learns."""
+
     def train(self, steps: int) -> None:
         """``steps`` environment steps of every agent."""
 
@@ -75,21 +79,25 @@ def _agents_of(task: str, n_agents: int | None, seen: Look | None) -> int:
     return len(checked.agents)
 
 
-def environments(task: str, n_agents: int | None = None) -> tuple[Callable[[], Any], Callable[[], Any]]:
+def environments(
+    task: str, n_agents: int | None = None, drawn: bool = False
+) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """What makes a task's environments for training and for evaluation, each a ParallelEnv.
 
     A task for one agent, by gymnasium's id or a factory, gets ``n_agents`` copies, 3 by default.
 
+    :param drawn: whether they give pictures; one of the user's own does if its factory makes it so
     :raises ValueError: if there is no such environment
     """
     seen, factory = look(task), find_factory(task)
+    options: dict[str, Any] = {"render_mode": "rgb_array"} if drawn else {}
     make_one: Callable[[], Any]
     if factory is not None and seen is not None:
         make_one, alone = functools.partial(make_own, task, factory), seen.agents is None
     elif alone := not is_known(task) and _is_id(task):
-        make_one = functools.partial(_gymnasium, task)
+        make_one = functools.partial(_gymnasium, task, **options)
     else:
-        make_one = functools.partial(make, task)
+        make_one = functools.partial(make, task, **options)
     if not alone:
         return make_one, make_one
     require_pettingzoo()
@@ -115,11 +123,11 @@ def _is_id(task: str) -> bool:
         ) from error
 
 
-def _gymnasium(task: str) -> Any:
+def _gymnasium(task: str, **options: Any) -> Any:
     import gymnasium
 
     with blamed_on(task, "gymnasium.make"):
-        return gymnasium.make(task)
+        return gymnasium.make(task, **options)
 
 
 def make_trainer(task: str, config: TabularConfig, budget: Budget, seed: int) -> OneSeed:
@@ -144,14 +152,18 @@ class _World:
 
     @property
     def steps(self) -> int:
-        return self.trainer.learner.steps
+        return self.learner.steps
+
+    @property
+    def learner(self) -> TabularPR:
+        return self.trainer.learner
 
     def train(self, steps: int) -> None:
         self.trainer.train(steps)
 
     def evaluate(self, episodes: int) -> Evaluation:
         returns = self.trainer.evaluate(episodes, self.test_rngs)[0]
-        return Evaluation(self.steps, int(self.trainer.learner.tables.n.sum()), returns)
+        return Evaluation(self.steps, int(self.learner.tables.n.sum()), returns)
 
     def state_dict(self) -> dict[str, Any]:
         return {"trainer": self.trainer.state_dict(), "tests": [generator_state(rng) for rng in self.test_rngs]}

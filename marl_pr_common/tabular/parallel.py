@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +105,7 @@ class ParallelTrainer:
         returns = np.zeros((episodes, len(self._tests.agents)))
         cut = 0
         for episode in range(episodes):
-            now, steps = self._tests.reset(), 0
-            while now.present.any() and steps < self.eval_max_steps:
-                now, steps = self._tests.step(now, self._act(now, 0.0, self._test_rng)), steps + 1
+            for now in self.episode():
                 returns[episode] += now.rewards
             cut += int(now.present.any())
         if cut:
@@ -118,6 +116,21 @@ class ParallelTrainer:
                 stacklevel=2,
             )
         return Evaluation(self.learner.steps, self.total_steps, returns)
+
+    def episode(self) -> Iterator[Moment]:
+        """A greedy episode in the environment for evaluation: its beginning, and what came of each step."""
+        now = self._tests.reset()
+        yield now
+        for _ in range(self.eval_max_steps):
+            if not now.present.any():
+                break
+            now = self._tests.step(now, self._act(now, 0.0, self._test_rng))
+            yield now
+
+    @property
+    def test_env(self) -> Any:
+        """The environment for evaluation."""
+        return self._tests.env
 
     def state_dict(self) -> dict[str, Any]:
         """Learner, both environments and generators, for :func:`marl_pr_common.checkpoint.save`.

@@ -17,6 +17,8 @@ from marl_pr_common.checkpoint import CheckpointError, catch_signals, set_genera
 from marl_pr_common.checkpoint.payload import write_part
 
 KIND = "tabular"
+LEARNT, KIND_LEARNT = "learnt", "tabular-learnt"
+"""Folder of a complete run's tables within its directory, and what it holds."""
 
 
 @dataclass(frozen=True)

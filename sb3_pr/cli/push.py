@@ -72,11 +72,12 @@ def export(run: Path, folder: Path, agent: int | None, repo: str) -> int:
 
     :raises ValueError: if there is no such agent, or agents have different roles in one world and none is named
     """
+    from marl_pr_common.runs import played
     from sb3_pr import learnt
 
     config, model = learnt.load(run)
     n_agents = getattr(model, "n_agents", 1)
-    best = learnt.best_agent(run)
+    best = played.best_agent(run)
     chosen = agent if agent is not None else 0 if best is None else best[0]
     if not 0 <= chosen < n_agents:
         raise ValueError(f"--agent {chosen}: expected a number from 0 to {n_agents - 1}, an agent of the run.")
@@ -85,7 +86,7 @@ def export(run: Path, folder: Path, agent: int | None, repo: str) -> int:
     described = read_json(run / RUN)
     kept = {key: described.get(key) for key in ("config", "versions", "n_agents", "engine")}
     (folder / "config.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-    returns = learnt.last_returns(run).get(chosen)
+    returns = played.last_returns(run).get(chosen)
     (folder / "README.md").write_text(card(config, type(lone).__name__, chosen, returns, repo), encoding="utf-8")
     return chosen
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from marl_pr_common.config.mapping import near_path
 from marl_pr_common.config.shipped import load_config
 from marl_pr_common.runs.console import Display
+from marl_pr_common.runs.directory import RunDirectory
 from marl_pr_common.runs.files import require_unused
 from marl_pr_common.runs.lean import without_compiler
 from marl_pr_common.runs.lock import exclusive
-from sb3_pr.cli.afterwards import conclude
+from marl_pr_common.runs.provenance import RUN
+from sb3_pr.cli.afterwards import FIGURE, conclude
 from sb3_pr.study import tracking
 from sb3_pr.study.config import TrainConfig
 from sb3_pr.study.teams import require_named, versioned
@@ -49,7 +52,7 @@ class Command:
         """Train; exit code 0."""
         directory, config = self._directory(), self.train
         if self.resume is None:
-            require_unused(directory)
+            _require_unused(directory)
             require_named(config.env)
             config = replace(config, env=versioned(config.env))
         track = tracking.prepared(self.track)
@@ -59,7 +62,7 @@ class Command:
         with exclusive(directory):
             if self.resume is None:
                 train(config, directory, self.arm, Display(), track=track)
-            elif not resume(self.resume, Display()):
+            elif not resume(self.resume, Display()) and (directory / FIGURE).is_file():
                 return 0
         conclude(directory, Display())
         return 0
@@ -77,5 +80,17 @@ class Command:
         if any(value is not None for value in given) or self.train != TrainConfig():
             raise ValueError("--resume goes on with the run's own settings: give it alone, without other options.")
         if not self.resume.is_dir():
-            raise FileNotFoundError(f"{self.resume} is no directory. Give the --out of an interrupted run.")
+            raise FileNotFoundError(
+                f"{self.resume} is no directory.{near_path(self.resume)} Give the --out of an interrupted run."
+            )
         return self.resume
+
+
+def _require_unused(directory: Path) -> None:
+    """As everywhere, but what was begun there can go on."""
+    try:
+        require_unused(directory)
+    except FileExistsError as error:
+        begun = (directory / RUN).is_file() and RunDirectory(directory, 0).state not in (None, "complete")
+        how = f" A run was begun there; marl-pr train --resume {directory} goes on with it." if begun else ""
+        raise FileExistsError(f"{error}{how}") from None

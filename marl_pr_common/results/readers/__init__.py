@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from marl_pr_common.config.mapping import near_path
 from marl_pr_common.results.readers import epymarl, sb3
 from marl_pr_common.results.readers.apart import Source, require_apart
 from marl_pr_common.results.readers.folders import family
@@ -97,8 +98,8 @@ def read_all(paths: Sequence[Path], notes: list[str] | None = None, given: Given
     for path in map(Path, paths):
         if not path.exists():
             raise FileNotFoundError(
-                f"{path} does not exist. Give a run directory, a comparison directory, a {RESULTS}, or a folder with "
-                "logs of Stable-Baselines3 or EPyMARL."
+                f"{path} does not exist.{near_path(path)} Give a run directory, a comparison directory, a {RESULTS}, "
+                "or a folder with logs of Stable-Baselines3 or EPyMARL."
             )
         if _foreign(path):
             foreign.append((path, True))
@@ -129,6 +130,9 @@ def read_all(paths: Sequence[Path], notes: list[str] | None = None, given: Given
     if not tables:
         raise ValueError(f"No run could be read. {' '.join(notes or [])}")
     results = pd.concat(tables, ignore_index=True)
+    unread = {said["arm"] for said in given.values() if "arm" in said} - set(results["arm"])
+    if unread:
+        raise ValueError(f"No run of {', '.join(sorted(map(repr, unread)))} could be read. {' '.join(notes or [])}")
     guesses.require_one_task(results)
     require_apart(list({source.path.resolve(): source for source in sources}.values()))
     check_once(results)

@@ -140,6 +140,8 @@ def _npz(folder: Path) -> Path | None:
 
 
 def _evaluations(path: Path, n_agents: int) -> tuple[Curve, str]:
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is not what EvalCallback writes, or only half of it: it is no NPZ file.")
     try:
         with np.load(path, allow_pickle=False) as stored:
             steps, returns = np.asarray(stored["timesteps"]), np.asarray(stored["results"], dtype=np.float64)
