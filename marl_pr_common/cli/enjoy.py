@@ -16,7 +16,7 @@ from marl_pr_common.runs.lean import without_compiler
 
 @dataclass(frozen=True)
 class Command:
-    """Film what a run has learnt, without a display: a gymnasium task, a PettingZoo team, or an EPyMARL run.
+    """Film what a run has learnt, without a display: a gymnasium task, a PettingZoo team, tables, or an EPyMARL run.
 
     Agents act without exploration noise. The episodes are those of the run's evaluations unless --seed is given.
     """
