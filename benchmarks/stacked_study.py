@@ -1,6 +1,6 @@
 """CPU seconds of a whole study whose seeds are stacked, against the same study with a process for each cell.
 
-    OMP_NUM_THREADS=1 python benchmarks/stacked_study.py demo --rounds 1
+    OMP_NUM_THREADS=1 python benchmarks/stacked_study.py benchmarks/stacked_team.yaml --rounds 3
 
 Stacked, one by one, in turn, round after round; everything counts, the reports, too. The goal is 3.
 """
