@@ -31,12 +31,20 @@ def flags(command: type[Any]) -> dict[str, Any]:
     return found
 
 
+def positional(command: type[Any]) -> Any:
+    """The type of what a command takes without a flag; None if it takes nothing."""
+    hints = get_type_hints(command, include_extras=True)
+    found = (get_args(hints[field.name]) for field in fields(command) if get_origin(hints[field.name]) is Annotated)
+    return next((hint for hint, *marks in found if "Positional" in str(marks)), None)
+
+
 def prepared(command: type[Any], options: Sequence[str]) -> list[str]:
     """The options with numbers such as 100k written out.
 
     :raises ValueError: for a number that is not whole where one is needed, or none of the choices; the nearest is named
     """
     known, result, flag = flags(command), list(options), ""
+    bare = positional(command)
     for index, word in enumerate(options):
         if word == "--":
             break
@@ -47,7 +55,7 @@ def prepared(command: type[Any], options: Sequence[str]) -> list[str]:
             if equals:
                 result[index] = f"{flag}={_value(flag, known.get(flag), value)}"
         elif word != "-h":
-            result[index] = _value(flag, known.get(flag), word)
+            result[index] = _value(flag, known.get(flag) if flag else bare, word)
             flag = flag if _takes_more(known.get(flag)) else ""
     return result
 
@@ -81,7 +89,7 @@ def _value(flag: str, hint: Any, given: str) -> str:
         choices = [str(choice) for choice in get_args(hint)]
         if given not in choices:
             near = suggest(given, choices, bare=True)
-            raise ValueError(f"{flag} {given}: expected one of {', '.join(choices)}.{near}")
+            raise ValueError(f"{f'{flag} {given}'.strip()}: expected one of {', '.join(choices)}.{near}")
     return str(whole(given, flag)) if hint is int else given
 
 

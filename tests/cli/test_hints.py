@@ -63,6 +63,19 @@ def test_the_nearest_path_is_suggested(logs, capsys):
     assert near_path(logs / "nothing like it") == near_path(logs / "no" / "folder") == ""
 
 
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (["list", "algoritms"], "algoritms: expected one of algorithms, "),
+        (["list", "arms", "algoritms"], "Did you mean algorithms?"),
+        (["figure", "9"], "9: expected one of 2, 3, 4, 5, 6, 7, 8."),
+        (["completion", "tcsh"], "tcsh: expected one of bash, zsh, fish."),
+    ],
+)
+def test_words_without_a_flag_are_checked_too(capsys, command, hint):
+    assert hint in said(capsys, *command)
+
+
 def test_of_equally_near_names_the_one_that_begins_alike_is_meant():
     assert suggest("a-seed0", ["b-one task-seed0", "a-one task-seed0"]) == " Did you mean 'a-one task-seed0'?"
 
