@@ -26,7 +26,7 @@ class Command(FigureConfig):
     """Make figure 2 or 3 of the paper again: PNG, SVG, the data behind it (CSV), and a summary (Markdown); or one of
     the figures 4 to 8, which are studies, with its report. Their plan is shown first; above an hour it asks."""
 
-    FIGURES: ClassVar = (2, 3, 4, 5, 6, 7, 8)
+    FIGURES: ClassVar[tuple[int, ...]] = (2, 3, 4, 5, 6, 7, 8)
 
     number: Annotated[Literal[2, 3, 4, 5, 6, 7, 8], tyro.conf.Positional]
     """2: consensus and convergence on Digital. 3: the case kappa = 1, and how fast Q* is reached on random MDPs.

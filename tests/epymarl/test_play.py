@@ -26,7 +26,9 @@ def results(tmp_path: Path) -> Path:
         record.mkdir(parents=True)
         config = {"name": "iql", "seed": 1, "env": "gymma", "env_args": {"key": KEY}, "local_results_path": "results"}
         (record / "config.json").write_text(json.dumps(config))
-        (record / "run.json").write_text(json.dumps({"start_time": f"2026-11-30T{hour}:00:00.5", "experiment": {}}))
+        (record / "run.json").write_text(
+            json.dumps({"start_time": f"2026-11-30T{hour}:00:00.500000", "experiment": {}})
+        )
         (tmp_path / "models" / f"{NAME}{hour}:00:02.000000" / "50").mkdir(parents=True)
     (tmp_path / "models" / f"{NAME.replace('seed1', 'seed2')}01:00:01.000000" / "50").mkdir(parents=True)
     return tmp_path
