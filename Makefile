@@ -40,7 +40,8 @@ slow: $(VENV)/.installed-all
 
 # strict: a broken link or a docstring that does not fit ends it; there is no zensical for Python 3.10
 site: $(VENV)/.installed-all
-	if test -x $(BIN)/zensical; then $(BIN)/zensical build --strict --clean; else echo "site: needs Python 3.11"; fi
+	if $(BIN)/python -c "import sys; sys.exit(sys.version_info < (3, 11))"; then $(BIN)/zensical build --strict --clean; \
+	else echo "site: needs Python 3.11"; fi
 
 lint: $(VENV)/.installed-all
 	$(BIN)/ruff check .

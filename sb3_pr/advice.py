@@ -25,7 +25,12 @@ def on_peers(model: Any) -> None:
             f"{name} with one agent has no peers: it is plain {model.upstream.__name__}, and kappa={model.pr.kappa} "
             "has no effect. Give n_agents=3, or an environment with several columns; kappa=0 says that none are meant."
         )
-    elif model.pr.trust == "uniform" and not model.shared_replay and not is_team(model.env):
+    elif (
+        model.pr.trust == "uniform"
+        and model.pr.peers != "matrix"
+        and not model.shared_replay
+        and not is_team(model.env)
+    ):
         say(HARM.format(name=name))
 
 

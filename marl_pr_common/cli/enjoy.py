@@ -18,7 +18,8 @@ from marl_pr_common.runs.lean import without_compiler
 class Command:
     """Film what a run has learnt, without a display: a gymnasium task, a PettingZoo team, tables, or an EPyMARL run.
 
-    Agents act without exploration noise. The episodes are those of the run's evaluations unless --seed is given.
+    Agents act without exploration noise. The episodes are those of the run's evaluations unless --seed is given; tables
+    play new ones.
     """
 
     run_directory: Positional[Path]

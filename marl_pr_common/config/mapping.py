@@ -7,6 +7,7 @@ import itertools
 import math
 import numbers
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -104,17 +105,21 @@ def suggest(value: object, choices: Collection[str], bare: bool = False) -> str:
     :param bare: without quotation marks, as where it is typed on a command line
     """
     close = difflib.get_close_matches(str(value), choices, n=3)
-    near = max(close, key=lambda name: _shared_start(str(value), name), default=None)
+    near = max(close, key=lambda name: _nearness(str(value), name), default=None)
     return "" if near is None else f" Did you mean {near if bare else repr(near)}?"
 
 
-def _shared_start(one: str, other: str) -> int:
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+def _nearness(given: str, name: str) -> tuple[float, int]:
+    """Of equally near names the one that begins alike is meant."""
+    start = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(given, name, strict=False)))
+    return difflib.SequenceMatcher(None, name, given).ratio(), start
 
 
 def near_path(path: Path) -> str:
     """The hint for a path that is not there: what lies beside it under the nearest name."""
-    names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    names: list[str] = []
+    with suppress(OSError):  # there is no such folder, or it can't be read
+        names = [entry.name for entry in path.parent.iterdir()]
     near = difflib.get_close_matches(path.name, names, n=1)
     return f" Did you mean {path.parent / near[0]}?" if near else ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -44,12 +45,20 @@ def spacing(steps: pd.Series) -> float:
     return float(np.median(gaps)) if len(gaps) else 1.0
 
 
-def what_equals(rows: pd.DataFrame, differences: Sequence[str]) -> str:
-    """How budgets become equal, if they are among what differs."""
+def what_equals(
+    results: pd.DataFrame, metric: str, exclude: Collection[str], rows: pd.DataFrame, differences: Sequence[str]
+) -> str:
+    """How budgets become equal, if they are among what differs, and cutting makes them so.
+
+    :param results: as :func:`within` takes them
+    :param rows: the evaluations that were compared
+    """
     if not any(difference.startswith("budget on") for difference in differences):
         return "."
-    shortest = int(rows.groupby("run")["env_steps_per_agent"].max().min())
-    found = f"; --budget {shortest} cuts all of them to the steps of the shortest." if shortest else "."
+    shortest, found = int(rows.groupby("run")["env_steps_per_agent"].max().min()), "."
+    with suppress(ValueError):
+        within(results, shortest, metric, exclude)
+        found = f"; --budget {shortest} cuts all of them to the steps of the shortest."
     return found if alone(rows) else f"{found} Equal budgets are equal per agent, or in total."
 
 

@@ -53,6 +53,7 @@ def comparable(
     """
     check_columns(results.columns, "results")
     check_once(results)
+    given = results
     results, notes = _without(results, exclude)
     results, more = _with_metric(results, metric)
     notes += more
@@ -69,7 +70,7 @@ def comparable(
         raise NotComparableError(
             "These arms cannot be compared:\n"
             + "\n".join(f"- {difference}" for difference in differences)
-            + f"\nRun them alike, or report them apart{what_equals(evaluations, differences)}"
+            + f"\nRun them alike, or report them apart{what_equals(given, metric, exclude, evaluations, differences)}"
         )
     return Comparable(results, tuple(notes + _remarks(evaluations)))
 

@@ -22,8 +22,8 @@ from marl_pr_common.runs.provenance import record_resume
 from marl_pr_common.runs.table import CHECKPOINTS, Clock, ResultsWriter, RunIdentity, set_aside
 from marl_pr_common.study.hosts import Arm, CellRun, Cost, Plan
 from marl_pr_common.tabular.cell import PAPER, Budget, parse
-from marl_pr_common.tabular.one_seed import OneSeed, make_trainer, team_size
-from marl_pr_common.tabular.resume import KIND_LEARNT, LEARNT
+from marl_pr_common.tabular.one_seed import OneSeed, make_trainer, table_bytes, team_size
+from marl_pr_common.tabular.resume import AT_MOST, KIND_LEARNT, LEARNT
 
 logger = logging.getLogger("marl_pr")
 ENGINE = f"marl-pr tabular {__version__}"
@@ -65,7 +65,7 @@ def plan(task: str, seed: int, settings: Mapping[str, Any]) -> Plan:
 def cost(task: str, plan: Plan) -> Cost:
     """Of our own environments, if their loop is compiled: 1,080 cells of fig4 took 1.5 h on one core; see ``Host``."""
     seconds = 1.0 + 1.1e-5 * plan.total_env_steps if HAS_NUMBA and is_ours(task) else None
-    return Cost(seconds, kept=1_000_000)
+    return Cost(seconds, kept=1_000_000 + min(AT_MOST, table_bytes(task, plan.n_agents)))
 
 
 def completed(settings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -129,11 +129,17 @@ class _Run:
             if self.stop or self.trainer.steps - self.saved >= self.budget.checkpoint_every:
                 self._save()
         self.writer.flush()
-        learnt = {"learner": self.trainer.learner.state_dict()}
-        checkpoint.save(self.directory / LEARNT, learnt, step=self.trainer.steps, kind=KIND_LEARNT)
+        self._keep()
         self.status.running(self.cell.plan.total_env_steps)
         self.status.complete()
         shutil.rmtree(self.directory / CHECKPOINTS, ignore_errors=True)
+
+    def _keep(self) -> None:
+        """The tables, to be played again."""
+        learner = self.trainer.learner
+        if sum(table.nbytes for table in learner.state_dict()["tables"].values()) <= AT_MOST:
+            tree, root = {"learner": learner.state_dict()}, self.directory / LEARNT
+            checkpoint.save(root, tree, step=self.trainer.steps, kind=KIND_LEARNT, keep=1)
 
     def _train(self, steps: int) -> None:
         wall, cpu = time.perf_counter(), time.process_time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -65,18 +66,32 @@ def team_size(task: str, n_agents: int | None = None) -> int:
     return found
 
 
-@functools.lru_cache
+def table_bytes(task: str, n_agents: int) -> int:
+    """How much tables take at most: values, counts, and what agents pool."""
+    if _is_grid(task):
+        spec = grid_spec(task)
+        sizes, n_actions = spec.spaces[0].sizes, spec.n_actions
+    else:
+        sizes, n_actions = _shape_of(task, n_agents, look(task))[1:]
+    return 8 * n_agents * math.prod(sizes) * n_actions * (2 + n_actions)
+
+
 def _agents_of(task: str, n_agents: int | None, seen: Look | None) -> int:
-    """How many agents there are, once the environment has been made and its spaces checked."""
+    return _shape_of(task, n_agents, seen)[0]
+
+
+@functools.lru_cache
+def _shape_of(task: str, n_agents: int | None, seen: Look | None) -> tuple[int, tuple[int, ...], int]:
+    """Agents, sizes of their features and actions, once the environment has been made and its spaces checked."""
     env = environments(task, n_agents)[0]()
     with blamed_on(task, "its environment"):
         try:
             checked = CheckedEnv(env)
-            checked.shared_spaces()
+            sizes = checked.shared_spaces()[0].sizes
         except ValueError as error:
             raise UnusableError(f"env={task!r}: {error}") from error
     close(env)
-    return len(checked.agents)
+    return len(checked.agents), sizes, checked.n_actions
 
 
 def environments(

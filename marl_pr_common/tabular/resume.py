@@ -19,6 +19,8 @@ from marl_pr_common.checkpoint.payload import write_part
 KIND = "tabular"
 LEARNT, KIND_LEARNT = "learnt", "tabular-learnt"
 """Folder of a complete run's tables within its directory, and what it holds."""
+AT_MOST = 20_000_000
+"""Bytes of tables that are kept."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from marl_pr_common.config.mapping import near_path
 from marl_pr_common.config.shipped import load_config
 from marl_pr_common.runs.console import Display
 from marl_pr_common.runs.directory import RunDirectory
-from marl_pr_common.runs.files import require_unused
+from marl_pr_common.runs.files import read_json, require_unused
 from marl_pr_common.runs.lean import without_compiler
 from marl_pr_common.runs.lock import exclusive
 from marl_pr_common.runs.provenance import RUN
@@ -62,7 +63,9 @@ class Command:
         with exclusive(directory):
             if self.resume is None:
                 train(config, directory, self.arm, Display(), track=track)
-            elif not resume(self.resume, Display()) and (directory / FIGURE).is_file():
+            elif not resume(self.resume, Display()) and (
+                (directory / FIGURE).is_file() or (directory.parent / "manifest.json").is_file()  # a study's cell
+            ):
                 return 0
         conclude(directory, Display())
         return 0
@@ -91,6 +94,13 @@ def _require_unused(directory: Path) -> None:
     try:
         require_unused(directory)
     except FileExistsError as error:
+        from marl_pr_common.checkpoint import latest  # slow to import, as what comes below
+        from marl_pr_common.runs.table import CHECKPOINTS
+        from marl_pr_common.study.hosts import ENGINES
+
         begun = (directory / RUN).is_file() and RunDirectory(directory, 0).state not in (None, "complete")
-        how = f" A run was begun there; marl-pr train --resume {directory} goes on with it." if begun else ""
+        ours = begun and str(read_json(directory / RUN).get("engine", "")).startswith(ENGINES["sb3"])
+        can = ours and latest(directory / CHECKPOINTS) is not None
+        name = shlex.quote(str(directory))
+        how = f" A run was begun there; marl-pr train --resume {name} goes on with it." if can else ""
         raise FileExistsError(f"{error}{how}") from None

@@ -92,7 +92,7 @@ def resume(out: Path, display: Display | None = None) -> bool:
     """
     described, status = _described(out), read_status(out)
     if status is not None and status.state == "complete":
-        say(display, f"{out} is complete: {status.total_env_steps} steps. Nothing was changed.")
+        say(display, f"{out} is complete: {status.total_env_steps} steps. There is nothing left to train.")
         return False
     root = out / CHECKPOINTS
     if latest(root) is None:

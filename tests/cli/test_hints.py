@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from marl_pr_common import checkpoint
 from marl_pr_common.config.mapping import near_path, suggest
 from tests.cli.test_front import run
 from tests.cli.test_watch import SMALL, SPOT
@@ -77,6 +78,7 @@ def test_words_without_a_flag_are_checked_too(capsys, command, hint):
 
 
 def test_of_equally_near_names_the_one_that_begins_alike_is_meant():
+    assert suggest("dt3_pr", ["ddpg_pr", "td3_pr", "sac_pr"]) == " Did you mean 'td3_pr'?"
     assert suggest("a-seed0", ["b-one task-seed0", "a-one task-seed0"]) == " Did you mean 'a-one task-seed0'?"
 
 
@@ -89,6 +91,18 @@ def test_an_arm_of_which_nothing_can_be_read_is_no_report(logs, capsys, broken):
     assert "seed0/evaluations.npz is not what EvalCallback writes" in message
     assert "pickle" not in message
     assert not (logs.parent / "report").exists()
+
+
+def test_a_name_for_all_below_and_nearer_ones_are_no_lost_arm(logs):
+    assert run("plot", "all=logs", "mine=logs/mine", "base=logs/base", "--budget", "300", "--out", "report") == 0
+
+
+def test_no_budget_is_advised_that_would_be_refused(logs, capsys):
+    file = logs / "mine" / "seed0" / "evaluations.npz"
+    np.savez(file, timesteps=np.array([100]), results=np.zeros((1, 2)))  # unfinished
+    message = said(capsys, "plot", "mine=logs/mine", "base=logs/base")
+    assert "Run them alike, or report them apart." in message
+    assert "--budget" not in message
 
 
 def test_a_complete_run_that_lost_its_figure_gets_it(tmp_path, capsys):
@@ -111,6 +125,8 @@ def test_where_a_run_was_begun_the_way_on_is_named(tmp_path, capsys):
     assert "--resume" not in said(capsys, "train", "--env", SPOT, "--out", out)
     status = out / "status.json"
     status.write_text(json.dumps({**json.loads(status.read_text()), "state": "stopped"}))
+    assert "--resume" not in said(capsys, "train", "--env", SPOT, "--out", out)  # there is no checkpoint
+    checkpoint.save(out / "checkpoints", {"a": np.zeros(1)}, step=1)
     assert f"marl-pr train --resume {out} goes on with it" in said(capsys, "train", "--env", SPOT, "--out", out)
     shutil.rmtree(out)
     out.mkdir()

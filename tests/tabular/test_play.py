@@ -68,14 +68,45 @@ def test_a_team_is_evaluated_and_filmed(task, tmp_path, capsys):
     assert "no vote" in capsys.readouterr().err
 
 
-def test_of_copies_the_best_is_filmed(tmp_path, capsys):
+def test_of_copies_the_best_is_filmed_until_its_episode_ends(tmp_path, capsys):
     pytest.importorskip("imageio.v3")
     directory = complete(tmp_path / "run", "FrozenLake-v1", eval_max_steps=20)
     out = tmp_path / "film.gif"
     assert run("enjoy", str(directory), "--out", str(out)) == 0
     assert "the best of the last evaluation, 1 episode" in capsys.readouterr().out
+    for agent in range(3):
+        episode = [moment.present[agent] for moment in play._trained(directory, None)[0].episode()]
+        assert run("enjoy", str(directory), "--out", str(out), "--agent", str(agent)) == 0
+        frames = sum(episode) + (not all(episode))
+        assert f"agent {agent}, 1 episode, {frames} frames" in capsys.readouterr().out
     assert run("enjoy", str(directory), "--out", str(out), "--agent", "3") == 2
     assert "expected a number from 0 to 2" in capsys.readouterr().err
+
+
+def test_a_task_that_draws_text_only_is_refused_by_name(tmp_path, capsys):
+    directory = complete(tmp_path / "run", "Cliff-3")
+    assert run("eval", str(directory), "--episodes", "2") == 0
+    assert run("enjoy", str(directory), "--out", str(tmp_path / "film.gif")) == 2
+    message = capsys.readouterr().err
+    assert "env='Cliff-3' can't be filmed" in message
+    assert "`marl-pr eval`" in message
+
+
+def test_a_run_that_is_not_complete_is_refused(tmp_path, capsys):
+    directory = complete(tmp_path / "run", "Navigation-3")
+    status = directory / "status.json"
+    status.write_text(status.read_text().replace("complete", "running"))
+    assert run("eval", str(directory)) == 2
+    assert "is not complete" in capsys.readouterr().err
+
+
+def test_large_tables_are_not_kept_and_the_plan_knows_what_small_ones_take(tmp_path, monkeypatch):
+    planned = host.plan("Navigation-3", 0, SETTINGS)
+    directory = complete(tmp_path / "run", "Navigation-3")
+    kept = sum(file.stat().st_size for file in (directory / "learnt").rglob("*"))
+    assert 0 < kept < host.cost("Navigation-3", planned).kept
+    monkeypatch.setattr(host, "AT_MOST", 1_000)
+    assert not (complete(tmp_path / "large", "Navigation-3") / "learnt").exists()
 
 
 def test_a_run_without_tables_is_refused_by_name(tmp_path, capsys):

@@ -115,6 +115,7 @@ def read_all(paths: Sequence[Path], notes: list[str] | None = None, given: Given
             )
     tables, sources = _read_own(own, notes, given)
     guesses = Guesses(notes)
+    failed: dict[str, list[str]] = {}
     for path, named in dict.fromkeys(foreign):
         said = of(path, given)
         try:
@@ -125,14 +126,17 @@ def read_all(paths: Sequence[Path], notes: list[str] | None = None, given: Given
             if named or notes is None:
                 raise
             notes.append(f"Left out: {error}")
+            if "arm" in said:
+                failed.setdefault(said["arm"], []).append(str(error))
         else:
             sources.append(_source(path, tables[-1], "arm" in said))
     if not tables:
         raise ValueError(f"No run could be read. {' '.join(notes or [])}")
     results = pd.concat(tables, ignore_index=True)
-    unread = {said["arm"] for said in given.values() if "arm" in said} - set(results["arm"])
-    if unread:
-        raise ValueError(f"No run of {', '.join(sorted(map(repr, unread)))} could be read. {' '.join(notes or [])}")
+    for arm in failed.keys() - set(results["arm"]):
+        raise ValueError(
+            f"No run of {arm!r} could be read. {' '.join(failed[arm][:3])} Mend them, or leave {arm!r} out."
+        )
     guesses.require_one_task(results)
     require_apart(list({source.path.resolve(): source for source in sources}.values()))
     check_once(results)
