@@ -43,7 +43,7 @@ def test_the_plan_is_shown_and_nothing_written(tmp_path, capsys, monkeypatch):
     error = capsys.readouterr().err
     assert "4 cells (2 arms x 2 tasks x 1 seeds); 6,000 env steps" in error  # 2 arms x 600 steps x (2 + 3) agents
     assert "note: Seconds." in error
-    assert "disk: up to 4 MB" in error
+    assert "disk: up to 7 MB" in error
     assert [path.name for path in tmp_path.iterdir()] == ["own.yaml"]
 
 
