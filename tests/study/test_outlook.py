@@ -20,7 +20,7 @@ from tests.study.studies import TABULAR, console, said, study, write
 LONG = Outlook(cells=2, todo=2, env_steps=10**9, seconds=7200.0, disk=10**6)
 
 
-@pytest.mark.parametrize(("name", "scale"), [("fig4", "quick"), ("fig5", "overnight"), ("quick", "overnight")])
+@pytest.mark.parametrize(("name", "scale"), [("fig4", "quick"), ("fig5", "small"), ("quick", "overnight")])
 @pytest.mark.few(1)
 def test_the_smallest_scale_is_the_default(name, scale):
     config = load_study(name)
