@@ -131,8 +131,8 @@ class Teams(Reciprocity):
 
     def record_own(self, own: th.Tensor) -> None:
         """As of one team."""
-        for number, team in enumerate(self.teams):
-            team.record_own(own[:, self._its(number)])
+        for team, part in zip(self.teams, own.split(self.team_size, 1), strict=True):
+            team.record_own(part)
 
     def pop_statistics(self) -> dict[str, np.ndarray]:
         """As of one team: arrays (n_agents,)."""

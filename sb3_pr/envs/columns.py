@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from marl_pr_common.envs.kinds import is_parallel_env as is_parallel_env
 from sb3_pr.algorithms.spec import said as algorithms
+from sb3_pr.envs.infos import copied_quickly
 from sb3_pr.envs.padding import UnsupportedActionSpace
 from sb3_pr.envs.parallel import TeamVecEnv
 from sb3_pr.envs.parallel import parallel_to_vec_env as parallel_to_vec_env
@@ -39,10 +40,10 @@ def make_columns(env: Any, n_agents: Any, n_teams: int = 1) -> Any:
         first = with_agents_as_columns(env())
         if not isinstance(first, VecEnv):  # column 0: some simulators start once per process
             made = itertools.chain([lambda: first], itertools.repeat(env))
-            return make_vec_env(lambda: next(made)(), n_envs=wanted)
+            return copied_quickly(make_vec_env(lambda: next(made)(), n_envs=wanted))
         env = first
     if isinstance(env, str):
-        return make_vec_env(env, n_envs=wanted)
+        return copied_quickly(make_vec_env(env, n_envs=wanted))
     env = with_agents_as_columns(env)
     columns = env.num_envs if isinstance(env, VecEnv) else 1
     if n_teams > 1 and not is_team(env) and (columns % n_teams or (n_agents and columns != wanted)):

@@ -148,10 +148,28 @@ class AgentsNetwork(nn.Module):
         """The inverse, for the copy of one agent's network; its class is upstream's already."""
         lone.__dict__.pop("n_agents", None)
 
+    def train(self, mode: Any = True) -> Any:
+        """torch's; SB3 calls it three times a step, and most of its time would be ``__setattr__``'s."""
+        if type(mode) is not bool:
+            return super().train(mode)  # which refuses it
+        _set_mode(self, mode)
+        return self
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "optimizer":
             require_independent(value)
         super().__setattr__(name, value)
+
+
+def _set_mode(module: nn.Module, mode: bool) -> None:
+    module.__dict__["training"] = mode
+    for child in module._modules.values():
+        if child is None:
+            continue
+        if type(child).train is nn.Module.train and "training" in child.__dict__ and "train" not in child.__dict__:
+            _set_mode(child, mode)
+        else:
+            child.train(mode)
 
 
 class PerAgentExtractor(PerAgent, BaseFeaturesExtractor):

@@ -248,3 +248,26 @@ def test_what_is_set_on_the_critic_is_set_on_the_network():
     model.critic.optimizer = th.optim.SGD(model.critic.parameters(), lr=0.1)
     assert [type(one) for one in (model.policy.critic.qf0[1], model.policy.critic.optimizer)] == [nn.ELU, th.optim.SGD]
     assert type(model.learn(150).agent(1).critic.optimizer) is th.optim.SGD
+
+
+class AlwaysStill(nn.Dropout):
+    """Never in training mode, whatever it is told."""
+
+    def train(self, mode=True):
+        return super().train(False)
+
+
+def test_training_mode_reaches_every_module_as_torch_sets_it():
+    critic = group().critic
+    critic.qf0[1] = nn.Sequential(nn.ReLU(), nn.Dropout(0.5))
+    critic.qf1[1] = AlwaysStill(0.5)
+    frozen = critic.qf1[3]
+    frozen.train = lambda mode=True: frozen  # on the module itself
+    for mode in (True, False, True):
+        critic.set_training_mode(mode)
+        assert critic.training is critic.qf0[1][1].training is critic.features_extractor.training is mode
+        still = {name for name, module in critic.wrapped.named_modules() if module.training is not mode}
+        assert all(name.startswith("qf1") for name in still)
+        assert not any(module.training for module in critic.modules() if isinstance(module, AlwaysStill))
+    with pytest.raises(ValueError, match="boolean"):
+        critic.train("yes")
