@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/profile_update.py                                          # 30 seeds
     OMP_NUM_THREADS=1 python benchmarks/profile_update.py --n-agents 3 --n-teams 1 --net 256 256 --batch-size 256
 
-A clock runs at the borders of the parts only, about 30 times a step, so that it costs next to nothing; the medians of
-``--rounds`` pieces of 100 steps of all agents.
+A clock runs at the borders of the parts only, about 100 times a step, so that it costs next to nothing; the medians of
+``--rounds`` pieces of 100 steps of all agents. Matrix products count as such, wherever they are; the last line says how
+long the same products take one after the other with nothing between them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch as th
+from sb3_speed import products
 from stable_baselines3.td3 import td3
 
 from sb3_pr import TD3PR
@@ -83,6 +85,8 @@ def watch(model: Any) -> Parts:
         network.optimizer.zero_grad = parts.timed("clearing gradients", network.optimizer.zero_grad)
     td3.polyak_update = parts.timed("Polyak", td3.polyak_update)
     model.train = parts.timed("train(), losses, noise, logs", model.train)
+    for name in ("bmm", "mv"):
+        setattr(th, name, parts.timed("matrix products", getattr(th, name)))
     return parts
 
 
@@ -117,13 +121,16 @@ def main() -> None:
         parts.restart()
         model.learn(STEPS * n, reset_num_timesteps=False)
         seen.append(parts.read())
+    once = products(model)
     found = {part: statistics.median(one[part] for one in seen) / STEPS * 1e3 for part in sorted(set().union(*seen))}
     total = sum(found.values())
     what = f"estimator={args.estimator}" if args.estimator else "kappa=0"
+    alone = statistics.median(once() for _ in range(args.rounds)) * 1e3
     print(f"{n} agents, {what}, nets {args.net}, batches of {args.batch_size}: {total:.1f} ms of CPU a step of all\n")
     print("| part | ms | % |\n| --- | --- | --- |")
     for part, ms in sorted(found.items(), key=lambda item: -item[1]):
         print(f"| {part} | {ms:.2f} | {100 * ms / total:.0f} |")
+    print(f"\nThe matrix products of one update, alone: {alone:.1f} ms.")
 
 
 if __name__ == "__main__":

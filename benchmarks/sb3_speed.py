@@ -26,6 +26,7 @@ from stable_baselines3 import DDPG, TD3
 
 from sb3_pr import DDPGPR, TD3PR
 from sb3_pr.fast import onednn_keeps_float32
+from sb3_pr.networks.mlp import _product
 
 clock = time.process_time
 WARM_UP, STEPS, UPDATES = 400, 100, 20  # steps per agent before, and in each measured piece; updates in a piece
@@ -139,7 +140,7 @@ def products(model: Any) -> Callable[[], float]:
         (actor, 1 + 1 / delay, 1 / delay, 1 / delay),
         (critic, critics * 2 + 1 / delay, critics, critics + 1 / delay),
     ):
-        for index, (outputs, inputs) in enumerate(shape[-2:] for shape in layers):
+        for index, (inputs, outputs) in enumerate(shape[-2:] for shape in layers):
             x, w, g = th.randn(n, rows, inputs), th.randn(n, inputs, outputs), th.randn(n, rows, outputs)
             counted += [(forward, x, w), (of_weights, x.transpose(1, 2), g)]
             if index or layers is critic:  # an actor's observations need no gradient
@@ -150,7 +151,7 @@ def products(model: Any) -> Callable[[], float]:
         for weight, left, right in counted:
             start = clock()
             for _ in range(UPDATES):
-                th.bmm(left, right)
+                _product(left, right)
             total += weight * (clock() - start) / UPDATES
         return total
 

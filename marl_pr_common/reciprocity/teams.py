@@ -131,7 +131,7 @@ class Teams(Reciprocity):
 
     def record_own(self, own: th.Tensor) -> None:
         """As of one team."""
-        for team, part in zip(self.teams, own.split(self.team_size, 1), strict=True):
+        for team, part in zip(self.teams, th.split(own, self.team_size, 1), strict=True):
             team.record_own(part)
 
     def pop_statistics(self) -> dict[str, np.ndarray]:
