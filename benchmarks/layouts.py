@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/layouts.py
 
 both critics      two stacks of n critics, or one of 2n: forward and backward of the critics' loss
-Adam              fused over the two critics' tensors, or over one flat tensor that holds them all
-Polyak averaging  upstream's, tensor by tensor, or of two flat tensors
+Adam              of a model's two critics, or over one flat tensor that holds them
+Polyak averaging  upstream's of these critics, tensor by tensor, or of two flat tensors
 clearing          gradients set to None, or one flat tensor filled with zeros
 agents            all agents' layers at once, or agent after agent: forward pass of one critic
 
@@ -22,11 +22,12 @@ import torch as th
 from stable_baselines3.common.utils import polyak_update
 from torch.nn import functional
 
+from sb3_pr import TD3PR
 from sb3_pr.networks.mlp import _MLP
 
-INPUT = 23
-"""HalfCheetah's observation and action."""
-SIZES = ((1, 64, 64), (3, 64, 64), (30, 64, 64), (3, 256, 256))
+ENV, INPUT = "HalfCheetah-v5", 23
+"""And how many numbers its critics see."""
+SIZES = ((3, 64, 64), (30, 64, 64), (3, 256, 256))
 """Agents, units of both layers, rows of a batch of each agent."""
 
 
@@ -54,14 +55,15 @@ def compared(n: int, width: int, batch: int) -> dict[str, tuple[Callable[[], obj
         values = _MLP.apply(twice, False, *joint).view(2, n * batch, 1)  # type: ignore[no-untyped-call]
         loss(list(values), joint)
 
-    tensors = [th.nn.Parameter(tensor.detach().clone()) for tensor in alone + other]
-    targets_of = [tensor.detach().clone() for tensor in tensors]
+    model = TD3PR("MlpPolicy", ENV, n_teams=n, kappa=0.0, policy_kwargs={"net_arch": [width, width]}, buffer_size=n)
+    critics, targets_of = model.policy.critic, model.policy.critic_target
+    tensors = list(critics.parameters())
     flat = th.nn.Parameter(th.cat([tensor.detach().flatten() for tensor in tensors]))
     flat_target = flat.detach().clone()
     for tensor in (*tensors, flat):
-        tensor.grad = th.randn_like(tensor)
-    each, whole = th.optim.Adam(tensors, fused=True), th.optim.Adam([flat], fused=True)
-    gradients = [th.randn_like(tensor) for tensor in tensors]
+        tensor.grad = th.randn(tensor.shape)
+    each, whole = critics.optimizer, th.optim.Adam([flat], fused=True)
+    gradients = [th.randn(tensor.shape) for tensor in tensors]
     zeros = th.randn_like(flat)
 
     def clear() -> None:
@@ -83,7 +85,7 @@ def compared(n: int, width: int, batch: int) -> dict[str, tuple[Callable[[], obj
         "both critics": (apart, together),
         "Adam": (each.step, whole.step),
         "Polyak averaging": (
-            lambda: polyak_update(tensors, targets_of, 0.005),
+            lambda: polyak_update(critics.parameters(), targets_of.parameters(), 0.005),
             lambda: polyak_update([flat], [flat_target], 0.005),
         ),
         "clearing": (clear, zeros.zero_),

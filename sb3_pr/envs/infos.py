@@ -1,4 +1,5 @@
-"""The infos of environments that stand side by side, copied in a tenth of ``copy.deepcopy``'s time.
+"""The infos of environments that stand side by side, copied in a third to a tenth of
+``copy.deepcopy``'s time where all values are plain.
 
 Stable-Baselines3's ``DummyVecEnv`` deep-copies them all in every step, so that what an environment changes later
 does not change what was returned. Of a dictionary of plain numbers a shallow copy does the same.
@@ -34,5 +35,6 @@ def copied_quickly(venv: VecEnv) -> VecEnv:
 
 def _copied(info: Any, memo: dict[int, Any]) -> Any:
     if type(info) is dict and UNCHANGEABLE.issuperset(map(type, info.values())):
-        return dict(info)
+        memo[id(info)] = copied = dict(info)
+        return copied
     return copy.deepcopy(info, memo)

@@ -12,6 +12,7 @@ from stable_baselines3.td3.policies import Actor
 from torch import nn
 from torch.jit import is_tracing  # type: ignore[attr-defined]
 
+from sb3_pr.networks import modes
 from sb3_pr.networks.lone_optimizers import require_independent
 from sb3_pr.networks.parameters import OwnParameters, SurgeryError
 from sb3_pr.networks.parameters import stacked_axes as stacked_axes
@@ -150,9 +151,9 @@ class AgentsNetwork(nn.Module):
 
     def train(self, mode: Any = True) -> Any:
         """torch's; SB3 calls it three times a step, and most of its time would be ``__setattr__``'s."""
-        if type(mode) is not bool:
-            return super().train(mode)  # which refuses it
-        _set_mode(self, mode)
+        if type(mode) is not bool or not modes.plain(cast(Any, type(self)), AgentsNetwork.train):
+            return super().train(mode)
+        modes.set_mode(self, mode)
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -161,15 +162,7 @@ class AgentsNetwork(nn.Module):
         super().__setattr__(name, value)
 
 
-def _set_mode(module: nn.Module, mode: bool) -> None:
-    module.__dict__["training"] = mode
-    for child in module._modules.values():
-        if child is None:
-            continue
-        if type(child).train is nn.Module.train and "training" in child.__dict__ and "train" not in child.__dict__:
-            _set_mode(child, mode)
-        else:
-            child.train(mode)
+modes.SETTERS.update((PerAgent.__setattr__, AgentsNetwork.__setattr__))
 
 
 class PerAgentExtractor(PerAgent, BaseFeaturesExtractor):

@@ -1,5 +1,7 @@
 """One gather for all agents gives the rows that agent by agent are drawn, bit for bit."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch as th
@@ -112,3 +114,26 @@ def test_what_is_not_upstreams_own_goes_agent_by_agent(monkeypatch):
         plain.rewards = before
     monkeypatch.setattr(ReplayBuffer, "_get_samples", lambda self, rows, env=None: rows)
     assert not gather.possible(plain, ReplayBuffer)
+
+
+class Scaled(np.ndarray):
+    """Kept as bytes, read as fractions."""
+
+    def __getitem__(self, key):
+        return np.asarray(self)[key].astype(np.float32) / 127
+
+
+def test_an_array_of_the_users_own_class_reads_as_it_does():
+    buffer = filled(BOX, 30, 2)
+    buffer.observations = (buffer.observations * 20).astype(np.int8).view(Scaled)
+    assert not gather.possible(buffer, ReplayBuffer)
+    assert as_agent_major(buffer, False).sample(8).observations.dtype == th.float32
+
+
+def test_whole_rows_are_taken_by_two_lists_of_indices_alone():
+    plain = np.arange(24).reshape(4, 1, 6)
+    rows = gather._flat(plain, SimpleNamespace(buffer_size=4, n_envs=1))
+    chosen, zeros = np.array([3, 1]), np.array([0, 0])
+    for key in ((chosen, zeros), (chosen, zeros, slice(None)), (chosen, zeros, slice(2)), (2, 0), chosen, (chosen, 0)):
+        assert np.array_equal(rows[key], plain[key])
+        assert type(rows[key]) in (np.ndarray, np.int64)
