@@ -1,7 +1,8 @@
 """Where a step of stacked agents goes: CPU time by part, without what a part calls of another part.
 
     OMP_NUM_THREADS=1 python benchmarks/profile_update.py                                          # 30 seeds
-    OMP_NUM_THREADS=1 python benchmarks/profile_update.py --n-agents 3 --n-teams 1 --net 256 256 --batch-size 256 --estimator one_voice
+    OMP_NUM_THREADS=1 python benchmarks/profile_update.py --n-agents 3 --n-teams 1 --net 256 256 --batch-size 256 \\
+        --estimator one_voice
 
 A clock runs at the borders of the parts only, about 100 times a step, so that it costs next to nothing; the medians of
 ``--rounds`` pieces of 100 steps of all agents. Matrix products count as such, wherever they are; the last line says how
