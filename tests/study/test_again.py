@@ -35,6 +35,14 @@ def test_every_number_of_a_shipped_summary_comes_from_the_results_beside_it(tmp_
         assert made == shipped
 
 
+def test_deciding_against_its_own_ensemble_comes_from_the_same_results(tmp_path, in_process):
+    shipped = RESULTS / "deciding" / "own_ensemble" / "summary.md"
+    title = shipped.read_text().partition("\n")[0].removeprefix("# ")
+    command = ["report", str(RESULTS / "deciding" / "results.parquet"), "--reference", "iql_ns_deciding_own_critics"]
+    assert main([*command, "--title", title, "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "summary.md").read_text() == shipped.read_text()
+
+
 @pytest.mark.parametrize(
     "change, options, named",
     [
