@@ -17,8 +17,11 @@ ARMS: Mapping[str, Arm] = arms()
 
 
 def cost(task: str, plan: Plan) -> Cost:
-    """By the cells of fig8's and fig7a's shorter scales; StarCraft takes longer. See ``Host``."""
-    return Cost(15.0 + 3.6e-3 * plan.env_steps_per_agent)
+    """By the studies in docs/results, of which an agent's step took .5 to 2 ms and with own critics of four agents 6;
+    StarCraft takes longer. See ``Host``."""
+    n_agents = max(1, round(plan.total_env_steps / max(1, plan.env_steps_per_agent)))
+    networks = 1 + 0.7 * (n_agents - 1) if plan.settings.get("pr_own_critics") else 1
+    return Cost(15.0 + 1e-3 * networks * plan.total_env_steps)
 
 
 def completed(settings: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -54,6 +54,8 @@ class Cost:
 
     seconds: float | None = None
     """Of one core; None if it isn't known."""
+    shared: float = 0.0
+    """Those of them that cells which run as one process take once: its start, and Python."""
     kept: int | None = None
     """Bytes that a done cell leaves."""
     running: int = 0

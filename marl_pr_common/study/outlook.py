@@ -106,8 +106,14 @@ def _together(unit: Unit) -> Cost:
 
     seconds = added("seconds")
     if seconds is not None:
-        seconds *= getattr(host, "STACKED", 1.0)
-    return Cost(seconds, added("kept"), added("running"), added("memory"), costs[0].process)
+        seconds -= added("shared") - max(each.shared for each in costs)
+    return Cost(
+        seconds,
+        kept=added("kept"),
+        running=added("running"),
+        memory=added("memory"),
+        process=costs[0].process,
+    )
 
 
 def tell(console: Console, config: StudyConfig, found: Outlook, cells: Sequence[Cell], jobs: int, note: str) -> None:

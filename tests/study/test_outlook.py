@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from epymarl_pr.launch.errors import UsageError
+from epymarl_pr.launch.locate import find
 from marl_pr_common import cli
 from marl_pr_common.study import outlook, schedulers
 from marl_pr_common.study.config import load_study
@@ -125,3 +127,20 @@ def test_an_interruption_says_what_is_done_and_how_to_go_on(monkeypatch, tmp_pat
 @pytest.mark.parametrize(("number", "text"), [(0, "1 MB"), (12e6, "12 MB"), (3.44e9, "3.4 GB"), (2e12, "2.0 TB")])
 def test_sizes_are_said_in_words(number, text):
     assert size(number) == text
+
+
+MEASURED = [("reference", None, 3.0), ("copies", "claim", 1.1), ("deciding", "size", 2.4)]
+"""CPU hours of studies that were run, of one core."""
+
+
+@pytest.mark.parametrize(("name", "scale", "hours"), MEASURED)
+def test_a_plan_says_what_was_measured_within_the_bounds_that_it_names(name, scale, hours, tmp_path):
+    config = load_study(name)
+    config = config.at(scale) if scale else config
+    if config.host == "epymarl":
+        try:
+            find()
+        except UsageError:
+            pytest.skip("needs a checkout of EPyMARL")
+    seconds = outlook.outlook(resolve(config, tmp_path), 1).seconds
+    assert hours / 2 <= seconds / 3600 <= hours * 2
