@@ -1,0 +1,53 @@
+"""Training mode, which SB3 sets three times a step, reaches a user's modules as torch sets it."""
+
+import pytest
+from torch import nn
+
+from tests.sb3.test_surgery import group
+
+
+class AlwaysStill(nn.Dropout):
+    """Never in training mode, whatever it is told."""
+
+    def train(self, mode=True):
+        return super().train(False)
+
+
+class Keeping(nn.Sequential):
+    """Shows no children, so that those keep their mode."""
+
+    def children(self):
+        return iter(())
+
+
+class Told(nn.ReLU):
+    """Writes down in which mode it is set."""
+
+    def __setattr__(self, name, value):
+        if name == "training":
+            self.__dict__.setdefault("told", []).append(value)
+        super().__setattr__(name, value)
+
+
+def test_training_mode_reaches_every_module_as_torch_sets_it():
+    critic = group().critic
+    critic.qf0[1] = nn.Sequential(nn.ReLU(), nn.Dropout(0.5))
+    critic.qf1[1] = nn.Sequential(AlwaysStill(0.5), Keeping(nn.Dropout(0.5).eval()), Told())
+    frozen = critic.qf1[3]
+    frozen.train = lambda mode=True: frozen  # on the module itself
+    told = [module for module in critic.modules() if isinstance(module, Told)]
+    already = {id(one): len(one.told) for one in told}
+    for mode in (True, False, True):
+        critic.set_training_mode(mode)
+        assert critic.training is critic.qf0[1][1].training is critic.features_extractor.training is mode
+        others = {name for name, module in critic.wrapped.named_modules() if module.training is not mode}
+        assert all(name.startswith("qf1") for name in others)
+        assert not any(
+            module.training
+            for module in critic.modules()
+            if isinstance(module, (AlwaysStill, nn.Dropout)) and module is not critic.qf0[1][1]
+        )
+    assert told
+    assert all(one.told[already[id(one)] :] == [True, False, True] for one in told)
+    with pytest.raises(ValueError, match="boolean"):
+        critic.train("yes")
