@@ -8,16 +8,15 @@ Every number is the report's: 95 % bootstrap intervals, Kaplan-Meier medians, di
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
 import numpy as np
+from pages import add_write, deliver
 
 from marl_pr_common.report import ReportContext
 from marl_pr_common.report.measure import TaskResult, measure
 from marl_pr_common.report.numbers import number, span
 from marl_pr_common.results.stats import Difference, median_steps
-from marl_pr_common.runs.files import write_text
 from marl_pr_common.runs.table import read_results
 from marl_pr_common.study.config import load_study
 from marl_pr_common.study.report import families
@@ -32,7 +31,6 @@ HEADER = (
     "reached",
     "difference in steps",
 )
-BLOCK = r"(<!-- fig4 -->\n).*(<!-- /fig4 -->)"
 
 
 def tell(difference: Difference | None) -> str:
@@ -84,14 +82,9 @@ def main() -> None:
     """Print the tables, or put them between the marks of a page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=Path)
-    parser.add_argument("--write", type=Path, help="page with the marks <!-- fig4 --> and <!-- /fig4 -->")
+    add_write(parser, "fig4")
     given = parser.parse_args()
-    text = tables(given.directory)
-    if given.write is None:
-        print(text)
-        return
-    page = given.write.read_text(encoding="utf-8")
-    write_text(given.write, re.sub(BLOCK, lambda found: f"{found[1]}{text}\n{found[2]}", page, flags=re.DOTALL))
+    deliver(tables(given.directory), "fig4", given.write)
 
 
 if __name__ == "__main__":

@@ -9,20 +9,18 @@ seed reached, at the number of steps at which the other was published.
 from __future__ import annotations
 
 import argparse
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pages import add_write, deliver
 
 from marl_pr_common.report import ReportContext
 from marl_pr_common.report.measure import measure
 from marl_pr_common.report.numbers import number
-from marl_pr_common.runs.files import write_text
 from marl_pr_common.runs.table import read_results
 from marl_pr_common.study.config import load_study
 
-BLOCK = r"(<!-- reference -->\n).*(<!-- /reference -->)"
 CURVES = "[their curves](https://github.com/sfujim/TD3/tree/master/learning_curves), ten seeds, version 1"
 ZOO = "[rl-zoo3](https://github.com/DLR-RM/rl-baselines3-zoo/blob/master/benchmark.md), one run, 750 episodes"
 
@@ -75,17 +73,9 @@ def main() -> None:
     """Print the table, or put it between the marks of a page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path, nargs="?", default=Path("docs/results"))
-    parser.add_argument("--write", type=Path, help="page with the marks <!-- reference --> and <!-- /reference -->")
+    add_write(parser, "reference")
     given = parser.parse_args()
-    text = table(given.results)
-    if given.write is None:
-        print(text)
-        return
-    page = given.write.read_text(encoding="utf-8")
-    page, marks = re.subn(BLOCK, lambda found: f"{found[1]}{text}\n{found[2]}", page, flags=re.DOTALL)
-    if marks != 1:
-        raise SystemExit(f"{given.write}: expected the marks <!-- reference --> and <!-- /reference --> once.")
-    write_text(given.write, page)
+    deliver(table(given.results), "reference", given.write)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch as th
-from stable_baselines3.common.policies import ContinuousCritic
+from stable_baselines3.common.policies import BaseModel, ContinuousCritic
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.td3.policies import Actor
 from torch import nn
@@ -153,8 +153,17 @@ class AgentsNetwork(nn.Module):
         """torch's; SB3 calls it three times a step, and most of its time would be ``__setattr__``'s."""
         if type(mode) is not bool or not modes.plain(cast(Any, type(self)), AgentsNetwork.train):
             return super().train(mode)
-        modes.set_mode(self, mode)
-        return self
+        return modes.set_mode(self, mode)
+
+    def set_training_mode(self, mode: bool) -> None:
+        """SB3's; where a user's class has one of its own, every agent's network is asked."""
+        agents: Any = self._modules.get("agents") or ()
+        if not agents or type(agents[0]).set_training_mode is BaseModel.set_training_mode:
+            self.train(mode)
+            return
+        for agent in agents:
+            agent.set_training_mode(mode)
+        self.training = agents.training = agents[0].training
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "optimizer":

@@ -13,7 +13,7 @@ SETTERS: set[Any] = {nn.Module.__setattr__}
 """What sets ``training`` as torch does."""
 
 
-def set_mode(module: nn.Module, mode: bool) -> None:
+def set_mode(module: nn.Module, mode: bool) -> nn.Module:
     """Set the mode of a :func:`plain` module and of all within it; modules with ways of their own set it themselves."""
     module.__dict__["training"] = mode
     for child in dict.fromkeys(module._modules.values()):  # each once
@@ -23,6 +23,7 @@ def set_mode(module: nn.Module, mode: bool) -> None:
             set_mode(child, mode)
         else:
             child.train(mode)
+    return module
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,8 +1,11 @@
 """Training mode, which SB3 sets three times a step, reaches a user's modules as torch sets it."""
 
 import pytest
+from stable_baselines3.td3.policies import Actor
 from torch import nn
 
+from sb3_pr import TD3PR
+from sb3_pr.policies import MlpPolicy
 from tests.sb3.test_surgery import group
 
 
@@ -51,3 +54,28 @@ def test_training_mode_reaches_every_module_as_torch_sets_it():
     assert all(one.told[already[id(one)] :] == [True, False, True] for one in told)
     with pytest.raises(ValueError, match="boolean"):
         critic.train("yes")
+
+
+class NeverTraining(Actor):
+    """An actor whose dropout is for later."""
+
+    def set_training_mode(self, mode):
+        self.__dict__.setdefault("asked", []).append(mode)
+        self.train(False)
+
+
+class Policy(MlpPolicy):
+    def make_actor(self, features_extractor=None):
+        return NeverTraining(**self._update_features_extractor(self.actor_kwargs, features_extractor)).to(self.device)
+
+
+@pytest.mark.parametrize("n_agents", [1, 3])
+def test_a_policys_own_training_mode_is_asked_of_every_agent(n_agents):
+    model = TD3PR(Policy, "Pendulum-v1", n_agents=n_agents, kappa=0.0, buffer_size=60)
+    for mode in (True, False, True):
+        model.policy.set_training_mode(mode)
+        assert not any(module.training for module in model.actor.modules())
+        assert model.critic.training is mode
+    actors = [module for module in model.actor.modules() if isinstance(module, NeverTraining)]
+    assert len(actors) == n_agents
+    assert all(actor.asked[-3:] == [True, False, True] for actor in actors)
