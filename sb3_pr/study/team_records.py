@@ -158,6 +158,7 @@ class TeamRecorder(Recorder):
         self.team, self.n_teams, self.log = team, n_teams, log
         self.first_agent = team * self.config.team_size
         self.ended = False
+        self.status.interval *= n_teams  # each waits for the disk: all of them as often as one run
 
     def _on_training_start(self) -> None:
         super()._on_training_start()
