@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
 from marl_pr_common.runs.files import write_text
@@ -22,9 +21,10 @@ def deliver(text: str, mark: str, path: Path | None) -> None:
     if path is None:
         print(text)
         return
-    block = rf"(<!-- {mark} -->\n).*(<!-- /{mark} -->)"
+    opened, closed = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
     page = path.read_text(encoding="utf-8")
-    page, marks = re.subn(block, lambda found: f"{found[1]}{text}\n{found[2]}", page, flags=re.DOTALL)
-    if marks != 1:
-        raise SystemExit(f"{path}: expected the marks <!-- {mark} --> and <!-- /{mark} --> once.")
-    write_text(path, page)
+    before, _, rest = page.partition(opened)
+    _, _, after = rest.partition(closed)
+    if page.count(opened) != 1 or rest.count(closed) != 1:
+        raise SystemExit(f"{path}: expected the marks {opened.strip()} and {closed} once, in this order.")
+    write_text(path, f"{before}{opened}{text}\n{closed}{after}")

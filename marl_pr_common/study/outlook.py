@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -76,12 +77,10 @@ def outlook(cells: Sequence[Cell], jobs: int, stack: bool | str = False, out: Pa
     """
     todo = [cell for cell in cells if not is_done(cell.directory)]
     steps = sum(cell.manifest.plan.total_env_steps for cell in todo)
-    processes = units(todo, stack, out)
+    processes = units(todo, stack, out, jobs)
     costs = [_together(unit) for unit in processes]
     times = sorted((each.seconds for each in costs if each.seconds is not None), reverse=True)
-    seconds = None
-    if len(times) == len(costs):
-        seconds = max([sum(times) / jobs, *times[:1]])
+    seconds = _makespan(times, jobs) if len(times) == len(costs) else None
     disk = memory = None
     if all(each.kept is not None for each in costs):
         running = sorted((each.running for each in costs), reverse=True)[:jobs]
@@ -90,6 +89,14 @@ def outlook(cells: Sequence[Cell], jobs: int, stack: bool | str = False, out: Pa
         memory = sum(sorted((each.process + (each.memory or 0) for each in costs), reverse=True)[:jobs])
     stacks = tuple(unit for unit in processes if unit.is_stack)
     return Outlook(len(cells), len(todo), steps, seconds, disk, memory, stacks, len(processes))
+
+
+def _makespan(times: Sequence[float], jobs: int) -> float:
+    """Until the last process has ended, the longest first; in a study's order it may be a little longer."""
+    ends = [0.0] * max(1, min(jobs, len(times)))
+    for time in times:
+        heapq.heapreplace(ends, ends[0] + time)
+    return max(ends)
 
 
 def _together(unit: Unit) -> Cost:
@@ -124,7 +131,7 @@ def tell(console: Console, config: StudyConfig, found: Outlook, cells: Sequence[
     lines = [
         f"Plan: {found.cells} cells ({arms} arms x {tasks} tasks x {seeds} seeds){done}"
         f"{f', {begun} begun' if begun else ''}; {found.env_steps:,} env steps to go, of all agents together",
-        f"time: {_time(found.seconds, jobs)}",
+        f"time: {_time(found, jobs)}",
         f"disk: {'not known' if found.disk is None else f'up to {size(found.disk)}'}",
     ]
     if found.memory is not None:
@@ -147,14 +154,16 @@ def _stacks(found: Outlook) -> str:
     )
 
 
-def _time(seconds: float | None, jobs: int) -> str:
-    at_once = f"{jobs} {'cell' if jobs == 1 else 'cells'} at a time"
-    if seconds is None:
+def _time(found: Outlook, jobs: int) -> str:
+    number = min(jobs, found.processes or jobs)
+    kind = ("process", "processes") if found.stacks else ("cell", "cells")
+    at_once = f"{number} {kind[number > 1]} at a time"
+    if found.seconds is None:
         return f"not known before the first cells are done ({at_once}); python benchmarks/study_cost.py measures it"
-    if seconds < 60 * LEAST:
+    if found.seconds < 60 * LEAST:
         return f"a few minutes at most ({at_once})"
     how = f"{at_once}, each on a core of its own"
-    return f"about {duration(seconds)} ({how}), by measured rates of this kind of cell: half or twice that is possible"
+    return f"about {duration(found.seconds)} ({how}), by measured rates: half or twice that is possible"
 
 
 def require_meant(console: Console, found: Outlook, yes: bool) -> None:

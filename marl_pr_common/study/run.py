@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
@@ -27,6 +26,7 @@ from marl_pr_common.study.config import StudyConfig
 from marl_pr_common.study.hosts import load_host
 from marl_pr_common.study.plan import Cell, resolve
 from marl_pr_common.study.progress import Progress
+from marl_pr_common.study.stacks import Unit
 
 STUDY = "study.json"
 LOCK = ".lock"
@@ -34,7 +34,7 @@ OLD_COMPARISON = "compare.json"
 """What `marl-pr compare` left before its comparisons were studies."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Outcome:
     """What became of the cells, by name."""
 
@@ -77,7 +77,7 @@ def run_study(
         require_same_settings(cells)
         approve(cells)
     with _locked(out):
-        todo, units = _claim(config, cells, out)
+        todo, units = _claim(config, cells, out, jobs)
         progress = Progress(cells, todo, console)
         if len(todo) < len(cells):
             progress.line(f"{len(cells) - len(todo)} of {len(cells)} cells are done and kept.")
@@ -92,7 +92,7 @@ def run_study(
         return _outcome(config, cells, out, failed, command)
 
 
-def _shared(config: StudyConfig, units: Mapping[str, stacks.Unit]) -> set[str]:
+def _shared(config: StudyConfig, units: Mapping[str, Unit]) -> set[str]:
     """Directories of the cells that may share processes, one after the other."""
     may_share = load_host(config.host).may_share
     alone = ((name, unit.cells[0].manifest) for name, unit in units.items() if not unit.is_stack)
@@ -173,7 +173,7 @@ def _locked(out: Path) -> Iterator[None]:
         raise ValueError(f"Another process is working on {out}. Wait for it, or choose another --out.") from error
 
 
-def _claim(config: StudyConfig, cells: Sequence[Cell], out: Path) -> tuple[list[Cell], dict[str, stacks.Unit]]:
+def _claim(config: StudyConfig, cells: Sequence[Cell], out: Path, jobs: int) -> tuple[list[Cell], dict[str, Unit]]:
     """Write the study and its cells' manifests; what an undone cell of other settings left is set aside.
 
     :return: the cells that are not done, and the processes that they run as, by directory
@@ -195,7 +195,7 @@ def _claim(config: StudyConfig, cells: Sequence[Cell], out: Path) -> tuple[list[
         heal(cell.directory)
         write_manifest(cell.directory, cell.manifest)
     todo = [cell for cell in cells if not is_done(cell.directory)]
-    units = {str(unit.directory): unit for unit in stacks.units(todo, config.stack, out)}
+    units = {str(unit.directory): unit for unit in stacks.units(todo, config.stack, out, jobs)}
     write_json(out / STUDY, {**content, "stacks": {**earlier, **stacks.claim(units.values())}})
     return todo, units
 

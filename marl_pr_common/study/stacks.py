@@ -56,12 +56,13 @@ def require_stackable(stack: bool | str, cells: tuple[Cell, ...]) -> tuple[Cell,
     return cells
 
 
-def units(cells: Sequence[Cell], stack: bool | str, out: Path) -> list[Unit]:
+def units(cells: Sequence[Cell], stack: bool | str, out: Path, jobs: int = 1) -> list[Unit]:
     """The processes that cells run as, in the cells' order. Nothing is written.
 
     :param cells: those that are not done
     :param stack: see :attr:`marl_pr_common.study.config.StudyConfig.stack`
     :param out: the study's directory
+    :param jobs: processes at a time; stacks are so small that there is one for each, since a stack is one core's work
     """
     found: list[Unit] = []
     waiting = {cell.name: cell for cell in cells}
@@ -78,9 +79,14 @@ def units(cells: Sequence[Cell], stack: bool | str, out: Path) -> list[Unit]:
             for cell in waiting.values()
             if not (_begun_alone(cell) or _failed(cell) or _why_alone(host, cell, stack is True))
         ]
-        by_arm = sorted(able, key=lambda cell: (cell.manifest.arm, cell.manifest.task))  # stable: seeds in their order
-        for _, group in itertools.groupby(by_arm, key=lambda cell: (cell.manifest.arm, cell.manifest.task)):
-            for part in _parts(host, list(group)):
+        by_arm = sorted(able, key=_arm)  # stable: seeds in their order
+        groups = [list(group) for _, group in itertools.groupby(by_arm, key=_arm)]
+        others = len(found) + len(waiting) - len(able)  # processes
+        for group in groups:
+            least = -(-(jobs - others) // len(groups))
+            if stack is True or least < len(group):
+                least = min(least, len(group) // 2)  # no cell by itself beside stacks of its arm
+            for part in _parts(host, group, least):
                 if len(part) > 1:
                     found.append(Unit(out / STACKS / _name(part), tuple(waiting.pop(cell.name) for cell in part)))
     found += [Unit(cell.directory, (cell,)) for cell in waiting.values()]
@@ -142,12 +148,16 @@ def said(cells: Sequence[Cell]) -> list[str]:
     ]
 
 
-def _parts(host: Host, cells: list[Cell]) -> list[list[Cell]]:
-    """As few stacks as memory allows, of nearly equal size."""
+def _arm(cell: Cell) -> tuple[str, str]:
+    return cell.manifest.arm, cell.manifest.task
+
+
+def _parts(host: Host, cells: list[Cell], least: int) -> list[list[Cell]]:
+    """As few stacks as memory allows, but so many at least, of nearly equal size."""
     cost: Any = getattr(host, "cost", None)
     memory = cost(cells[0].manifest.task, cells[0].manifest.plan).memory if cost else None
     most = max(1, LARGEST // memory) if memory else len(cells)
-    number = -(-len(cells) // most)
+    number = max(-(-len(cells) // most), least)
     bounds = [len(cells) * part // number for part in range(number + 1)]
     return [cells[first:last] for first, last in itertools.pairwise(bounds)]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch as th
-from stable_baselines3.common.policies import BaseModel, ContinuousCritic
+from stable_baselines3.common.policies import ContinuousCritic
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.td3.policies import Actor
 from torch import nn
@@ -85,7 +85,7 @@ class PerAgent(nn.Module):
     def __init__(self, agents: Sequence[nn.Module]):
         nn.Module.__init__(self)
         self.agents = nn.ModuleList(agents)
-        self.train(agents[0].training)
+        self.training = self.agents.training = agents[0].training
 
     def forward(self, *inputs: Any) -> Any:
         """Tensors or dictionaries of them, rows agent-major, in; tensors or tuples of them out."""
@@ -156,13 +156,13 @@ class AgentsNetwork(nn.Module):
         return modes.set_mode(self, mode)
 
     def set_training_mode(self, mode: bool) -> None:
-        """SB3's; where a user's class has one of its own, every agent's network is asked."""
-        agents: Any = self._modules.get("agents") or ()
-        if not agents or type(agents[0]).set_training_mode is BaseModel.set_training_mode:
+        """SB3's; agents' networks that have one of their own are asked."""
+        agents: Any = self._modules.get("agents", ())
+        if not any(map(modes.sets_its_own, agents)):
             self.train(mode)
             return
         for agent in agents:
-            agent.set_training_mode(mode)
+            (agent.set_training_mode if modes.sets_its_own(agent) else agent.train)(mode)
         self.training = agents.training = agents[0].training
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, cast
 
+from stable_baselines3.common.policies import BaseModel
 from torch import nn
 
 TRAIN = nn.Module.train
@@ -24,6 +25,12 @@ def set_mode(module: nn.Module, mode: bool) -> nn.Module:
         else:
             child.train(mode)
     return module
+
+
+def sets_its_own(network: nn.Module) -> bool:
+    """Whether a network, or its class, does something else than SB3's when it is told its mode."""
+    told: Any = getattr(network, "set_training_mode", None)
+    return told is not None and getattr(told, "__func__", told) is not BaseModel.set_training_mode
 
 
 @functools.lru_cache(maxsize=256)

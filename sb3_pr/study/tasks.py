@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +27,7 @@ from sb3_pr.algorithms.spec import said as algorithms
 from sb3_pr.bounds import EndlessEpisodeError
 from sb3_pr.envs import padding
 from sb3_pr.study.config import TrainConfig
-from sb3_pr.study.teams import check_team_task, team_env, unmade
+from sb3_pr.study.teams import check_team_task, unmade
 
 
 class EnvironmentFailedError(ValueError):
@@ -63,25 +62,6 @@ def check_task(env_id: str, options: Mapping[str, Any] = MappingProxyType({})) -
     close(env)
     check_actions(env_id, env.action_space)
     check_observations(env_id, env.observation_space)
-
-
-@functools.lru_cache
-def widths(env_id: str, options: str = "{}") -> tuple[int, int]:
-    """How many numbers one agent observes, and gives as its action, of a task that :func:`check_task` has accepted.
-
-    :param options: its arguments, as JSON
-    """
-    own = look(env_id)
-    if is_ours(env_id):
-        env: Any = team_env(env_id, options=json.loads(options))
-    else:
-        env = None if own is not None else gym.make(env_id, **json.loads(options))
-    seen = [env.observation_space] if own is None else list(own.observation_spaces.values())
-    acted = [env.action_space] if own is None else list(own.action_spaces.values())
-    if env is not None:
-        close(env)
-    flat = spaces.utils.flatdim
-    return max(flat(space) for space in seen), max(flat(space) for space in acted)
 
 
 def _hint(error: BaseException) -> str:

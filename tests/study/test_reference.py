@@ -35,6 +35,15 @@ def test_the_table_of_the_page_comes_from_the_results(tmp_path):
     assert copy.read_text() == page.read_text()
 
 
+@pytest.mark.parametrize("marks", ["", "<!-- /reference -->", "<!-- reference -->\n<!-- /reference -->"])
+def test_a_page_without_the_marks_or_with_two_keeps_what_it_holds(tmp_path, marks):
+    copy = tmp_path / "reference.md"
+    copy.write_text(f"before\n{marks}\n{marks}\nafter")
+    command = [sys.executable, TABLE, ROOT / "docs" / "results", "--write", copy]
+    assert "once" in subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    assert copy.read_text() == f"before\n{marks}\n{marks}\nafter"
+
+
 @pytest.mark.slow
 def test_td3_with_its_authors_settings_holds_both_poles_up(tmp_path, in_process):
     """Three seeds that arrive, wide limits: 9,300 is the published end, 70 an untrained agent."""

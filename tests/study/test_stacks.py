@@ -161,11 +161,11 @@ def test_a_stack_goes_on_as_if_nothing_had_been(stacked, tmp_path, monkeypatch, 
 
     monkeypatch.setattr(TeamRecorder, "_on_step", ends)
     with pytest.raises(Stopped, match="the study's command goes on"):
-        run_study(study(SMALL), tmp_path, console=console())
+        run_study(study(SMALL), tmp_path, 1, console=console())
     monkeypatch.setattr(TeamRecorder, "_on_step", step)
     assert [read_status(tmp_path / "cells" / name / "run").state for name in CELLS] == ["stopped"] * 2
     assert not any((tmp_path / "cells" / name / "DONE").exists() for name in CELLS)
-    more = run_study(study(SMALL, seeds=3), tmp_path, console=console())  # those that were begun go on together
+    more = run_study(study(SMALL, seeds=3), tmp_path, 1, console=console())  # those that were begun go on together
     assert len(more.done) == 3
     written = json.loads((tmp_path / "study.json").read_text())["stacks"]
     assert written == {NAME: CELLS}
@@ -224,7 +224,7 @@ def test_a_cell_that_was_begun_alone_goes_on_alone_and_memory_is_bounded(tmp_pat
     (checkpoint / "manifest.json").touch()
     found = stacks.units(cells, "auto", tmp_path)
     assert [[one.manifest.seed for one in unit.cells] for unit in found] == [[0, 2, 3, 4], [1]]
-    monkeypatch.setattr(stacks, "LARGEST", 200_000)  # the replay buffers and networks of 3 cells
+    monkeypatch.setattr(stacks, "LARGEST", 30_000)  # the replay buffers and networks of 3 cells
     found = stacks.units(cells, "auto", tmp_path)
     assert [[one.manifest.seed for one in unit.cells] for unit in found] == [[0, 2], [1], [3, 4]]
     assert len(stacks.units(cells, False, tmp_path)) == 5
@@ -233,6 +233,25 @@ def test_a_cell_that_was_begun_alone_goes_on_alone_and_memory_is_bounded(tmp_pat
     StatusReporter(cells[4].directory / "run", 120).failed(RuntimeError("what only this seed met"))
     found = stacks.units(cells, "auto", tmp_path)
     assert [[one.manifest.seed for one in unit.cells] for unit in found] == [[0, 2, 3], [1], [4]]
+
+
+@pytest.mark.parametrize(
+    ("stack", "jobs", "expected"),
+    [
+        ("auto", 1, [[0, 1, 2, 3, 4]]),
+        ("auto", 2, [[0, 1], [2, 3, 4]]),
+        ("auto", 4, [[0, 1], [2, 3, 4]]),  # none by itself beside stacks
+        ("auto", 5, [[0], [1], [2], [3], [4]]),
+        (True, 9, [[0, 1], [2, 3, 4]]),
+        (False, 1, [[0], [1], [2], [3], [4]]),
+    ],
+)
+def test_no_job_is_idle_for_the_sake_of_a_stack(tmp_path, stack, jobs, expected):
+    cells = resolve(study(SMALL, seeds=5), tmp_path)
+    found = stacks.units(cells, stack, tmp_path, jobs)
+    assert [[one.manifest.seed for one in unit.cells] for unit in found] == expected
+    both = resolve(study(SMALL, seeds=5, arms={"td3_independent": {}, "td3_pr": {}}), tmp_path)
+    assert len(stacks.units(both, stack, tmp_path, 2)) == (10 if stack is False else 2)
 
 
 def test_the_plan_shows_stacks_and_memory(tmp_path, capsys):
