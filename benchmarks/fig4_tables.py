@@ -71,7 +71,7 @@ def tables(directory: Path) -> str:
             parts.setdefault(task, {}).update(rows(result))
     lines = []
     for task in (name for name in STUDY.tasks if name in parts):
-        steps = STUDY.tasks[task].settings["steps_per_agent"]
+        steps = results.loc[results["task"] == task, "env_steps_per_agent"].max()
         lines += [f"#### {task}", "", f"{steps:,} steps per agent; threshold {thresholds[task]:g}.", ""]
         lines += [f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER)]
         lines += [*(parts[task][arm] for arm in STUDY.arms if arm in parts[task]), ""]

@@ -19,10 +19,11 @@ from stable_baselines3.td3.policies import TD3Policy
 
 from sb3_pr.algorithms.spec import MODULES, class_name, model_class
 from sb3_pr.networks.elementwise import ELEMENTWISE, fused_adam
+from sb3_pr.networks.layers import PerAgent
 from sb3_pr.networks.observations import repeat, rows
 from sb3_pr.networks.optimizers import AgentOptimizers
 from sb3_pr.networks.stacking import agent_parameters, stack
-from sb3_pr.networks.surgery import serving
+from sb3_pr.networks.surgery import serving, uncompiled
 from sb3_pr.streams import made
 
 TRAINED = ("actor", "critic")
@@ -128,6 +129,11 @@ class StackedPolicy(BasePolicy):
         return AgentOptimizers(functools.partial(kind, **options), own, wholes)
 
     def _masked(self, network: NetworkT) -> NetworkT:
+        if self.observation_masks is not None and isinstance(network, PerAgent):
+            raise ValueError(
+                f"observation_masks with networks of class {type(uncompiled(network.agents[0])).__name__}: masks need "
+                "Stable-Baselines3's own actors and critics, so that an agent can be exported without them."
+            )
         if self.observation_masks is not None and not isinstance(network.features_extractor, MaskedExtractor):
             extractor: Any = network.features_extractor
             network.features_extractor = MaskedExtractor(extractor, self.observation_masks)

@@ -134,7 +134,9 @@ def tell(console: Console, config: StudyConfig, found: Outlook, cells: Sequence[
         f"time: {_time(found, jobs)}",
         f"disk: {'not known' if found.disk is None else f'up to {size(found.disk)}'}",
     ]
-    if found.memory is not None:
+    if not found.todo:
+        del lines[1:]
+    elif found.memory is not None:
         lines.append(f"memory: up to {size(found.memory)}")
     if found.stacks:
         lines.append(_stacks(found))

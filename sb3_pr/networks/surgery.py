@@ -166,5 +166,6 @@ def _require_nothing_shared(module: nn.Module, n_agents: int, name: str) -> None
 
 def side_by_side(modules: Sequence[nn.Module]) -> PerAgent:
     """N modules of any kind, each for its agent's rows."""
-    found: Iterator[type[PerAgent]] = (one for kind, one in SIDE_BY_SIDE.items() if isinstance(modules[0], kind))
+    first = uncompiled(modules[0])
+    found: Iterator[type[PerAgent]] = (one for kind, one in SIDE_BY_SIDE.items() if isinstance(first, kind))
     return next(found, PerAgent)(modules)

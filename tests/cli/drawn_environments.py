@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from gymnasium import spaces
 
 from tests.cli.odd_environments import Fine
 from tests.envs.own_envs import Duel
@@ -28,6 +29,15 @@ class Spot(Fine):
 
     def render(self):
         return picture(self.t, self.action)
+
+
+class Screen(Fine):
+    """Seen as a picture."""
+
+    observation_space = spaces.Box(0, 255, (64, 64, 3), np.uint8)
+
+    def observation(self):
+        return np.zeros((64, 64, 3), np.uint8)
 
 
 class DrawnDuel(Duel):

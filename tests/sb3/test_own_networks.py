@@ -87,6 +87,24 @@ def test_networks_that_a_policy_class_makes_are_made_for_every_agent():
         np.testing.assert_allclose(model.agent(i).predict(obs[i])[0], action, atol=1e-6)
 
 
+class Compiled(policies.MlpPolicy):
+    def make_actor(self, features_extractor=None):
+        return th.compile(super().make_actor(features_extractor), backend="eager")
+
+
+def test_networks_that_a_policy_class_compiles():
+    model = TD3PR(Compiled, "Pendulum-v1", n_agents=N, seed=0, learning_starts=10, batch_size=8, buffer_size=90)
+    model.learn(60)
+    obs = np.random.default_rng(0).normal(size=(N, 3)).astype(np.float32)
+    for i, action in enumerate(model.predict(obs)[0]):
+        np.testing.assert_allclose(model.agent(i).predict(obs[i])[0], action, atol=1e-6)
+
+
+def test_masks_do_not_reach_into_networks_of_ones_own_and_say_so():
+    with pytest.raises(ValueError, match="observation_masks with networks of class ScaledActor"):
+        TD3PR(OwnNetworks, "Pendulum-v1", n_agents=N, observation_masks=np.ones((N, 3)), buffer_size=90)
+
+
 class OwnExtractor(BaseFeaturesExtractor):
     """As in Stable-Baselines3's documentation: layers behind a forward of its own, batch norm among them."""
 

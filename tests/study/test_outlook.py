@@ -66,6 +66,17 @@ def test_what_is_done_is_not_planned_again(tmp_path):
     assert (found.cells, found.todo, found.env_steps) == (4, 2, 2 * 600 * 3)
 
 
+def test_a_plan_of_nothing_promises_nothing(tmp_path, capsys):
+    file = write(tmp_path / "own.yaml", TABULAR, seeds=1, tasks={"Landmarks-2": {}})
+    for _ in range(2):
+        assert cli.main(["study", str(file), "--out", str(tmp_path / "out")]) == 0
+    assert cli.main(["study", str(file), "--out", str(tmp_path / "out"), "--dry-run"]) == 0
+    plan = capsys.readouterr().err.rpartition("Plan: ")[2]
+    assert "2 cells (2 arms x 1 tasks x 1 seeds), 2 of them done; 0 env steps to go" in plan
+    assert "time" not in plan
+    assert "disk" not in plan
+
+
 def test_time_is_shared_by_jobs_but_no_cell_is(tmp_path):
     cells = resolve(study(TABULAR, seeds=1, settings={"steps_per_agent": 10**8}), tmp_path)
     alone, many = outlook.outlook(cells, 1), outlook.outlook(cells, 100)
@@ -127,6 +138,29 @@ def test_an_interruption_says_what_is_done_and_how_to_go_on(monkeypatch, tmp_pat
 @pytest.mark.parametrize(("number", "text"), [(0, "1 MB"), (12e6, "12 MB"), (3.44e9, "3.4 GB"), (2e12, "2.0 TB")])
 def test_sizes_are_said_in_words(number, text):
     assert size(number) == text
+
+
+def td3(tmp_path, task="Pendulum-v1", **settings):
+    content = {"title": "One run", "host": "sb3", "seeds": 1, "settings": settings, "tasks": {task: {}}}
+    return outlook.outlook(resolve(study(content, arms={"td3": {}}), tmp_path), 1)
+
+
+def test_what_an_update_takes_is_counted_for_every_update(tmp_path):
+    small = {"timesteps_per_agent": 20_000, "net_arch": [64, 64], "batch_size": 64}
+    once, often, rarely = (
+        td3(tmp_path, **small, **more).seconds for more in ({}, {"gradient_steps": 20}, {"train_freq": 10})
+    )
+    assert 450 < often < 1800  # 45 ms a step were measured
+    assert often > 8 * once
+    assert rarely < once / 2
+
+
+def test_networks_are_on_the_disk_and_images_take_a_time_that_is_not_known(tmp_path):
+    short = {"timesteps_per_agent": 300}
+    wide = td3(tmp_path, net_arch=[256, 256], **short).disk
+    assert 3 * 3.3e6 < wide < 6 * 3.3e6  # model.zip, measured, and two checkpoints
+    assert td3(tmp_path, net_arch=[1024, 1024], **short).disk > 10 * wide
+    assert td3(tmp_path, "tests.cli.drawn_environments:Screen", **short).seconds is None
 
 
 MEASURED = [("reference", None, 3.0), ("copies", "claim", 1.1), ("deciding", "size", 2.4)]
