@@ -18,7 +18,7 @@ from marl_pr_common.runs.played import check
 from sb3_pr.evaluation import AgentReturns, evaluate_agents, evaluate_team
 from sb3_pr.learnt import configured, loaded
 from sb3_pr.scenes import scenes
-from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
+from sb3_pr.study.config import TrainConfig
 from sb3_pr.study.tasks import blamed, copies
 from sb3_pr.study.teams import team_env
 
@@ -50,7 +50,7 @@ def evaluate(run: Path, episodes: int, seed: int | None = None) -> tuple[str, li
     """
     check(episodes, seed)
     config, directory = configured(run)
-    seed = EVALUATION_SEED + config.seed if seed is None else seed
+    seed = config.evaluation_seed if seed is None else seed
     with begun_in(directory):
         model = loaded(run, config)
         with blamed(config.env):

@@ -19,7 +19,7 @@ from marl_pr_common.runs.played import check, chosen_agent, together
 from sb3_pr.envs.columns import parallel_to_vec_env
 from sb3_pr.evaluation import agent_policies
 from sb3_pr.learnt import configured, loaded
-from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
+from sb3_pr.study.config import TrainConfig
 from sb3_pr.study.tasks import blamed
 from sb3_pr.voting import Voter, can_vote
 
@@ -38,7 +38,7 @@ def scenes(
         model = loaded(run, config)
         act, who = _together(model, agent) if config.multi_agent else _one(run, model, agent, team)
         env = _drawn(config)
-    first = EVALUATION_SEED + config.seed if seed is None else seed
+    first = config.evaluation_seed if seed is None else seed
     shoot = _team_frames if config.multi_agent else _frames
     metadata = getattr(env, "metadata", None) or {}
     fps = float(metadata.get("render_fps") or FPS)

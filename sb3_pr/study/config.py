@@ -20,7 +20,7 @@ else:
 """Upstream's name of an algorithm, or that name with ``_pr``."""
 
 EVALUATION_SEED = 10_000
-"""Added to the run's seed: evaluation episodes differ from training episodes and are equal in all arms."""
+"""Of the first evaluation episode of a run with seed 0; see :attr:`TrainConfig.evaluation_seed`."""
 SELDOM = 5_000
 """Steps of each agent between two evaluations, at most, where nobody says."""
 
@@ -133,7 +133,16 @@ class TrainConfig:
         whose = "of the whole team" if self.multi_agent else "per agent"
         episodes = f"{self.eval_episodes} episode{'' if self.eval_episodes == 1 else 's'} {whose}"
         given = f", env_kwargs {json.dumps(self.env_kwargs, sort_keys=True)}" if self.env_kwargs else ""
-        return f"{episodes}, deterministic, seed {EVALUATION_SEED} + seed{given}"
+        return f"{episodes}, deterministic, seeds from {EVALUATION_SEED} * (1 + seed) on{given}"
+
+    @property
+    def evaluation_seed(self) -> int:
+        """Of the first episode of every evaluation; each further one's is one more.
+
+        Episodes differ from those of training, are equal in all arms, and no two seeds of a study have one in common:
+        evaluations of seeds are as independent as an interval over seeds takes them to be.
+        """
+        return EVALUATION_SEED * (1 + self.seed) % 2**31
 
     @property
     def evaluation_interval(self) -> int:

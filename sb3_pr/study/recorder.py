@@ -20,7 +20,7 @@ from marl_pr_common.runs.status import StatusReporter
 from marl_pr_common.runs.table import TEAM, Clock, ResultsWriter
 from sb3_pr.evaluation import AgentReturns, evaluate_agents, evaluate_team
 from sb3_pr.guards import broken_agents
-from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
+from sb3_pr.study.config import TrainConfig
 
 logger = logging.getLogger("marl_pr")
 
@@ -168,7 +168,7 @@ class Recorder(BaseCallback):
             tracker.write(values, dict.fromkeys(values, ()), self.num_timesteps)
 
     def _play(self) -> list[np.ndarray]:
-        seed, number = EVALUATION_SEED + self.config.seed, self.config.eval_episodes
+        seed, number = self.config.evaluation_seed, self.config.eval_episodes
         options: Any = {"seed": seed, "max_steps": self.config.eval_max_steps or None}
         if self.config.multi_agent:
             return evaluate_team(self.model, self.eval_env, number, **options)

@@ -34,7 +34,7 @@ from marl_pr_common.runs.table import CHECKPOINTS, ResultsWriter, RunIdentity
 from sb3_pr.finite import GuardCallback, require_finite_model
 from sb3_pr.saving.resume import CheckpointCallback, load_checkpoint
 from sb3_pr.study import tracking
-from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
+from sb3_pr.study.config import TrainConfig
 from sb3_pr.study.model import accepted, without_device, without_effect
 from sb3_pr.study.model import build_model as build_model
 from sb3_pr.study.recorder import Recorder, say
@@ -140,8 +140,7 @@ class _Run:
                 columns = team_env(config.env, config.seed, config.env_kwargs)
             else:
                 # a column per episode: the episodes are the same as one after the other, and predicted together
-                seed = EVALUATION_SEED + config.seed
-                self.eval_env = copies(config, config.eval_episodes, seed)
+                self.eval_env = copies(config, config.eval_episodes, config.evaluation_seed)
                 columns = copies(config, config.team_size, config.seed)
         self.model = accepted(config, columns)
         self.directory = RunDirectory(out, self.total)

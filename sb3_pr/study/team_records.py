@@ -17,7 +17,7 @@ from sb3_pr import ending
 from sb3_pr.bounds import EndlessEpisodeError, bound, longest
 from sb3_pr.evaluation import AgentReturns
 from sb3_pr.logs import best_agent
-from sb3_pr.study.config import EVALUATION_SEED, TrainConfig
+from sb3_pr.study.config import TrainConfig
 from sb3_pr.study.recorder import Recorder, say
 from sb3_pr.voting import Voter, can_vote
 
@@ -86,7 +86,7 @@ class Evaluations:
             episodes = model._agent_episodes[team * size : (team + 1) * size]
             vote = None
             if config.eval_vote and team not in model.ended:
-                vote = self._vote(model, team, EVALUATION_SEED + config.seed)
+                vote = self._vote(model, team, config.evaluation_seed)
             found.append(AgentReturns(members, members[best_agent(episodes)], vote))
         return found
 
@@ -130,7 +130,7 @@ class Evaluations:
     def _begun(self, model: Any, env: Any, agent: int, episode: int) -> Any:
         """The first observation of an episode, as Stable-Baselines3 seeds the environments of a VecEnv."""
         config = self.configs[agent // model.n_agents]
-        return env.reset(seed=EVALUATION_SEED + config.seed + episode)[0]
+        return env.reset(seed=config.evaluation_seed + episode)[0]
 
 
 def _answers(policy: Any, observations: list[Any]) -> np.ndarray:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch as th
+from gymnasium.envs.classic_control import PendulumEnv
 from stable_baselines3 import DDPG, SAC, TD3
 from stable_baselines3.common.env_util import make_vec_env
 
@@ -117,6 +118,22 @@ def test_the_same_seed_gives_the_same_results(tiny, tmp_path):
     assert tables[0].equals(tables[1])
     train(replace(tiny, seed=1, timesteps_per_agent=5), tmp_path / "c")
     assert not np.allclose(read_results([tmp_path / "c"])["value"].iloc[:3], tables[0]["value"].iloc[:3])
+
+
+def test_no_two_seeds_have_an_evaluation_episode_in_common(tiny, tmp_path, monkeypatch):
+    begun = {}
+    reset = PendulumEnv.reset
+
+    def noted(env, *, seed=None, options=None):
+        observation, info = reset(env, seed=seed, options=options)
+        begun.setdefault(seed_of_run, set()).add(tuple(observation))
+        return observation, info
+
+    monkeypatch.setattr(PendulumEnv, "reset", noted)
+    for seed_of_run in (3, 4):
+        train(replace(tiny, algo="td3", seed=seed_of_run, eval_episodes=4), tmp_path / f"run{seed_of_run}")
+    assert len(begun[3]) >= 4 + 1  # those of evaluations, and of training
+    assert not begun[3] & begun[4]
 
 
 def test_an_existing_run_is_never_touched(tiny, tmp_path):
