@@ -23,7 +23,7 @@ from sb3_pr.study.tasks import blamed, copies
 from sb3_pr.study.teams import team_env
 
 AT_ONCE = 20
-"""Copies of a task in which an evaluation plays its episodes, at most."""
+"""Copies of a task in which an evaluation plays its episodes, at most; as many as the run's own if it had more."""
 
 
 def film(
@@ -77,7 +77,7 @@ def _returns(config: TrainConfig, model: Any, episodes: int, seed: int) -> list[
             return evaluate_team(model, env, episodes, seed=seed, max_steps=longest)
         finally:
             close(env)
-    env = copies(config, min(episodes, AT_ONCE), seed)
+    env = copies(config, min(episodes, max(AT_ONCE, config.eval_episodes)), seed)
     try:
         return evaluate_agents(model, env, episodes, seed=seed, max_steps=longest)
     finally:

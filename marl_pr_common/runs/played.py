@@ -21,6 +21,11 @@ def best_agent(run: Path) -> tuple[int, float] | None:
     return max(found.items(), key=lambda item: item[1]) if found else None
 
 
+def evaluation(run: Path) -> str:
+    """How the run was evaluated, in words; empty if it is not known."""
+    return str(read_results([run])["evaluation"].iloc[-1]) if (run / RESULTS).is_file() else ""
+
+
 def last_returns(run: Path) -> dict[int, float]:
     """Agent -> mean return in the run's last evaluation."""
     if not (run / RESULTS).is_file():

@@ -18,14 +18,15 @@ from rich.console import Console
 
 from marl_pr_common.envs.imports import NotHereError
 from marl_pr_common.runs.files import read_json, write_json
-from marl_pr_common.runs.provenance import as_plain, circumstances, differences
+from marl_pr_common.runs.provenance import as_plain, circumstances
 from marl_pr_common.runs.table import set_aside
 from marl_pr_common.study import schedulers, stacks
-from marl_pr_common.study.cell import DONE, RUN_DIRECTORY, Manifest, heal, is_done, read_manifest, write_manifest
+from marl_pr_common.study.cell import RUN_DIRECTORY, heal, is_done, write_manifest
 from marl_pr_common.study.config import StudyConfig
 from marl_pr_common.study.hosts import load_host
 from marl_pr_common.study.plan import Cell, resolve
 from marl_pr_common.study.progress import Progress
+from marl_pr_common.study.same import require_same_settings
 from marl_pr_common.study.stacks import Unit
 
 STUDY = "study.json"
@@ -122,7 +123,7 @@ def report_only(config: StudyConfig, out: Path, command: str = "") -> Outcome:
     if not any(is_done(cell.directory) for cell in cells):
         raise ValueError(f"{out} has no done cell of this study to report on.")
     with _locked(out):
-        require_same_settings(cells)
+        require_same_settings(cells, evaluations=False)
         return _outcome(config, cells, out, {}, command)
 
 
@@ -198,53 +199,3 @@ def _claim(config: StudyConfig, cells: Sequence[Cell], out: Path, jobs: int) -> 
     units = {str(unit.directory): unit for unit in stacks.units(todo, config.stack, out, jobs)}
     write_json(out / STUDY, {**content, "stacks": {**earlier, **stacks.claim(units.values())}})
     return todo, units
-
-
-def require_same_settings(cells: Sequence[Cell]) -> list[Cell]:
-    """The cells that are not done and have a manifest of other settings.
-
-    :raises ValueError: if a done cell has other settings, or no manifest that says which
-    """
-    changed = []
-    for cell in cells:
-        found = _manifest(cell)
-        if found is None and (cell.directory / DONE).is_file():
-            raise ValueError(
-                f"{cell.directory} has {DONE}, but no manifest.json that says of what. Nothing was changed; move that "
-                "directory away to run the cell again."
-            )
-        if (
-            found is None
-            or _meaning(found) == _meaning(cell.manifest)
-            or _meaning(_now(found)) == _meaning(cell.manifest)
-        ):
-            continue
-        if is_done(cell.directory):
-            what = "; ".join(differences(_meaning(_now(found)), _meaning(cell.manifest)))
-            raise ValueError(
-                f"{cell.directory} is done with other settings: {what}. Nothing was changed; choose another --out, or "
-                "give the old settings to go on with it."
-            )
-        changed.append(cell)
-    return changed
-
-
-def _manifest(cell: Cell) -> Manifest | None:
-    """The manifest that is there; None if there is none, or half of one."""
-    try:
-        return read_manifest(cell.directory)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-
-
-def _now(manifest: Manifest) -> Manifest:
-    """What an earlier release wrote, as this one would; as it is, if this one does not take it."""
-    with contextlib.suppress(ValueError):
-        settings = dict(load_host(manifest.host).completed(manifest.plan.settings))
-        return dataclasses.replace(manifest, plan=dataclasses.replace(manifest.plan, settings=settings))
-    return manifest
-
-
-def _meaning(manifest: Manifest) -> dict[str, object]:
-    """What two manifests must share to give the same results: all but the label."""
-    return {key: value for key, value in dataclasses.asdict(manifest).items() if key != "label"}

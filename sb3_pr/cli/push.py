@@ -87,11 +87,12 @@ def export(run: Path, folder: Path, agent: int | None, repo: str) -> int:
     kept = {key: described.get(key) for key in ("config", "versions", "n_agents", "engine")}
     (folder / "config.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     returns = played.last_returns(run).get(chosen)
-    (folder / "README.md").write_text(card(config, type(lone).__name__, chosen, returns, repo), encoding="utf-8")
+    how = "" if returns is None else f"Mean return {returns:.2f} ({played.evaluation(run)}).\n\n"
+    (folder / "README.md").write_text(card(config, type(lone).__name__, chosen, returns, how, repo), encoding="utf-8")
     return chosen
 
 
-def card(config: Any, upstream: str, agent: int, returns: float | None, repo: str) -> str:
+def card(config: Any, upstream: str, agent: int, returns: float | None, evaluated: str, repo: str) -> str:
     """The model card, as the Hub reads it."""
     metric = "" if returns is None else METRIC.format(task=config.env, upstream=upstream, value=f"{returns:.2f}")
     how = (
@@ -100,7 +101,6 @@ def card(config: Any, upstream: str, agent: int, returns: float | None, repo: st
         if config.reciprocal and config.n_agents > 1
         else "one agent, without reciprocity"
     )
-    evaluated = "" if returns is None else f"Mean return {returns:.2f} ({config.evaluation_protocol}).\n\n"
     return CARD.format(
         task=config.env,
         upstream=upstream,

@@ -133,16 +133,19 @@ class TrainConfig:
         whose = "of the whole team" if self.multi_agent else "per agent"
         episodes = f"{self.eval_episodes} episode{'' if self.eval_episodes == 1 else 's'} {whose}"
         given = f", env_kwargs {json.dumps(self.env_kwargs, sort_keys=True)}" if self.env_kwargs else ""
-        return f"{episodes}, deterministic, seeds from {EVALUATION_SEED} * (1 + seed) on{given}"
+        own = f"seeds from {EVALUATION_SEED} * (1 + seed) on"
+        seeds = f"seed {EVALUATION_SEED} + seed" if self.multi_agent else own
+        return f"{episodes}, deterministic, {seeds}{given}"
 
     @property
     def evaluation_seed(self) -> int:
-        """Of the first episode of every evaluation; each further one's is one more.
+        """Of the first episode of every evaluation, equal in all arms; each further one's is one more, but in a world
+        that agents share further episodes follow from the first.
 
-        Episodes differ from those of training, are equal in all arms, and no two seeds of a study have one in common:
-        evaluations of seeds are as independent as an interval over seeds takes them to be.
+        Seeds of a study below 200,000 with up to 10,000 episodes have none in common: their evaluations are as
+        independent as an interval over seeds takes them to be.
         """
-        return EVALUATION_SEED * (1 + self.seed) % 2**31
+        return EVALUATION_SEED + self.seed if self.multi_agent else EVALUATION_SEED * (1 + self.seed) % 2**31
 
     @property
     def evaluation_interval(self) -> int:

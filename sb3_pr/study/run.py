@@ -25,6 +25,7 @@ from marl_pr_common.config import from_mapping
 from marl_pr_common.envs.factories import close
 from marl_pr_common.envs.imports import begun_in
 from marl_pr_common.envs.mujoco import log_warnings
+from marl_pr_common.runs import played
 from marl_pr_common.runs.console import Display
 from marl_pr_common.runs.directory import RunDirectory
 from marl_pr_common.runs.files import read_json, require_unused
@@ -104,6 +105,7 @@ def resume(out: Path, display: Display | None = None) -> bool:
     if lacking := without_device(config.device):
         say(display, f"{lacking} The run goes on on the CPU.")
     with catch_signals() as stop, begun_in(described.get("directory")):
+        _require_same_evaluations(out, config)
         name = described.get("run", f"{described['arm']}-seed{config.seed}")
         run = _Run(config, out, described["arm"], name, display, stop)
         run.track = described.get("track")
@@ -113,6 +115,15 @@ def resume(out: Path, display: Display | None = None) -> bool:
         say(display, f"{out}: resumed at step {found.manifest.step} of {run.total} from {found.path.name}.")
         run.to_the_end()
     return True
+
+
+def _require_same_evaluations(out: Path, config: TrainConfig) -> None:
+    """:raises ValueError: if an earlier version evaluated the run so far otherwise"""
+    if (before := played.evaluation(out)) and before != config.evaluation_protocol:
+        raise ValueError(
+            f"{out}: its evaluations are {before!r}, this version's {config.evaluation_protocol!r}, and one curve "
+            "can't have both. Nothing was changed; go on with the version that began it, or begin anew elsewhere."
+        )
 
 
 def _described(out: Path) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def test_a_team_is_trained_and_evaluated_as_a_team(tmp_path):
     table = read_results([tmp_path / "run"]).query("metric == 'eval/return'")
     assert set(table["task"]) == {f"{OWN}:Duel"}
     assert sorted(table["agent"].unique()) == [0, 1]
-    assert set(table["evaluation"]) == {"2 episodes of the whole team, deterministic, seeds from 10000 * (1 + seed) on"}
+    assert set(table["evaluation"]) == {"2 episodes of the whole team, deterministic, seed 10000 + seed"}
     assert read_json(tmp_path / "run" / "run.json")["config"]["n_agents"] == 2, "taken from the team"
     with pytest.raises(ValueError, match="render\\(\\) gives no picture|can't be filmed"):
         film(tmp_path / "run")

@@ -17,10 +17,11 @@ from stable_baselines3.common.env_util import make_vec_env
 from marl_pr_common import cli
 from marl_pr_common.reciprocity import ReciprocityConfig
 from marl_pr_common.runs import lock as run_guard
-from marl_pr_common.runs.status import read_status
+from marl_pr_common.runs.status import read_status, write_status
 from marl_pr_common.runs.table import TEAM, read_results
 from sb3_pr import DDPGPR, SACPR, TD3PR
-from sb3_pr.study.run import build_model, train
+from sb3_pr.study.config import TrainConfig
+from sb3_pr.study.run import build_model, resume, train
 
 CLASSES = {"td3": TD3, "td3_pr": TD3PR, "ddpg": DDPG, "ddpg_pr": DDPGPR, "sac": SAC, "sac_pr": SACPR}
 
@@ -134,6 +135,18 @@ def test_no_two_seeds_have_an_evaluation_episode_in_common(tiny, tmp_path, monke
         train(replace(tiny, algo="td3", seed=seed_of_run, eval_episodes=4), tmp_path / f"run{seed_of_run}")
     assert len(begun[3]) >= 4 + 1  # those of evaluations, and of training
     assert not begun[3] & begun[4]
+
+
+def test_a_run_is_not_resumed_with_evaluations_of_another_kind(tiny, tmp_path, monkeypatch):
+    train(replace(tiny, checkpoint_every=60), tmp_path / "run")
+    write_status(tmp_path / "run", replace(read_status(tmp_path / "run"), state="stopped"))
+    before = (tmp_path / "run" / "results.parquet").read_bytes()
+    monkeypatch.setattr(TrainConfig, "evaluation_protocol", "one episode")
+    with pytest.raises(ValueError, match=r"its evaluations are .*, this version's 'one episode'"):
+        resume(tmp_path / "run")
+    assert (tmp_path / "run" / "results.parquet").read_bytes() == before
+    monkeypatch.undo()
+    assert resume(tmp_path / "run") is True
 
 
 def test_an_existing_run_is_never_touched(tiny, tmp_path):

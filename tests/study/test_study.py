@@ -109,6 +109,18 @@ def test_done_cells_of_other_settings_are_refused_and_nothing_changes(finished):
     assert before == (stamps(out), (out / "study.json").read_bytes())
 
 
+def test_cells_that_an_earlier_version_evaluated_otherwise_are_reported_on_and_not_mixed(tmp_path):
+    config = study(TABULAR, seeds=1)
+    run_study(config, tmp_path, console=console())
+    for path in tmp_path.glob("cells/*/manifest.json"):
+        manifest = json.loads(path.read_text())
+        manifest["plan"]["evaluation"] = "two episodes"
+        path.write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=r"evaluated otherwise, by an earlier version: 'two episodes'.*--report-only"):
+        run_study(config, tmp_path, console=console())
+    assert len(report_only(config, tmp_path).done) == 4
+
+
 @pytest.mark.parametrize(
     ("fault", "said_last"),
     [
