@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import heapq
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from marl_pr_common.runs.console import screen
 from marl_pr_common.study.cell import RUN_DIRECTORY, is_done
 from marl_pr_common.study.config import StudyConfig
-from marl_pr_common.study.hosts import Cost, load_host
+from marl_pr_common.study.costs import makespan, together
 from marl_pr_common.study.plan import Cell, resolve
 from marl_pr_common.study.progress import duration
 from marl_pr_common.study.stacks import Unit, units
@@ -78,9 +76,9 @@ def outlook(cells: Sequence[Cell], jobs: int, stack: bool | str = False, out: Pa
     todo = [cell for cell in cells if not is_done(cell.directory)]
     steps = sum(cell.manifest.plan.total_env_steps for cell in todo)
     processes = units(todo, stack, out, jobs)
-    costs = [_together(unit) for unit in processes]
+    costs = [together(unit.cells) for unit in processes]
     times = sorted((each.seconds for each in costs if each.seconds is not None), reverse=True)
-    seconds = _makespan(times, jobs) if len(times) == len(costs) else None
+    seconds = makespan(times, jobs) if len(times) == len(costs) else None
     disk = memory = None
     if all(each.kept is not None for each in costs):
         running = sorted((each.running for each in costs), reverse=True)[:jobs]
@@ -89,38 +87,6 @@ def outlook(cells: Sequence[Cell], jobs: int, stack: bool | str = False, out: Pa
         memory = sum(sorted((each.process + (each.memory or 0) for each in costs), reverse=True)[:jobs])
     stacks = tuple(unit for unit in processes if unit.is_stack)
     return Outlook(len(cells), len(todo), steps, seconds, disk, memory, stacks, len(processes))
-
-
-def _makespan(times: Sequence[float], jobs: int) -> float:
-    """Until the last process has ended, the longest first; in a study's order it may be a little longer."""
-    ends = [0.0] * max(1, min(jobs, len(times)))
-    for time in times:
-        heapq.heapreplace(ends, ends[0] + time)
-    return max(ends)
-
-
-def _together(unit: Unit) -> Cost:
-    """What a process takes: of a stack all that its cells do, sooner."""
-    host: Any = load_host(unit.cells[0].manifest.host)
-    cost = getattr(host, "cost", lambda task, plan: Cost())
-    costs = [cost(cell.manifest.task, cell.manifest.plan) for cell in unit.cells]
-    if not unit.is_stack:
-        return costs[0]
-
-    def added(name: str) -> Any:
-        values = [getattr(each, name) for each in costs]
-        return None if None in values else sum(values)
-
-    seconds = added("seconds")
-    if seconds is not None:
-        seconds -= added("shared") - max(each.shared for each in costs)
-    return Cost(
-        seconds,
-        kept=added("kept"),
-        running=added("running"),
-        memory=added("memory"),
-        process=costs[0].process,
-    )
 
 
 def tell(console: Console, config: StudyConfig, found: Outlook, cells: Sequence[Cell], jobs: int, note: str) -> None:

@@ -16,6 +16,7 @@ from marl_pr_common.runs.provenance import RUN
 from marl_pr_common.runs.status import try_status
 from marl_pr_common.runs.table import CHECKPOINTS, INCOMPLETE, set_aside
 from marl_pr_common.study.cell import RUN_DIRECTORY, STACK, STACKS, is_done, stacked
+from marl_pr_common.study.costs import makespan, together
 from marl_pr_common.study.hosts import Host, load_host
 from marl_pr_common.study.plan import Cell
 from marl_pr_common.study.processes import Ended
@@ -62,7 +63,7 @@ def units(cells: Sequence[Cell], stack: bool | str, out: Path, jobs: int = 1) ->
     :param cells: those that are not done
     :param stack: see :attr:`marl_pr_common.study.config.StudyConfig.stack`
     :param out: the study's directory
-    :param jobs: processes at a time; stacks are so small that there is one for each, since a stack is one core's work
+    :param jobs: processes at a time; a stack is one core's work, so that an arm may be several
     """
     found: list[Unit] = []
     waiting = {cell.name: cell for cell in cells}
@@ -81,14 +82,11 @@ def units(cells: Sequence[Cell], stack: bool | str, out: Path, jobs: int = 1) ->
         ]
         by_arm = sorted(able, key=_arm)  # stable: seeds in their order
         groups = [list(group) for _, group in itertools.groupby(by_arm, key=_arm)]
-        others = len(found) + len(waiting) - len(able)  # processes
-        for group in groups:
-            least = -(-(jobs - others) // len(groups))
-            if stack is True or least < len(group):
-                least = min(least, len(group) // 2)  # no cell by itself beside stacks of its arm
-            for part in _parts(host, group, least):
-                if len(part) > 1:
-                    found.append(Unit(out / STACKS / _name(part), tuple(waiting.pop(cell.name) for cell in part)))
+        by_themselves = waiting.keys() - {cell.name for cell in able}
+        others = [unit.cells for unit in found] + [(waiting[name],) for name in by_themselves]
+        for part in _soonest(groups, others, jobs, alone=stack is not True):
+            if len(part) > 1:
+                found.append(Unit(out / STACKS / _name(part), tuple(waiting.pop(cell.name) for cell in part)))
     found += [Unit(cell.directory, (cell,)) for cell in waiting.values()]
     order = {cell.name: position for position, cell in enumerate(cells)}
     return sorted(found, key=lambda unit: order[unit.cells[0].name])
@@ -152,10 +150,31 @@ def _arm(cell: Cell) -> tuple[str, str]:
     return cell.manifest.arm, cell.manifest.task
 
 
-def _parts(host: Host, cells: list[Cell], least: int) -> list[list[Cell]]:
+def _soonest(groups: list[list[Cell]], others: Sequence[Sequence[Cell]], jobs: int, alone: bool) -> list[list[Cell]]:
+    """The stacks of every arm's cells with which a plan ends first; the fewest that are within 5 % of that.
+
+    :param others: cells of each process beside them
+    :param alone: whether cells may be processes of their own, then all of them: none beside stacks of its arm
+    """
+    most = max(map(len, groups), default=0)
+    numbers = [1, *(sorted({*range(2, min(most, 2 * jobs) + 1), most}) if jobs > 1 and most > 1 else ())]
+    plans: list[tuple[float, list[list[Cell]]]] = []
+    for number in numbers:
+        limits = [len(cells) if alone and number >= len(cells) else max(1, len(cells) // 2) for cells in groups]
+        parts = [
+            part for cells, limit in zip(groups, limits, strict=True) for part in _parts(cells, min(number, limit))
+        ]
+        processes = [*parts, *others]
+        times = [seconds for cells in processes if (seconds := together(cells).seconds) is not None]
+        known = len(times) == len(processes)
+        plans.append((makespan(times if known else [len(cells) for cells in processes], jobs), parts))
+    least = min(seconds for seconds, _ in plans)
+    return next(parts for seconds, parts in plans if seconds <= 1.05 * least)
+
+
+def _parts(cells: list[Cell], least: int) -> list[list[Cell]]:
     """As few stacks as memory allows, but so many at least, of nearly equal size."""
-    cost: Any = getattr(host, "cost", None)
-    memory = cost(cells[0].manifest.task, cells[0].manifest.plan).memory if cost else None
+    memory = together(cells[:1]).memory
     most = max(1, LARGEST // memory) if memory else len(cells)
     number = max(-(-len(cells) // most), least)
     bounds = [len(cells) * part // number for part in range(number + 1)]

@@ -1,10 +1,12 @@
 """Which cells are one process, and what a plan says of it."""
 
+import itertools
+
 import pytest
 
 from marl_pr_common import cli
 from marl_pr_common.runs.status import StatusReporter
-from marl_pr_common.study import stacks
+from marl_pr_common.study import outlook, stacks
 from marl_pr_common.study.plan import resolve
 from tests.study.stacking import SMALL
 from tests.study.studies import NETWORKS, TABULAR, study, write
@@ -46,12 +48,25 @@ def test_a_cell_that_was_begun_alone_goes_on_alone_and_memory_is_bounded(tmp_pat
         (False, 1, [[0], [1], [2], [3], [4]]),
     ],
 )
-def test_no_job_is_idle_for_the_sake_of_a_stack(tmp_path, stack, jobs, expected):
+def test_an_arm_is_as_many_stacks_as_end_soonest(tmp_path, stack, jobs, expected):
     cells = resolve(study(SMALL, seeds=5), tmp_path)
     found = stacks.units(cells, stack, tmp_path, jobs)
     assert [[one.manifest.seed for one in unit.cells] for unit in found] == expected
     both = resolve(study(SMALL, seeds=5, arms={"td3_independent": {}, "td3_pr": {}}), tmp_path)
     assert len(stacks.units(both, stack, tmp_path, 2)) == (10 if stack is False else 2)
+
+
+LONG = {"timesteps_per_agent": 20_000, "net_arch": [256, 256], "batch_size": 256, "n_agents": 3, "buffer_size": 20_000}
+
+
+@pytest.mark.parametrize(("n_arms", "seeds"), [(1, 3), (1, 5), (2, 5), (2, 10), (3, 10)])
+def test_more_jobs_never_take_longer_by_the_plan(tmp_path, n_arms, seeds):
+    arms = {name: {} for name in ["td3_pr", "td3_independent", "td3_shared_replay"][:n_arms]}
+    cells = resolve(study(SMALL, seeds=seeds, arms=arms, settings={**SMALL["settings"], **LONG}), tmp_path)
+    times = [outlook.outlook(cells, jobs, "auto").seconds for jobs in range(1, 9)]
+    apart = [outlook.outlook(cells, jobs, False).seconds for jobs in range(1, 9)]
+    assert all(later <= 1.06 * sooner for sooner, later in itertools.pairwise(times))
+    assert all(one <= 1.06 * other for one, other in zip(times, apart, strict=True))
 
 
 def test_the_plan_shows_stacks_and_memory(tmp_path, capsys):
