@@ -2,9 +2,9 @@
 
     python benchmarks/evidence_table.py [docs/results] [--write docs/evidence.md]
 
-Each number is that of `marl-pr report`: to the baseline with the study's own reference, to a control with the control
-as --reference. One word follows from them: whether the test tells a difference of the final return or of the area under
-the curve from 0. None below ten seeds and where the baseline has not learnt.
+Each number is that of `marl-pr report`: to the baseline with --study STUDY, to a control with --reference CONTROL. One
+word follows from the difference to the baseline: whether the test tells it from 0, by the score that was written down
+before, by either where none was. None below ten seeds and where the baseline's last evaluation is not above its first.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from marl_pr_common.report import ReportContext
 from marl_pr_common.report.measure import Measured, TaskResult, measure
 from marl_pr_common.report.numbers import interval_text
 from marl_pr_common.report.verdicts import learnt
-from marl_pr_common.results.stats import Difference
 from marl_pr_common.runs.table import read_results
 from marl_pr_common.study.config import load_study
 
-SCORES = {"final": "final", "area": "area"}
+SCORES = ("final", "area")
 HEADER = (
-    *("claim", "task", "env steps per agent / in total, seeds", "has the baseline learnt?"),
+    *("claim", "task", "env steps per agent / in total, seeds", "baseline: last evaluation minus first"),
     *("difference to the baseline", "to each control", "verdict", "report, command"),
 )
 
@@ -41,6 +40,8 @@ class Claim:
     task: str
     controls: tuple[str, ...] = ()
     scale: str = ""
+    score: str = ""
+    """The one that was written down before; empty: both decide."""
 
 
 PENDULUM, POLES, CHEETAH = "Pendulum-v1", "InvertedDoublePendulum-v5", "HalfCheetah-v5"
@@ -50,21 +51,29 @@ DATA = ("td3_shared_replay", "td3_own_critics")
 CLAIMS = (
     Claim("TD3, eq. 12 with equal weights", "controls", "td3_pr", PENDULUM, DATA),
     Claim("the same", "controls", "td3_pr", POLES, DATA),
-    Claim("the same, kappa 2/3", "copies", "td3_pr", CHEETAH, scale="claim"),
+    Claim("the same, kappa 2/3", "copies", "td3_pr", CHEETAH, scale="claim", score="area"),
     Claim("the same, kappa 0.5, longer", "fig5_cheetah", "td3_pr", CHEETAH, ("td3_shared_replay",)),
-    Claim('TD3, `trust="td"`', "copies", "td3_pr_trust", CHEETAH, scale="claim"),
+    Claim('TD3, `trust="td"`', "copies", "td3_pr_trust", CHEETAH, scale="claim", score="area"),
     Claim("the same, kappa 0.5, longer", "fig5_cheetah", "td3_pr_trust", CHEETAH, ("td3_shared_replay",)),
-    Claim("TD3, `one_voice` instead of all peers", "voices", "td3_pr_one_voice", PENDULUM, ("td3_independent",)),
+    Claim(
+        *("TD3, `one_voice` instead of all peers", "voices", "td3_pr_one_voice", PENDULUM, ("td3_independent",)),
+        score="area",
+    ),
     Claim("TD3, common data without PR", "controls", "td3_shared_replay", PENDULUM, ("td3_own_critics",)),
     Claim("the same", "controls", "td3_shared_replay", POLES, ("td3_own_critics",)),
     Claim("the same, longer", "fig5_cheetah", "td3_shared_replay", CHEETAH),
-    Claim("IQL, `pr_act=True`", "deciding", "iql_ns_deciding", NAVIGATION.format(4), (ENSEMBLE,), "size"),
+    Claim("IQL, `pr_act=True`", "deciding", "iql_ns_deciding", NAVIGATION.format(4), (ENSEMBLE,), "size", "area"),
     Claim(
         "the same, on a task that took no part in choosing it",
         *("deciding_held_out", "iql_ns_deciding", NAVIGATION.format(6), (ENSEMBLE,)),
+        score="area",
     ),
-    Claim("`pr_act=True` among unlike agents", "deciding_unlike", "iql_ns_deciding", NAVIGATION.format(4)),
-    Claim("the same with `pr_trust=td`", "deciding_unlike", "iql_ns_deciding_trust", NAVIGATION.format(4)),
+    Claim(
+        "`pr_act=True` among unlike agents", "deciding_unlike", "iql_ns_deciding", NAVIGATION.format(4), score="area"
+    ),
+    Claim(
+        "the same with `pr_trust=td`", "deciding_unlike", "iql_ns_deciding_trust", NAVIGATION.format(4), score="area"
+    ),
 )
 
 
@@ -77,54 +86,59 @@ def measured(results: Path, study: str, reference: str) -> Measured:
     return measure(read_results([results / study]), ReportContext(reference=reference, thresholds=thresholds))
 
 
-def told(task: TaskResult, arm: str) -> tuple[str, list[Difference]]:
-    """The differences of the scores, in words and for the verdict."""
-    found = {name: task.differences[arm, key] for key, name in SCORES.items() if (arm, key) in task.differences}
-    texts = []
-    for name, one in found.items():
-        text = interval_text(one.value, one.low, one.high).replace("+", "")
-        texts.append(f"{name} **{text}**" if one.different else f"{name} {text}")
-    return ", ".join(texts) or "not compared", list(found.values())
+def told(task: TaskResult, arm: str) -> str:
+    """The differences of the scores in words."""
+    found = ((name, task.differences[arm, name]) for name in SCORES if (arm, name) in task.differences)
+    texts = [(name, interval_text(one.value, one.low, one.high).replace("+", ""), one.different) for name, one in found]
+    return ", ".join(f"{name} **{text}**" if told else f"{name} {text}" for name, text, told in texts) or "not compared"
 
 
-def verdict(gain_low: float, differences: list[Difference]) -> str:
+def verdict(gain_low: float, task: TaskResult, claim: Claim) -> str:
     """One word."""
+    scores = [claim.score] if claim.score else SCORES
+    differences = [task.differences[claim.arm, score] for score in scores if (claim.arm, score) in task.differences]
     if not differences or not gain_low > 0:
         return "no verdict"
     shown = {one.value > 0 for one in differences if one.different}
     return {(): "no difference shown", (True,): "**helps**", (False,): "**hurts**"}.get(tuple(shown), "**both**")
 
 
-def line(claim: Claim, results: Path) -> str | None:
-    """A row; None if its arm has no results."""
-    if not (results / claim.study / "results.parquet").is_file():
-        return None
+def budget(task: TaskResult, claim: Claim, base: str) -> str:
+    """Steps and seeds; updates where the arms made other numbers of them."""
+    arm = task.arms[claim.arm]
+    text = f"{arm.data.env_steps_per_agent[-1]:,} / {arm.data.last_totals[0]:,}, {len(arm.data.seeds)} seeds"
+    if abs(arm.updates - task.arms[base].updates) > 0.02 * arm.updates:
+        text += f"; {arm.updates:,} updates of each agent, the baseline {task.arms[base].updates:,}"
+    return text
+
+
+def line(claim: Claim, results: Path) -> str:
+    """A row; of what has not been run, that."""
+    command = f"`marl-pr study {claim.study}{f' --scale {claim.scale}' if claim.scale else ''}`"
+    found = results / claim.study / "results.parquet"
     base = next(iter(load_study(claim.study).arms))
-    task = measured(results, claim.study, base).tasks[claim.task]
-    if claim.arm not in task.arms:
-        return None
+    task = measured(results, claim.study, base).tasks[claim.task] if found.is_file() else None
+    if task is None or claim.arm not in task.arms:
+        return f"| {claim.text} | {claim.task} | not run yet | | | | | {command} |"
     gain = learnt(task.arms[base])
     assert gain is not None
-    text, differences = told(task, claim.arm)
     against = []
-    for control in (one for one in claim.controls if one in task.arms):
-        against.append(f"`{control}`: {told(measured(results, claim.study, control).tasks[claim.task], claim.arm)[0]}")
-    data = task.arms[claim.arm].data
-    steps = f"{data.env_steps_per_agent[-1]:,} / {data.last_totals[0]:,}, {len(data.seeds)} seeds"
-    command = f"`marl-pr study {claim.study}{f' --scale {claim.scale}' if claim.scale else ''}`"
+    for control in claim.controls:
+        run = control in task.arms
+        other = told(measured(results, claim.study, control).tasks[claim.task], claim.arm) if run else "not run"
+        against.append(f"`{control}`: {other}")
     cells = (
-        *(claim.text, claim.task.removeprefix("epymarl_pr:"), steps),
-        f"{'yes' if gain.low > 0 else 'no'}: {interval_text(gain.value, gain.low, gain.high).replace('+', '')}",
-        *(f"{text}, to `{base}`", "; ".join(against), verdict(gain.low, differences)),
+        *(claim.text, claim.task.removeprefix("epymarl_pr:"), budget(task, claim, base)),
+        interval_text(gain.value, gain.low, gain.high).replace("+", ""),
+        *(f"`{base}`: {told(task, claim.arm)}", "; ".join(against), verdict(gain.low, task, claim)),
         f"[report](results/{claim.study}/summary.md), {command}",
     )
     return f"| {' | '.join(cells)} |"
 
 
 def table(results: Path) -> str:
-    """All rows that have results."""
-    lines = [found for one in CLAIMS if (found := line(one, results)) is not None]
-    return "\n".join([f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER), *lines])
+    """All rows."""
+    return "\n".join([f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER), *(line(one, results) for one in CLAIMS)])
 
 
 def main() -> None:
