@@ -23,7 +23,7 @@ from sb3_pr.networks.layers import PerAgent
 from sb3_pr.networks.observations import repeat, rows
 from sb3_pr.networks.optimizers import AgentOptimizers
 from sb3_pr.networks.stacking import agent_parameters, stack
-from sb3_pr.networks.surgery import serving, uncompiled
+from sb3_pr.networks.surgery import serving
 from sb3_pr.streams import made
 
 TRAINED = ("actor", "critic")
@@ -131,8 +131,8 @@ class StackedPolicy(BasePolicy):
     def _masked(self, network: NetworkT) -> NetworkT:
         if self.observation_masks is not None and isinstance(network, PerAgent):
             raise ValueError(
-                f"observation_masks with networks of class {type(uncompiled(network.agents[0])).__name__}: masks need "
-                "Stable-Baselines3's own actors and critics, so that an agent can be exported without them."
+                f"observation_masks with networks of class {type(network.agents[0]).__name__}: masks need "
+                "Stable-Baselines3's own actors and critics, not compiled, so that an agent can be exported without them."
             )
         if self.observation_masks is not None and not isinstance(network.features_extractor, MaskedExtractor):
             extractor: Any = network.features_extractor

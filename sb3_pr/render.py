@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from marl_pr_common.runs.film import check_film
 from sb3_pr import play
 from sb3_pr.scenes import scenes
-from sb3_pr.study.config import EVALUATION_SEED
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,11 @@ class Command:
     """Where the film goes: FILE.gif, or FILE.mp4."""
     episodes: int = 1
     """How many episodes."""
-    seed: int = EVALUATION_SEED
-    """Seed of the first episode."""
+    seed: int | None = None
+    """Seed of the first episode; that of the run's evaluations by default."""
 
 
-def film(run: Path, episodes: int = 1, seed: int = EVALUATION_SEED) -> list[NDArray[np.uint8]]:
+def film(run: Path, episodes: int = 1, seed: int | None = None) -> list[NDArray[np.uint8]]:
     """Frames of what a run has learnt; see :func:`sb3_pr.play.scenes`."""
     return list(scenes(run, episodes, seed)[0])
 
