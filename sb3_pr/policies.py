@@ -132,7 +132,7 @@ class StackedPolicy(BasePolicy):
         if self.observation_masks is not None and isinstance(network, PerAgent):
             raise ValueError(
                 f"observation_masks with networks of class {type(network.agents[0]).__name__}: masks need "
-                "Stable-Baselines3's own actors and critics, not compiled, so that an agent can be exported without them."
+                "Stable-Baselines3's own actors and critics, not compiled, so that agents can be exported without them."
             )
         if self.observation_masks is not None and not isinstance(network.features_extractor, MaskedExtractor):
             extractor: Any = network.features_extractor
