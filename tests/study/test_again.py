@@ -21,6 +21,8 @@ RESULTS = Path(__file__).parents[2] / "docs" / "results"
         ("deciding", ["."]),
         ("copies", ["."]),
         ("deciding_unlike", ["."]),
+        ("deciding_held_out", ["."]),
+        ("deciding_foraging_tuning", ["."]),
         ("voices", ["."]),
         ("fig8", ["maddpg_ns", "maptf", "dvm"]),
     ],
@@ -35,10 +37,11 @@ def test_every_number_of_a_shipped_summary_comes_from_the_results_beside_it(tmp_
         assert made == shipped
 
 
-def test_deciding_against_its_own_ensemble_comes_from_the_same_results(tmp_path, in_process):
-    shipped = RESULTS / "deciding" / "own_ensemble" / "summary.md"
+@pytest.mark.parametrize("name", ["deciding", "deciding_held_out"])
+def test_deciding_against_its_own_ensemble_comes_from_the_same_results(tmp_path, in_process, name):
+    shipped = RESULTS / name / "own_ensemble" / "summary.md"
     title = shipped.read_text().partition("\n")[0].removeprefix("# ")
-    command = ["report", str(RESULTS / "deciding" / "results.parquet"), "--reference", "iql_ns_deciding_own_critics"]
+    command = ["report", str(RESULTS / name / "results.parquet"), "--reference", "iql_ns_deciding_own_critics"]
     assert main([*command, "--title", title, "--out", str(tmp_path)]) == 0
     assert (tmp_path / "summary.md").read_text() == shipped.read_text()
 

@@ -16,7 +16,16 @@ from marl_pr_common.study.plan import resolve, swept
 from tests.epymarl.conftest import FOUND
 
 STUDIES = [name for name in config_names() if name.startswith("studies/")]
-NAMES = ("fig6", "fig6_starcraft", "fig7a", "fig8", "deciding", "deciding_tuning", "deciding_unlike")
+NAMES = (
+    "fig6",
+    "fig6_starcraft",
+    "fig7a",
+    "fig8",
+    "deciding",
+    "deciding_tuning",
+    "deciding_unlike",
+    "deciding_held_out",
+)
 LONG = tuple(f"studies/{name}" for name in NAMES)
 """Planned by what the others are planned by, in environments that take seconds to be made."""
 SCALES = [  # quickly the first, the largest: scales differ in means alone, see below
