@@ -108,7 +108,7 @@ def budget(task: TaskResult, claim: Claim, base: str) -> str:
     arm = task.arms[claim.arm]
     text = f"{arm.data.env_steps_per_agent[-1]:,} / {arm.data.last_totals[0]:,}, {len(arm.data.seeds)} seeds"
     if abs(arm.updates - task.arms[base].updates) > 0.02 * arm.updates:
-        text += f"; {arm.updates:,} updates of each agent, the baseline {task.arms[base].updates:,}"
+        text += f"; up to {arm.updates:,} updates of each agent, the baseline up to {task.arms[base].updates:,}"
     return text
 
 

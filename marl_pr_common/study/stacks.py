@@ -137,9 +137,9 @@ def said(cells: Sequence[Cell]) -> list[str]:
         return []
     alone = dict.fromkeys(label for label, number in numbers if not number)
     most = max(number for _, number in numbers)
-    rest = f" Cells of {', '.join(alone)} were processes of their own." if alone else ""
+    rest = f" Cells of {'; '.join(alone)} were processes of their own." if alone else ""
     return [
-        f"Stacked: seeds of {', '.join(arms)} learned together, up to {most} in one process, each as a "
+        f"Stacked: seeds of {'; '.join(arms)} learned together, up to {most} in one process, each as a "
         "team with environments, generators, networks and replay data of its own, so that a seed is one unit as ever. "
         "Only rounding differs from cells by themselves; their times are equal shares of the process's, and not to be "
         f"held against those of cells by themselves.{rest}"

@@ -130,7 +130,7 @@ def test_upstreams_arm_is_stacked_if_asked_and_leaves_upstreams_model(tmp_path, 
     assert written["config"]["stack"] is True
     assert written["stacks"][NAME] == CELLS
     [note] = stacks.said(resolve(asked, tmp_path))
-    assert note.startswith("Stacked: seeds of TD3, TD3PR learned together, up to 2 in one process")
+    assert note.startswith("Stacked: seeds of TD3; TD3PR learned together, up to 2 in one process")
     assert not stacks.said(resolve(asked, tmp_path / "elsewhere"))
 
 
