@@ -17,6 +17,7 @@ from epymarl_pr.resume.session import FOLDER
 from epymarl_pr.study import processes, results
 from epymarl_pr.study.plan import OWN
 from marl_pr_common.checkpoint import StopRequest, catch_signals, latest
+from marl_pr_common.checkpoint.manifest import read_manifest
 from marl_pr_common.runs.directory import RunDirectory
 from marl_pr_common.runs.provenance import record_resume
 from marl_pr_common.runs.status import Status, read_status, write_status
@@ -84,7 +85,8 @@ def _prepare(cell: CellRun, directory: Path, checkout: locate.Checkout, engine: 
         for models in (directory / MODELS).glob("*"):
             if models != found.parent.parent:  # of earlier attempts: as large as a replay buffer each
                 shutil.rmtree(models / FOLDER, ignore_errors=True)
-        record_resume(directory, _step(found), f"{found.parent.parent.name}/{FOLDER}/{found.name}")
+        name = f"{found.parent.parent.name}/{FOLDER}/{found.name}"
+        record_resume(directory, _step(found), name, read_manifest(found).reason)
         return
     set_aside(directory)
     extra = {"arm": cell.arm, "task": cell.task, "engine": engine, "epymarl_commit": checkout.commit}

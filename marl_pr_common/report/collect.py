@@ -11,7 +11,7 @@ import yaml
 from marl_pr_common.config.mapping import flatten
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.runs.files import read_json
-from marl_pr_common.runs.provenance import RUN
+from marl_pr_common.runs.provenance import REASON, RUN
 from marl_pr_common.runs.status import STATUS, try_status
 from marl_pr_common.runs.table import INCOMPLETE, RESULTS
 
@@ -30,7 +30,7 @@ def context_of(paths: Sequence[Path], title: str = "") -> ReportContext:
     :param paths: as for ``read_results``
     :param title: by default the names of the paths
     """
-    records, unreadable = _records(_run_files(paths))
+    records, unreadable = records_of(paths)
     missing, stopped = _unfinished(paths)
     if not records:
         notes = ["No run.json: versions and settings are unknown."]
@@ -55,20 +55,34 @@ def context_of(paths: Sequence[Path], title: str = "") -> ReportContext:
         stopped=stopped,
         notes=[
             f"Configuration and commands: those of the first run of each arm and task, of {len(records)} runs.",
+            *approximate(records),
             *unreadable,
         ],
     )
 
 
-def _records(files: Sequence[Path]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The ``run.json`` files that can be read, and a note for every other."""
+def records_of(paths: Sequence[Path]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The ``run.json`` files of finished runs that can be read, and a note for every other."""
     records, unreadable = [], []
-    for file in files:
+    for file in _run_files(paths):
         try:
             records.append(read_json(file))
         except ValueError as error:
             unreadable.append(f"Left out of the settings: {error}")
     return records, unreadable
+
+
+def approximate(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A note for each reason why runs that were interrupted did not go on bit for bit, with their names."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        name = record.get("run") or f"{record.get('arm')}-seed{record.get('seed')}"
+        for reason in {entry.get(REASON) for entry in record.get("resumed", [])} - {None, ""}:
+            found.setdefault(reason, []).append(str(name))
+    return [
+        f"Went on approximately after an interruption, not as it would have without ({reason}): {', '.join(names)}."
+        for reason, names in found.items()
+    ]
 
 
 def merged(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 from marl_pr_common.runs.files import read_json, write_json
 
 RUN = "run.json"
+REASON = "approximate_because"
 PACKAGES = (
     "marl-pr",
     "numpy",
@@ -113,10 +114,13 @@ def record(directory: Path, config: object, seed: int, **extra: Any) -> None:
     write_json(directory / RUN, describe(config, seed, **extra))
 
 
-def record_resume(directory: Path, step: int, checkpoint: str, **extra: Any) -> None:
-    """Add to ``run.json`` that the run went on from a checkpoint: when, on what, with which versions."""
+def record_resume(directory: Path, step: int, checkpoint: str, reason: str = "", **extra: Any) -> None:
+    """Add to ``run.json`` that the run went on from a checkpoint: when, on what, with which versions.
+
+    :param reason: why it does not go on bit for bit; empty if it does
+    """
     content = read_json(directory / RUN)
-    now = {"step": step, "checkpoint": checkpoint, **extra, **circumstances()}
+    now = {"step": step, "checkpoint": checkpoint, REASON: reason, **extra, **circumstances()}
     content["resumed"] = [*content.get("resumed", []), now]
     write_json(directory / RUN, content)
 

@@ -18,7 +18,7 @@ import yaml
 from marl_pr_common.config.mapping import suggest
 from marl_pr_common.report import ReportContext, context_of, write_index
 from marl_pr_common.report.build import build, write
-from marl_pr_common.report.collect import differing
+from marl_pr_common.report.collect import approximate, differing, records_of
 from marl_pr_common.results.comparable import NotComparableError
 from marl_pr_common.runs.files import file_name
 from marl_pr_common.runs.provenance import as_plain
@@ -194,7 +194,10 @@ def _context(config: StudyConfig, cells: Sequence[Cell], found: Collected, comma
         "settings": differing(first, ignore=("seed", "env")),
         "failed": found.failed,
         "missing": found.missing,
-        "notes": [*found.notes, *said([cell for cell in cells if is_done(cell.directory)])],
+        "notes": [
+            *(*found.notes, *approximate(records_of(done)[0])),
+            *said([cell for cell in cells if is_done(cell.directory)]),
+        ],
         "command": command,
         "provenance": context_of(done).provenance,
         "sweep": {config.sweep: sweep} if config.sweep and len(set(sweep.values())) > 1 else {},

@@ -111,7 +111,7 @@ def resume(out: Path, display: Display | None = None) -> bool:
         run.track = described.get("track")
         run.begin()
         found = load_checkpoint(root, run.model, run.callbacks)
-        record_resume(out, found.manifest.step, found.path.name, device=str(run.model.device))
+        record_resume(*(out, found.manifest.step, found.path.name, found.manifest.reason), device=str(run.model.device))
         say(display, f"{out}: resumed at step {found.manifest.step} of {run.total} from {found.path.name}.")
         run.to_the_end()
     return True

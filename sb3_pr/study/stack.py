@@ -110,7 +110,7 @@ class _Stack:
         found = load_checkpoint(self.root / CHECKPOINTS, self.model, self.callbacks)
         for path, cell in zip(self.paths, self.cells, strict=True):
             step = found.manifest.step // len(self.cells)
-            record_resume(path, step, found.path.name)
+            record_resume(path, step, found.path.name, found.manifest.reason)
             say(None, f"{cell.name}: resumed at step {step} of {cell.plan.total_env_steps} from {found.path.name}.")
 
     def to_the_end(self) -> None:

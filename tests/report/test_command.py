@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marl_pr_common.cli import main
 from marl_pr_common.report import context_of
-from marl_pr_common.runs.provenance import record
+from marl_pr_common.runs.provenance import record, record_resume
 from marl_pr_common.runs.table import write_results
 from tests.report.tables import study
 from tests.report.test_report import text_of
@@ -45,3 +45,15 @@ def test_results_alone_say_that_nothing_else_is_known(tmp_path):
     text = text_of(tmp_path / "out" / "report.html")
     for expected in ("No run.json: versions and settings are unknown.", "The command is unknown."):
         assert expected in text
+
+
+def test_runs_that_went_on_approximately_are_named(tmp_path):
+    write_results(tmp_path / "run" / "results.parquet", study(1, {"td3": 10.0}, ["Pendulum-v1"]))
+    record(tmp_path / "run", {}, 7, arm="td3")
+    record_resume(tmp_path / "run", 100, "step-100", "")
+    assert not any("approximately" in note for note in context_of([tmp_path]).notes)
+    for step in (200, 300):
+        record_resume(tmp_path / "run", step, f"step-{step}", "agent 0's Own has no state_dict")
+    notes = [note for note in context_of([tmp_path]).notes if "approximately" in note]
+    assert len(notes) == 1
+    assert notes[0].endswith("(agent 0's Own has no state_dict): td3-seed7.")
