@@ -18,7 +18,7 @@ from typing import Any
 import torch as th
 
 from epymarl_pr.learners.mac import ReciprocalMac, places, streams
-from epymarl_pr.learners.shadow import EpisodeBatch, filled_rows
+from epymarl_pr.learners.shadow import EpisodeBatch
 from epymarl_pr.learners.units import Units
 from marl_pr_common.reciprocity import Reciprocity
 from marl_pr_common.reciprocity.stand_in import Delegate
@@ -71,20 +71,17 @@ class DecidingMac(ReciprocalMac):
 
         To be asked for every step in turn: recurrent networks remember what they saw before.
         """
-        self.see(batch, filled_rows(batch["filled"]))
+        self.see(batch)
         shifts, said = self._everyone(batch, t)
         n = len(self.had)
-        agent = th.arange(n, device=said.device)[:, None]
-        place = places(shifts, n, said.device)
-        row = th.arange(batch.batch_size, device=said.device)
-
-        def evaluate(states: th.Tensor, peer: th.Tensor) -> th.Tensor:
-            heard = said[place[(peer - agent) % n], row, peer].permute(2, 0, 1)
-            return self.leave_out_never_had(self.units.raw(heard, peer), peer)
-
-        own = self.units.raw(said[0].permute(2, 1, 0), agent)
-        mixed = self.reciprocity.value(own, batch["obs"][:, t].transpose(0, 1), evaluate, record=False)
-        return self.units.standardised(mixed, agent).permute(2, 1, 0)
+        agent = th.arange(n, device=said.device)
+        place = places(shifts, n, said.device)[(agent - agent[:, None]) % n]
+        heard = said[place, :, agent].permute(3, 0, 1, 2)  # (n_actions, i, j, batch)
+        peer = agent[:, None]
+        heard = self.leave_out_never_had(self.units.raw(heard, peer), peer)
+        own = self.units.raw(said[0].permute(2, 1, 0), peer)
+        mixed = self.reciprocity.value_of_all(own, heard, batch["obs"][:, t].transpose(0, 1), record=False)
+        return self.units.standardised(mixed, peer).permute(2, 1, 0)
 
     def known(self) -> dict[str, Any]:
         """What a saved team needs beside its networks: actions that agents had, units of values, errors of peers."""

@@ -92,8 +92,8 @@ class ReciprocalMac(Delegate):
         :param peers: the controller that peers are read from
         :param record: whether the batch counts in PR's statistics
         """
+        self.see(batch)
         index = filled_rows(batch["filled"])
-        self.see(batch, index)
         memory, own_values = self.remember(batch, mac, peers, self.shifts)
         agent = th.arange(len(self.had), device=index.device)[:, None]
 
@@ -107,9 +107,10 @@ class ReciprocalMac(Delegate):
         mixed = self.reciprocity.value(own, states, evaluate, record, pass_size(states))
         return replace_rows(own_values, index, self.units.standardised(mixed, agent))
 
-    def see(self, batch: EpisodeBatch, index: th.Tensor) -> None:
-        """Note which actions each agent has had, by the rows ``index`` of batch * time."""
+    def see(self, batch: EpisodeBatch) -> None:
+        """Note which actions each agent has had in the rows that hold data."""
         if not bool(self.had.all()):
+            index = filled_rows(batch["filled"])
             self.had = self.had.to(index.device) | rows(batch["avail_actions"], index).bool().any(1)
 
     def remember(
@@ -129,10 +130,11 @@ class ReciprocalMac(Delegate):
         return sorted({0, *self.reciprocity.shifts})
 
     def leave_out_never_had(self, values: th.Tensor, peer: th.Tensor) -> th.Tensor:
-        """Values (n_actions, n_agents, k) of actions that the peer never had mean nothing."""
+        """Values (n_actions, ..., n_agents, k) of actions that the peer (n_agents, k or 1) never had mean nothing."""
         if bool(self.had.all()):
             return values
-        return values.masked_fill(~self.had[peer].permute(2, 0, 1), NO_VALUE)
+        never = ~self.had[peer].permute(2, 0, 1)
+        return values.masked_fill(never if values.ndim == 3 else never[:, None], NO_VALUE)
 
 
 def ask(

@@ -76,7 +76,7 @@ class Reciprocity(Draws, Judging, Measured):
     def _valuing(self, own: th.Tensor, states: th.Tensor, record: bool, pass_size: int = 1) -> ask.Asking[th.Tensor]:
         question = self._question(own, states, pass_size=pass_size)
         answers = yield from ask.ESTIMATORS[self.config.estimator](question)
-        return self._mix(own, question, answers, record)
+        return self._mix(own, question.states, answers, record)
 
     def one_voice(
         self, states: th.Tensor, evaluate: ask.Evaluate, own: Callable[[], th.Tensor], record: bool = True
@@ -128,7 +128,19 @@ class Reciprocity(Draws, Judging, Measured):
         :return: as from :meth:`value`
         """
         question = self._question(own, states.detach()[None], joint=True)
-        return self._mix(own, question, ask.JOINT[self.config.estimator](question, evaluate, at_states), record)
+        answers = ask.JOINT[self.config.estimator](question, evaluate, at_states)
+        return self._mix(own, question.states, answers, record)
+
+    def value_of_all(self, own: th.Tensor, said: th.Tensor, states: th.Tensor, record: bool = True) -> th.Tensor:
+        """Z* of eq. 12 with S# = {s} where everybody's value of s is at hand, and nobody has to be asked.
+
+        :param own: Z_i(s, a), (n_critics, n_agents, batch)
+        :param said: Z_j(s, a) of what agent i saw, (n_critics, i, j, batch); read where i listens to j
+        :return: as from :meth:`value`
+        """
+        itself = th.arange(self.n_agents, device=own.device)[:, None, None]
+        answers = ask.Answers(said[:, :, :, None], own.new_ones(self.n_agents, 1, own.shape[-1]), itself)
+        return self._mix(own, states, answers, record)
 
     def ensemble_value(self, own: th.Tensor, others: th.Tensor, record: bool = True) -> th.Tensor:
         """Z* with further critics of the agent's own in the place of its peers', all on s itself: a control.
@@ -171,14 +183,14 @@ class Reciprocity(Draws, Judging, Measured):
         voices = np.concatenate([peers, 1 - peers.sum(1, keepdims=True)], 1)
         return th.as_tensor(voices, device=states.device)
 
-    def _mix(self, own: th.Tensor, question: ask.Question, answers: ask.Answers, record: bool) -> th.Tensor:
+    def _mix(self, own: th.Tensor, states: th.Tensor, answers: ask.Answers, record: bool) -> th.Tensor:
         own, values, scale = self._minimum(own), self._minimum(answers.values), answers.scale
         one = values[:, :, 0, 0]
         if answers.spoken is not None:
             if record:
                 self._statistics.record_voices(one, answers.spoken, answers.peers[:, 0, 0])
             return one_voice_value(own, one, answers.spoken)
-        weights, kept = self._weights(own, values if scale is None else None, question.states, own.dtype)
+        weights, kept = self._weights(own, values if scale is None else None, states, own.dtype)
         weights = weights if scale is None else (scale > 0).to(own.dtype)
         state_weights = answers.state_weights.to(own.dtype)
         if record:
