@@ -176,7 +176,7 @@ def _thresholds(measured: Measured, title: str) -> Drawing:
         _alt("Share of the seeds that reached a return, against steps", measured),
         "Share of the seeds whose evaluation had reached the return by then (Kaplan-Meier). Seeds that never reach it "
         "are kept: they count as not yet there, and the line ends below 1.",
-        plots.threshold_plot(panels, title),
+        plots.threshold_plot(panels, title, measured.alone),
     )
 
 

@@ -12,7 +12,7 @@ from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.document import Table
 from marl_pr_common.report.measure import Measured, TaskResult
 from marl_pr_common.report.numbers import difference_text, number, span
-from marl_pr_common.report.scoring import DIFFERENCES, SCORES, Scored
+from marl_pr_common.report.scoring import DIFFERENCES, DIFFERENCES_ALONE, SCORES, Scored
 from marl_pr_common.report.sharing import EqualBudget
 from marl_pr_common.report.wording import CENSORED, COUNTS, HOW_DECIDED, at_other_steps
 from marl_pr_common.results.stats import (
@@ -36,9 +36,9 @@ def of_task(task: TaskResult, alone: bool, rng: np.random.Generator) -> list[Tab
     """
     tables = [_scores(task, alone)]
     if task.reference is not None and len(task.arms) > 1:
-        tables.append(_against(task))
+        tables.append(_against(task, DIFFERENCES_ALONE if alone else DIFFERENCES))
     if task.reached:
-        tables.append(_threshold(task, rng))
+        tables.append(_threshold(task, alone, rng))
     return [*tables, _time(task)]
 
 
@@ -73,10 +73,10 @@ def _scores(task: TaskResult, alone: bool) -> Table:
     )
 
 
-def _against(task: TaskResult) -> Table:
+def _against(task: TaskResult, names: Mapping[str, str]) -> Table:
     assert task.reference is not None
     reference = task.arms[task.reference].label.text
-    told = list(DIFFERENCES if task.reached else SCORES)
+    told = list(names if task.reached else SCORES)
     rows = []
     for name, arm in task.arms.items():
         if name != task.reference:
@@ -85,7 +85,7 @@ def _against(task: TaskResult) -> Table:
             rows.append((what, probability(task.improvement[name]), *differences))
     return Table(
         title=f"Against {reference}",
-        header=("arm", "probability of improvement", *(f"{DIFFERENCES[name]}, difference" for name in told)),
+        header=("arm", "probability of improvement", *(f"{names[name]}, difference" for name in told)),
         rows=rows,
         note=f"{HOW_DECIDED}{CENSORED if task.reached else ''}"
         if task.differences
@@ -100,17 +100,19 @@ def probability(interval: Interval) -> str:
     return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
 
 
-def _threshold(task: TaskResult, rng: np.random.Generator) -> Table:
+def _threshold(task: TaskResult, alone: bool, rng: np.random.Generator) -> Table:
     rows = []
     for name, reached in task.reached.items():
         part = fraction_reached(reached.reached)
         count = f"{int(reached.reached.sum())} of {len(reached.reached)}"
         enough = len(reached.reached) >= MIN_SEEDS_FOR_INTERVAL
         share = f" [{part.low:.2f}, {part.high:.2f}]" if enough else ""
-        rows.append((task.arms[name].label.text, f"{count}{share}", *_medians(reached, rng)))
+        medians = _medians(reached, rng)[: 1 if alone else 2]
+        rows.append((task.arms[name].label.text, f"{count}{share}", *medians))
+    counts = ("median env steps",) if alone else ("median env steps per agent", "median env steps in total")
     return Table(
         title=f"Steps to a return of {number(task.threshold or 0.0)}",
-        header=("arm", "seeds that reached it", "median env steps per agent", "median env steps in total"),
+        header=("arm", "seeds that reached it", *counts),
         rows=rows,
         note="Seeds that never reached it count as not yet there at the end of their budget (Kaplan-Meier). In "
         "brackets: Wilson's interval of the share, and the bootstrap interval of the median.",

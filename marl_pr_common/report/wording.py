@@ -8,7 +8,7 @@ from marl_pr_common.report import verdicts
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.measure import ArmResult, Measured, TaskResult
 from marl_pr_common.report.numbers import plural, span, verdict
-from marl_pr_common.report.scoring import DIFFERENCES
+from marl_pr_common.report.scoring import DIFFERENCES, DIFFERENCES_ALONE
 from marl_pr_common.report.sharing import EqualBudget
 from marl_pr_common.results.stats import MIN_SEEDS_FOR_DIFFERENCE, TeamCurves
 
@@ -128,12 +128,12 @@ def differences(measured: Measured) -> list[str]:
 def _of_task(task: TaskResult, measured: Measured) -> list[str]:
     if task.reference is None:
         return [f"{task.task}: the reference was not run there, so nothing is compared."]
-    reference = task.arms[task.reference]
+    reference, names = task.arms[task.reference], DIFFERENCES_ALONE if measured.alone else DIFFERENCES
     lines = []
     for arm, result in task.arms.items():
         if arm == task.reference:
             continue
-        told = [(DIFFERENCES[k], task.differences[arm, k]) for k in DIFFERENCES if (arm, k) in task.differences]
+        told = [(text, task.differences[arm, k]) for k, text in names.items() if (arm, k) in task.differences]
         pair = f"{result.label.text} minus {reference.label.text}"
         if arm in task.equal_in_total:
             pair += f" ({at_other_steps(task, arm)})"

@@ -113,20 +113,20 @@ def _finished(results: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, list[st
     keys = ["arm", "task", "run"]
     by_run = results[results["metric"] == metric].groupby(keys, sort=False)["env_steps_per_agent"]
     runs = by_run.agg(last="max", gap=spacing).reset_index()
-    runs["limit"], notes = np.inf, []
+    runs["limit"], notes, per_agent = np.inf, [], "" if alone(results) else " per agent"
     for (arm, task), arm_runs in runs.groupby(["arm", "task"], sort=False):
         budget, tolerance = int(arm_runs["last"].mode().max()), float(arm_runs["gap"].median())
         for index, run, last in zip(arm_runs.index, arm_runs["run"], arm_runs["last"], strict=True):
             if last <= budget - tolerance:
                 runs.loc[index, "limit"] = -np.inf
                 notes.append(
-                    f"Run {run} ended at {last:,} of {budget:,} env steps per agent: it is unfinished and left out."
+                    f"Run {run} ended at {last:,} of {budget:,} env steps{per_agent}: it is unfinished and left out."
                 )
             elif last >= budget + tolerance:
                 runs.loc[index, "limit"] = budget
                 notes.append(
-                    f"Run {run} went on to {last:,} env steps per agent; it is cut to the {budget:,} of the other runs "
-                    f"of {arm} on {task}."
+                    f"Run {run} went on to {last:,} env steps{per_agent}; it is cut to the {budget:,} of the other "
+                    f"runs of {arm} on {task}."
                 )
     if notes:
         limits = results[keys].merge(runs, on=keys, how="left")["limit"].to_numpy()

@@ -36,10 +36,10 @@ def first_lines(results, context=NOTHING):
     return conclusion(measure(results, context), context)
 
 
-def document_of(results, monkeypatch) -> Document:
+def document_of(results, monkeypatch, context=NOTHING) -> Document:
     """A report without figures."""
     monkeypatch.setattr("marl_pr_common.report.drawings.draw", lambda measured, context: [])
-    return build(results, NOTHING)
+    return build(results, context)
 
 
 def test_reciprocity_comes_first_and_the_test_decides(monkeypatch):
@@ -120,14 +120,15 @@ def test_a_stopped_run_is_no_result_like_others(tmp_path):
 
 
 def test_one_agent_needs_no_words_for_teams(monkeypatch):
-    results = study(5, {"td3": 10.0}, [TASK])
+    results = study(10, {"td3": 10.0}, [TASK])
     both = pd.concat([results, results.assign(arm="mine", run="mine" + results["run"])])
-    document = document_of(both, monkeypatch)
-    texts = [*document.conclusion, *document.setting[2:], *document.limits, *document.sharing]
+    document = document_of(both, monkeypatch, ReportContext(thresholds={TASK: 5.0}))
+    texts = [*document.conclusion, *document.setting[2:], *document.limits, *document.sharing, *document.differences]
     tables = [table for table in (document.verdicts, *document.tables[TASK]) if table]
     texts += [cell for table in tables for row in (table.header, *table.rows) for cell in row]
     assert not [text for text in texts if "agent" in text]
-    assert document.setting[-1] == "mine: 5 seeds; 300 env steps."
+    assert document.setting[-1] == "mine: 10 seeds; 300 env steps."
+    assert any("env steps to the threshold" in text for text in texts)
 
 
 def test_a_threshold_that_nobody_reached_is_a_sentence():

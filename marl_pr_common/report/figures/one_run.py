@@ -47,7 +47,7 @@ def returns_of_agents(results: pd.DataFrame, title: str, teams: tuple[str, ...] 
                 dashed = "" if marker else "--"
                 style = {"marker": marker, "color": MUTED, "lw": 1.4, "label": name}
                 axes.plot(team["env_steps_per_agent"], team["value"], dashed, **style)
-        axes.set_xlabel("Environment steps per agent")
+        axes.set_xlabel(f"Environment steps{' per agent' if len(agents) > 1 else ''}")
         axes.set_ylabel("Return")
         count_steps(axes)
         if len(agents) > 1:

@@ -24,17 +24,18 @@ class Watched:
     """Env steps per agent at the last evaluation."""
 
 
-def threshold_plot(panels: Mapping[str, Mapping[ArmLabel, Watched]], title: str) -> Figure:
+def threshold_plot(panels: Mapping[str, Mapping[ArmLabel, Watched]], title: str, alone: bool = False) -> Figure:
     """One panel per task; a line that ends below 1 leaves seeds that never got there within the budget.
 
     :param panels: heading, with the threshold -> arms
+    :param alone: whether no run has more than one agent
     """
     with styled():
         figure, grid = panel_grid(list(panels), 2.6)
         for axes, arms in zip(grid, panels.values(), strict=True):
             for arm, watched in arms.items():
                 draw_steps(axes, *kaplan_meier(watched), arm.style)
-            axes.set(ylim=(-0.02, 1.02), xlabel="Environment steps per agent")
+            axes.set(ylim=(-0.02, 1.02), xlabel=f"Environment steps{'' if alone else ' per agent'}")
             axes.set_xlim(left=0)
             count_steps(axes)
         name_panels(figure, grid, "Share of seeds that reached it", title, chain(*panels.values()))
