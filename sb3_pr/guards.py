@@ -160,13 +160,17 @@ class Watch:
     def _worst(self, model: Any, loss: str) -> int:
         """The agent with the largest gradient."""
         name = loss.removesuffix("_loss")
-        parameters: list[Any] = [tensor for one, tensor, _ in spec_of(model).learnt_by(model) if one.loss == loss]
-        parameters = list(getattr(model.policy, name).parameters()) if name in TRAINED else parameters
-        gradients = [p.grad.detach() for p in parameters if p.grad is not None]
-        if self.n_agents == 1 or not gradients:
-            return 0
-        sizes = [gradient.abs().reshape(self.n_agents, -1).amax(1) for gradient in gradients if gradient.ndim > 1]
-        return int(th.stack(sizes).amax(0).argmax())
+        named: list[Any] = [
+            (one.tensor, tensor) for one, tensor, _ in spec_of(model).learnt_by(model) if one.loss == loss
+        ]
+        named = list(getattr(model.policy, name).named_parameters(prefix=name)) if name in TRAINED else named
+        gradients = [(key, parameter.grad) for key, parameter in named if parameter.grad is not None]
+        sizes = []
+        for agent in range(self.n_agents):
+            mine = [one for one in gradients if owner(one[0], self.n_agents) in (None, agent)]
+            parts = [_agents_part(key, gradient, agent, self.n_agents) for key, gradient in mine]
+            sizes.append(th.stack([part.abs().max().float().cpu() for part in parts] or [th.zeros(())]).max())
+        return int(th.stack(sizes).argmax())
 
 
 def network_tensors(model: Any) -> Iterator[tuple[str, th.Tensor]]:
@@ -219,13 +223,19 @@ def _bad(name: str, tensor: th.Tensor | None, n_agents: int) -> list[int]:
     """Agents whose part of a tensor is not finite."""
     if tensor is None or not tensor.is_floating_point() or bool(th.isfinite(tensor).all()):
         return []
-    alone = re.search(r"\.agents\.(\d+)\.", name)  # PerAgent keeps a module for each
-    if alone:
-        return [int(alone[1])]
+    own = owner(name, n_agents)
+    if own is not None:
+        return [own]
     stacked = n_agents > 1 and tensor.ndim > 0 and len(tensor) == n_agents
     return bad_agents(tensor, n_agents) if stacked else [0]
 
 
 def _agents_part(name: str, tensor: th.Tensor | None, agent: int, n_agents: int) -> th.Tensor:
     assert tensor is not None
-    return tensor if ".agents." in name or n_agents == 1 else tensor[agent]
+    return tensor if owner(name, n_agents) is not None or n_agents == 1 else tensor[agent]
+
+
+def owner(name: str, n_agents: int) -> int | None:
+    """The one agent of a group whose tensor it is; None if it is all agents', or there is no group."""
+    found = re.search(r"\.agents\.(\d+)\.", name) if n_agents > 1 else None  # PerAgent keeps a module for each
+    return int(found[1]) if found else None

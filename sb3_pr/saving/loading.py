@@ -111,8 +111,11 @@ def require_same_agents(model: Any, given: Mapping[str, Any]) -> None:
 
 
 def _number_of_agents(own: Mapping[str, th.Tensor], others: Mapping[str, Any], n_agents: int) -> int:
-    """Of how many ``others`` are, as linear layers tell: weights are (n_agents, in, out), a lone agent's (out, in)."""
+    """Of how many ``others`` are, as linear layers tell: weights are (n_agents, in, out), a lone agent's (out, in).
+    What each agent has in a module of its own may have any shape, and tells nothing."""
     for name, tensor in own.items():
+        if n_agents > 1 and ".agents." in name:
+            continue
         here, there = tuple(tensor.shape), tuple(getattr(others.get(name), "shape", ()))
         if len(here) == 2 and there[1:] == here[::-1]:
             return int(there[0])

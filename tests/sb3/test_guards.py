@@ -11,9 +11,11 @@ from stable_baselines3.common.env_util import make_vec_env
 from marl_pr_common.checkpoint import load
 from marl_pr_common.reciprocity.guards import NonFiniteError
 from sb3_pr import TD3PR, CheckpointCallback, save_checkpoint
-from tests.sb3.tools import ALGORITHMS, SMALL, assert_same_bits, fill, prepare, tensors
+from sb3_pr.guards import broken_agents
+from tests.sb3.tools import ALGORITHMS, SMALL, Odd, assert_same_bits, fill, prepare, tensors
 
 NAN, INF = float("nan"), float("inf")
+OWN = {**SMALL, "features_extractor_class": Odd}
 
 
 class Breaks(gym.Wrapper):
@@ -36,7 +38,8 @@ class Breaks(gym.Wrapper):
 
 
 def model_of(cls=TD3PR, n_agents=3, **options):
-    return cls("MlpPolicy", "Pendulum-v1", n_agents=n_agents, policy_kwargs=dict(SMALL), seed=0, **options)
+    options = {"policy_kwargs": dict(SMALL), **options}
+    return cls("MlpPolicy", "Pendulum-v1", n_agents=n_agents, seed=0, **options)
 
 
 def trained(*args, **options):
@@ -120,13 +123,20 @@ def test_a_gradient(n_agents, network, value):
     assert all(th.isfinite(tensor).all() for tensor in tensors(model).values())
 
 
-@pytest.mark.parametrize("n_agents", [1, 3])
-def test_a_loss(n_agents):
-    model = trained(n_agents=n_agents)
+@pytest.mark.parametrize(("n_agents", "networks"), [(1, SMALL), (3, SMALL), (3, OWN)])
+def test_a_loss(n_agents, networks):
+    model = trained(n_agents=n_agents, policy_kwargs=dict(networks))
     rewards = model.replay_buffer.rewards
     rewards[:, -1] = 1e25  # finite, but its square is not in float32
     with pytest.raises(NonFiniteError, match=rf"non-finite critic_loss of agent {n_agents - 1} at update \d+"):
         model.train(1, 16)
+
+
+def test_a_module_of_a_lone_agent_may_have_the_name_of_ours():
+    model = trained(n_agents=1, policy_kwargs=OWN)
+    with th.no_grad():
+        model.actor.features_extractor.agents[1].weight.fill_(NAN)
+    assert broken_agents(model) == [0]
 
 
 def test_a_replay_that_holds_nan_already():

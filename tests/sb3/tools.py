@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch as th
 from stable_baselines3 import DDPG, SAC, TD3
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import nn
 
 from sb3_pr import DDPGPR, SACPR, TD3PR
 from sb3_pr.algorithms.spec import spec_of
@@ -16,6 +18,18 @@ APART = [(TD3PR, TD3), pytest.param(DDPGPR, DDPG, marks=pytest.mark.slow), (SACP
 """The same for what takes long: DDPG is TD3 with other numbers."""
 ALGORITHMS = [TD3PR, DDPGPR, SACPR]
 SMALL = {"net_arch": [32, 32]}
+
+
+class Odd(BaseFeaturesExtractor):
+    """Runs agent by agent, with weights of three axes that are no stacked layer's, and a name that is ours."""
+
+    def __init__(self, space):
+        super().__init__(space, 8)
+        self.agents = nn.ModuleList([nn.Conv1d(1, 4, 2), nn.Conv1d(4, 4, 1)])
+        self.places = nn.Parameter(th.zeros(1, 4, 2))
+
+    def forward(self, seen):
+        return (self.agents[1](self.agents[0](seen[:, None])) + self.places).flatten(1)
 
 
 def tensors(model):
