@@ -106,7 +106,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         return BaseAlgorithm._wrap_env(env, verbose, monitor_wrapper)
 
     def _setup_model(self) -> None:
-        self._restore_reciprocity()
+        self._restore()
         # load(..., kappa=0.3) leaves its keyword arguments in __dict__: they are options of PR
         overrides = {name: self.__dict__.pop(name) for name in checks.PR_OPTIONS if name in self.__dict__}
         self._leader = self.__dict__.pop("leader", self._leader)

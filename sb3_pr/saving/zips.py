@@ -29,6 +29,10 @@ from sb3_pr.saving.loading import gather, require_same_agents
 from sb3_pr.saving.pickles import UntrustedFileError, handed, read_pickle, read_zip
 from sb3_pr.stacked_teams import StackedTeams
 
+GIVEN = "_given_env"
+"""Attribute of a model that is being loaded: ``env`` and ``force_reset`` of ``load``. SB3 would make a model of the
+environment first, which then has as many agents as columns, and read the file's number, if there is one, later."""
+
 
 def _like(state: Mapping[str, Any], config: ReciprocityConfig) -> Reciprocity:
     """Reciprocity of as many agents and teams as are in a saved state."""
@@ -93,13 +97,15 @@ class Persistence(StackedTeams):
         numbers = {name: kwargs.pop(name) for name in ("n_agents", "n_teams") if name in kwargs}
         if kwargs.pop("seeds", None) is not None:
             raise ValueError("seeds: load keeps the file's. For other ones: set_random_seed(first), or a new model.")
-        source, made_later = path, isinstance(env, str) or is_factory(env)
+        source = path
+        if env is not None:
+            kwargs[GIVEN] = env, kwargs.get("force_reset", True)
         if not trust:
             replaced = kwargs.get("custom_objects") or {}
             source, read = read_zip(path, replaced.keys())
             kwargs["custom_objects"] = {**read, **replaced}
         try:
-            model: Any = super().load(source, None if made_later else env, **kwargs)
+            model: Any = super().load(source, None, **kwargs)
         except pickle.UnpicklingError as error:  # torch's reader of weights, which knows tensors only
             raise UntrustedFileError(f"{path} was not loaded: its weights are not plain tensors: {error}") from error
         for name, number in numbers.items():
@@ -108,9 +114,6 @@ class Persistence(StackedTeams):
                 raise ValueError(
                     f"{name}={number}, but {path} holds {what}, and load keeps their number. {checks.OTHER_NUMBER}"
                 )
-        if made_later:
-            model.set_env(env, kwargs.get("force_reset", True))
-            model.set_random_seed(model.seed)  # the environments', which the file's seed has not reached yet
         model.averaging.warn_if_unlike(model)
         return model
 
@@ -136,8 +139,14 @@ class Persistence(StackedTeams):
         finally:
             vars(self).update(kept)
 
-    def _restore_reciprocity(self) -> None:
-        """Make objects of what ``load`` read; files of version 0.1.0 hold the objects."""
+    def _restore(self) -> None:
+        """Make objects of what the file holds, files of version 0.1.0 have them, and take ``env`` of ``load``."""
+        if GIVEN in vars(self):
+            env, force_reset = vars(self).pop(GIVEN)
+            if not (isinstance(env, str) or is_factory(env)):  # of these as many columns are made as there were
+                env = self._wrap_env(env, self.verbose)
+                self.n_envs = env.num_envs
+            self.set_env(env, force_reset)
         if not isinstance(self.pr, (Mapping, ReciprocityConfig)):
             raise ValueError(f"the saved options of reciprocity are damaged: {self.pr!r}")
         if isinstance(self.pr, Mapping):

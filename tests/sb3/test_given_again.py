@@ -3,11 +3,12 @@
 import gymnasium as gym
 import pytest
 import torch as th
-from stable_baselines3 import SAC
+from stable_baselines3 import SAC, HerReplayBuffer
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.envs import BitFlippingEnv
 
 from sb3_pr import SACPR, TD3PR, AgentEvalCallback, evaluate_agents
-from tests.sb3.tools import tensors
+from tests.sb3.tools import Odd, assert_same_bits, tensors
 
 ENV = "Pendulum-v1"
 RUN = {"learning_starts": 15, "batch_size": 4, "buffer_size": 60, "seed": 0}
@@ -15,7 +16,7 @@ RUN = {"learning_starts": 15, "batch_size": 4, "buffer_size": 60, "seed": 0}
 
 def made(cls=TD3PR, n_agents=3, **options):
     group = {} if cls is SAC else {"n_agents": n_agents}
-    return cls("MlpPolicy", ENV, policy_kwargs={"net_arch": [8]}, **{**RUN, **group, **options})
+    return cls("MlpPolicy", ENV, **{**RUN, "policy_kwargs": {"net_arch": [8]}, **group, **options})
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,18 @@ def test_an_id_or_a_function_is_made_for_every_agent(tmp_path, n_agents, env):
     model.set_env(env)
     assert model.learn(6).env.num_envs == n_agents
     assert [len(returns) for returns in evaluate_agents(model, env, 1, vote=False)] == [1] * n_agents
+
+
+@pytest.mark.parametrize("n_agents", [1, 3])
+def test_a_buffer_that_asks_the_environment_has_one_when_it_is_made(tmp_path, n_agents):
+    def env():
+        return BitFlippingEnv(continuous=True)
+
+    options = {**RUN, "replay_buffer_class": HerReplayBuffer, "n_agents": n_agents, "policy_kwargs": {"net_arch": [8]}}
+    TD3PR("MultiInputPolicy", env, **options).save(tmp_path / "model")
+    loaded = TD3PR.load(tmp_path / "model", env, kappa=0.2)
+    assert (loaded.env.num_envs, loaded.replay_buffer.env, loaded.kappa) == (n_agents, loaded.env, 0.2)
+    assert "_given_env" not in vars(loaded)
 
 
 def test_a_callback_takes_an_id():
@@ -63,6 +76,17 @@ def test_parameters_of_another_number_of_agents(tmp_path, theirs, ours):
             model.set_parameters(given)
     assert all(th.equal(tensor, before[name]) for name, tensor in tensors(model).items())
     made(n_agents=theirs).set_parameters(tmp_path / "other")
+
+
+def test_parameters_of_modules_that_each_agent_has_for_itself(tmp_path):
+    options = {"policy_kwargs": {"net_arch": [8], "features_extractor_class": Odd}}
+    model = made(**options)
+    model.save(tmp_path / "model")
+    loaded = TD3PR.load(tmp_path / "model", trust=True)
+    loaded.set_parameters(model.get_parameters())
+    assert_same_bits(model, loaded)
+    with pytest.raises(ValueError, match=r"are of 3 agent\(s\), and the model has n_agents=2"):
+        made(n_agents=2, **options).set_parameters(model.get_parameters())
 
 
 def test_parameters_of_another_number_of_critics(saved):

@@ -17,6 +17,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from torch import nn
 
 from sb3_pr import DDPGPR, SACPR, TD3PR
+from tests.sb3.tools import PAIRS
 
 SMALL = {"policy_kwargs": {"net_arch": [4]}, "buffer_size": 100, "seed": 0}
 
@@ -136,6 +137,16 @@ def test_own_classes_want_trust(tmp_path):
     with pytest.raises(ValueError, match="trust=True"):
         model.load_replay_buffer(path)
     model.load_replay_buffer(path, trust=True)
+
+
+@pytest.mark.parametrize(("ours", "upstream"), PAIRS)
+def test_a_file_of_upstreams_is_one_agent_whatever_it_is_given(ours, upstream, tmp_path):
+    options = {**SMALL, "policy_kwargs": {"net_arch": [4]}}  # upstream writes into them
+    upstream("MlpPolicy", make_vec_env("Pendulum-v1", 3), **options).save(tmp_path / "model")
+    for env, columns in ((make_vec_env("Pendulum-v1", 2), 2), ("Pendulum-v1", 3), (gym.make("Pendulum-v1"), 1)):
+        loaded = ours.load(tmp_path / "model", env)
+        assert (loaded.n_agents, loaded.n_envs, loaded.env.num_envs) == (1, columns, columns)
+    assert (loaded.learn(5).n_agents, ours.load(tmp_path / "model").n_agents) == (1, 1)
 
 
 @pytest.mark.parametrize("trust", [False, True])
