@@ -19,7 +19,8 @@ from stable_baselines3.common.vec_env import (
 from sb3_pr.bounds import bound, longest
 from sb3_pr.envs.columns import is_team
 from sb3_pr.envs.parallel import TeamMonitor
-from sb3_pr.evaluation import evaluate_agents, made, of_its_own
+from sb3_pr.eval_envs import as_trained, made, of_its_own, refuse_mixture
+from sb3_pr.evaluation import evaluate_agents
 from sb3_pr.logs import name_of
 
 
@@ -47,7 +48,6 @@ class AgentEvalCallback(EvalCallback):
         self.max_steps = longest(self.eval_env, max_steps)
 
     def _init_callback(self) -> None:
-        n_agents = getattr(self.model, "n_columns", 1)
         if self._several and (self.best_model_save_path or self.log_path or self.callback_on_new_best or self.callback):
             raise ValueError(
                 "AgentEvalCallback of a model of several teams records every team's returns and chooses no best one. "
@@ -55,11 +55,9 @@ class AgentEvalCallback(EvalCallback):
             )
         if self._team:
             self.eval_env = of_its_own(self.model, self.eval_env)
-        elif self.eval_env.num_envs == n_agents > 1:
-            raise ValueError(
-                f"eval_env has {n_agents} environments, as many as there are agents: each would be played by another "
-                "agent. Pass a single environment."
-            )
+        else:
+            refuse_mixture(getattr(self.model, "n_columns", 1), self.eval_env)
+            self.eval_env = as_trained(self.model, self.eval_env)
         super()._init_callback()
 
     def _on_step(self) -> bool:

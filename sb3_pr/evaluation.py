@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
-from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.vec_env import (
-    DummyVecEnv,
-    VecEnv,
-    VecEnvWrapper,
-    VecMonitor,
-    VecNormalize,
-    unwrap_vec_normalize,
-)
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, unwrap_vec_normalize
 
 from sb3_pr.bounds import EndlessEpisodeError, bound, longest
-from sb3_pr.envs.columns import is_factory, is_team, with_agents_as_columns
-from sb3_pr.envs.parallel import ABSENT, TeamVecEnv
+from sb3_pr.envs.columns import is_factory, is_team
+from sb3_pr.envs.parallel import ABSENT
+from sb3_pr.eval_envs import as_trained, made, of_its_own
 from sb3_pr.networks.extraction import lone_policy
 from sb3_pr.voting import Voter, can_vote
 
@@ -65,7 +56,8 @@ def evaluate_agents(
     """Undiscounted returns of every agent, on the same episodes if ``seed`` is given.
 
     In a PettingZoo environment all act together, each in its own role; elsewhere each agent is alone in ``env``, and
-    after them the team, which decides by vote.
+    after them the team, which decides by vote. Of a model that is trained in a VecNormalize observations are normalised
+    with its statistics, unless ``env`` has a VecNormalize of its own.
 
     :param model: a group, or any upstream model, which counts as one agent
     :param env: a gymnasium id, env or VecEnv of the kind that one agent acts in; or a PettingZoo ParallelEnv, a VecEnv
@@ -106,7 +98,7 @@ def _evaluate_teams(model: Any, env: Any, n_eval_episodes: int, *options: Any) -
 def _evaluate_each(
     model: OffPolicyAlgorithm, env: Any, n_episodes: int, deterministic: bool, seed: Any, vote: bool, max_steps: Any
 ) -> AgentReturns:
-    venv = env if isinstance(env, VecEnv) else DummyVecEnv([lambda: Monitor(env)])
+    venv = as_trained(model, env if isinstance(env, VecEnv) else DummyVecEnv([lambda: Monitor(env)]))
     limit = longest(venv, max_steps)
 
     def play(policy: Any) -> np.ndarray:
@@ -165,77 +157,3 @@ def evaluate_team(
         counted = ~np.all(dones) & (counted | dones)
         running[dones] = 0.0
     return [np.array(found[:n_episodes]) for found in returns]
-
-
-def made(env: Any) -> Any:
-    """What was passed as an environment to evaluate in, made if it is an id or a function, with agents as columns.
-
-    :raises TypeError: if it is none
-    """
-    if isinstance(env, str):
-        return Monitor(gym.make(env))
-    return with_agents_as_columns(env() if is_factory(env) else env)
-
-
-def of_its_own(model: Any, venv: VecEnv) -> VecEnv:
-    """A team's VecEnv as the model may be evaluated in: not the one that it is trained in, and normalised as that one.
-
-    :raises ValueError: see :func:`evaluate_agents`
-    """
-    n_agents = getattr(model, "n_agents", 1)
-    if n_agents not in (1, venv.num_envs):
-        raise ValueError(f"the model has {n_agents} agents, but the environment has {venv.num_envs}.")
-    if _same_world(venv, model.get_env()):
-        return _copied(venv)
-    normalized = model.get_vec_normalize_env()
-    if normalized is not None and unwrap_vec_normalize(venv) is None:
-        return _still(normalized, venv)
-    return venv
-
-
-def refuse_training_env(model: Any, callback: BaseCallback) -> None:
-    """:raises ValueError: if SB3's EvalCallback would play in the world that the agents are trained in"""
-    for child in (*getattr(callback, "callbacks", ()), getattr(callback, "callback", None)):
-        if isinstance(child, BaseCallback):
-            refuse_training_env(model, child)
-    if isinstance(callback, EvalCallback) and is_team(callback.eval_env) and _same_world(callback.eval_env, model.env):
-        raise ValueError(
-            f"{type(callback).__name__} would evaluate where the agents are trained, in the middle of "
-            "their episodes. Use sb3_pr.AgentEvalCallback, which takes a PettingZoo environment, or copies this one."
-        )
-
-
-def _same_world(one: VecEnv, other: VecEnv | None) -> bool:
-    if other is None:
-        return False
-    worlds = [env.env if isinstance(env, TeamVecEnv) else env for env in (one.unwrapped, other.unwrapped)]
-    return worlds[0] is worlds[1]
-
-
-def _copied(venv: VecEnv) -> VecEnv:
-    """The wrappers again around a copy of the environment; VecNormalize stands still, monitors write no file."""
-    if isinstance(venv, VecNormalize):
-        return _still(venv, _copied(venv.venv))
-    if isinstance(venv, VecMonitor):
-        return type(venv)(_copied(venv.venv), info_keywords=venv.info_keywords)
-    try:
-        if not isinstance(venv, VecEnvWrapper):
-            return copy.deepcopy(venv)
-        inner, clone = _copied(venv.venv), object.__new__(type(venv))  # its __getattr__ forbids copy.deepcopy
-        shared = {name: value for name, value in vars(venv).items() if name == "class_attributes"}
-        own = {name: value for name, value in vars(venv).items() if name not in ("venv", "class_attributes")}
-        clone.__dict__.update(copy.deepcopy(own), venv=inner, **shared)
-        return clone
-    except (TypeError, AttributeError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(
-            f"the model's own environment cannot be copied ({error}), and evaluating in it would break off the agents' "
-            "episodes. Pass another one: a ParallelEnv, or a function that makes it."
-        ) from error
-
-
-def _still(normalized: VecNormalize, venv: VecEnv) -> VecNormalize:
-    """VecNormalize with the statistics of now around another VecEnv: it learns nothing and leaves rewards alone."""
-    still = copy.deepcopy(normalized)
-    still.set_venv(venv)
-    still.training = still.norm_reward = False
-    return still

@@ -29,7 +29,7 @@ from sb3_pr.algorithms.signature import NamedParameters
 from sb3_pr.algorithms.spec import Spec
 from sb3_pr.consensus import Consensus
 from sb3_pr.envs.columns import check_action_space, make_columns, with_agents_as_columns
-from sb3_pr.evaluation import refuse_training_env
+from sb3_pr.eval_envs import refuse_training_env
 from sb3_pr.fast import fast_matmul
 from sb3_pr.guards import Watch
 from sb3_pr.logs import record_episodes, record_reciprocity

@@ -3,9 +3,10 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback
+from stable_baselines3.common.callbacks import CallbackList, CheckpointCallback, EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
 from sb3_pr import TD3PR, AgentEvalCallback, evaluate_agents
 from tests.sb3.tools import SMALL
@@ -42,10 +43,41 @@ def test_evaluation_of_each_agent():
     assert np.shape(evaluate_policy(model, make_vec_env("Pendulum-v1", n_envs=3), 3, warn=False)) == (2,)
 
 
-def test_evaluation_that_would_mix_agents_is_refused():
-    callback = AgentEvalCallback(make_vec_env("Pendulum-v1", n_envs=2), n_eval_episodes=1)
+@pytest.mark.parametrize("kind", [AgentEvalCallback, EvalCallback])
+def test_evaluation_that_would_mix_agents_is_refused(kind):
+    callback = CallbackList([kind(make_vec_env("Pendulum-v1", n_envs=2), n_eval_episodes=1)])
+    model = TD3PR("MlpPolicy", "Pendulum-v1", n_agents=2, policy_kwargs=dict(SMALL))
     with pytest.raises(ValueError, match="eval_env has 2 environments, as many as there are agents"):
-        TD3PR("MlpPolicy", "Pendulum-v1", n_agents=2, policy_kwargs=dict(SMALL)).learn(10, callback=callback)
+        model.learn(10, callback=callback)
+    assert TD3PR("MlpPolicy", make_vec_env("Pendulum-v1", n_envs=3), policy_kwargs=dict(SMALL)).learn(
+        10, callback=callback
+    )
+
+
+def test_a_task_is_seen_as_the_model_knows_it():
+    """By the statistics of its VecNormalize, once; they stand still, and rewards stay raw."""
+    env = VecNormalize(make_vec_env("Pendulum-v1", n_envs=2))
+    model = TD3PR("MlpPolicy", env, policy_kwargs=dict(SMALL), seed=0).learn(60)
+    same = VecNormalize(make_vec_env("Pendulum-v1", n_envs=1), training=False, norm_reward=False)
+    same.obs_rms, before = env.obs_rms, env.obs_rms.count
+    expected = evaluate_agents(model, same, 2, seed=3)
+    for task in (gym.make("Pendulum-v1"), "Pendulum-v1", make_vec_env("Pendulum-v1", n_envs=1)):
+        found = evaluate_agents(model, task, 2, seed=3)
+        np.testing.assert_array_equal([*found, found.vote], [*expected, expected.vote])
+    assert env.obs_rms.count == before
+    with pytest.raises(ValueError, match=r"statistics of Box.*\(3,\).* observations are Box.*wrapped as the model's"):
+        evaluate_agents(model, VecFrameStack(make_vec_env("Pendulum-v1", n_envs=1), 2), 1)
+
+
+def test_the_callback_sees_it_so_too():
+    env = VecNormalize(make_vec_env("Pendulum-v1", n_envs=2))
+    callback = AgentEvalCallback("Pendulum-v1", eval_freq=10, n_eval_episodes=1, verbose=0)
+    callback.eval_env.seed(3)
+    model = TD3PR("MlpPolicy", env, policy_kwargs=dict(SMALL), seed=0).learn(20, callback=callback)
+    assert callback.eval_env.obs_rms.count == env.obs_rms.count
+    assert not callback.eval_env.training
+    model.learn(20, callback=callback)
+    assert not isinstance(callback.eval_env.venv, VecNormalize)
 
 
 class Endless(gym.Env):
