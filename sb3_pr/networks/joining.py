@@ -201,7 +201,10 @@ def _put(place: dict[str, Any], key: str, value: Any, whole: th.Tensor, part: An
         return
     before = place.setdefault(key, value.clone() if isinstance(value, th.Tensor) else value)
     text = f"the optimiser of the {where} has {key}={value}, that of agents[0] {before}: agents of one group"
-    _require(bool(before == value), f"{text} are updated together, so they must have been updated equally often")
+    _require(
+        bool(th.as_tensor(before == value).all()),
+        f"{text} are updated together, so they must have been updated equally often",
+    )
 
 
 def _require(condition: bool, text: str) -> None:

@@ -71,6 +71,16 @@ def test_one_model_becomes_n_agents(cls, upstream, tmp_path):
     assert_same_bits(cls.from_agents([lone], env=ENV), lone)
 
 
+@pytest.mark.skipif(not hasattr(th.optim, "Adafactor"), reason="torch has no Adafactor yet")
+def test_what_an_optimiser_keeps_may_have_another_shape_than_its_parameter():
+    networks = {"optimizer_class": th.optim.Adafactor}
+    lone = made(TD3, policy_kwargs=networks).learn(30)
+    assert_same_bits(TD3PR.from_agents([lone], env=ENV), lone)
+    stack = made(TD3PR, policy_kwargs=networks, n_teams=2, learning_starts=20).learn(60)
+    for team in range(2):
+        assert_same_bits(stack.team(team), stack.team(team).agent(0))
+
+
 def changed(lone):
     lone.actor.mu[1] = th.nn.ELU()
     return lone
