@@ -166,9 +166,7 @@ class TeamVecEnv(VecEnv):
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
     ) -> list[Any]:
         columns = list(self._get_indices(indices))
-        if not columns:
-            return []
-        return [self._find(method_name)(*method_args, **method_kwargs)] * len(columns)
+        return [self._find(method_name)(*method_args, **method_kwargs)] * len(columns) if columns else []
 
     def env_is_wrapped(self, wrapper_class: Any, indices: VecEnvIndices = None) -> list[bool]:
         wrapped = any(isinstance(layer, wrapper_class) for layer in _layers(self.env))
@@ -188,6 +186,10 @@ class TeamVecEnv(VecEnv):
 
 class TeamMonitor(VecMonitor):
     """SB3's ``VecMonitor``, for which an agent that waits for the team's reset plays no episode."""
+
+    def __reduce__(self) -> Any:
+        """To copy and pickle it: what SB3's wrappers keep of their class can't be, and is made anew."""
+        return type(self), (self.venv,), {key: value for key, value in vars(self).items() if key != "class_attributes"}
 
     def step_wait(self) -> VecEnvStepReturn:
         observations, rewards, dones, infos = super().step_wait()

@@ -12,7 +12,8 @@ from pettingzoo import ParallelEnv
 
 from sb3_pr import TD3PR, evaluate_agents
 from sb3_pr.envs.columns import parallel_to_vec_env
-from tests.sb3.tools import SMALL
+from tests.sb3.test_copies import COPIERS
+from tests.sb3.tools import SMALL, assert_same_bits
 
 SETTINGS = {"policy_kwargs": SMALL, "learning_starts": 20, "seed": 0}
 
@@ -140,3 +141,16 @@ def test_leaving_without_a_word_is_a_time_limit_and_said():
         _, _, dones, infos = venv.step(np.zeros((2, 1)))
     assert dones.tolist() == [True, False]
     assert infos[0]["TimeLimit.truncated"]
+
+
+@pytest.mark.parametrize("how", ["deepcopy", "pickle", "cloudpickle"])
+def test_a_copy_has_a_world_of_its_own(how):
+    model = TD3PR("MlpPolicy", Pair({"a": (3, "end"), "b": (10, "limit")}), **SETTINGS).learn(30)
+    other = COPIERS[how](model)
+    assert other.env.unwrapped.env is not model.env.unwrapped.env
+    for one in (model, other):
+        th.manual_seed(1)
+        np.random.seed(1)  # noqa: NPY002
+        one.learn(30, reset_num_timesteps=False)
+    assert_same_bits(model, other)
+    assert list(other.ep_info_buffer)[-1]["l"] == 10
