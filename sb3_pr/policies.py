@@ -22,6 +22,7 @@ from sb3_pr.networks.elementwise import ELEMENTWISE, fused_adam
 from sb3_pr.networks.layers import PerAgent
 from sb3_pr.networks.observations import repeat, rows
 from sb3_pr.networks.optimizers import AgentOptimizers
+from sb3_pr.networks.parameters import by_agent
 from sb3_pr.networks.stacking import agent_parameters, stack
 from sb3_pr.networks.surgery import serving
 from sb3_pr.streams import made
@@ -53,7 +54,7 @@ class MaskedExtractor(BaseFeaturesExtractor):
 
     def forward(self, observations: th.Tensor) -> th.Tensor:
         flat: th.Tensor = self.extractor(observations)
-        blocks = flat.view(self.n_agents, -1, flat.shape[-1])
+        blocks = by_agent(flat, self.n_agents)
         return (blocks * self.masks.unsqueeze(1)).view_as(flat)
 
 

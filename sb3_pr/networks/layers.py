@@ -14,7 +14,7 @@ from torch.jit import is_tracing  # type: ignore[attr-defined]
 
 from sb3_pr.networks import modes
 from sb3_pr.networks.lone_optimizers import require_independent
-from sb3_pr.networks.parameters import OwnParameters, SurgeryError
+from sb3_pr.networks.parameters import OwnParameters, SurgeryError, UnevenRows, by_agent
 from sb3_pr.networks.parameters import stacked_axes as stacked_axes
 
 _OwnParameters = OwnParameters  # the name that models pickled by earlier versions know
@@ -42,12 +42,10 @@ class StackedLinear(nn.Linear):
 
     def forward(self, input: th.Tensor) -> th.Tensor:
         """(n_agents * batch, in_features) -> (n_agents * batch, out_features)."""
-        blocks = input.reshape(self.n_agents, -1, self.in_features)
+        blocks = by_agent(input, self.n_agents)
         bias: th.Tensor | None = self.bias
-        if bias is None:
-            out = th.bmm(blocks, self.weight)
-        else:
-            out = th.baddbmm(bias.unsqueeze(1), blocks, self.weight)
+        weight = self.weight
+        out = th.bmm(blocks, weight) if bias is None else th.baddbmm(bias.unsqueeze(1), blocks, weight)
         return out.view(*input.shape[:-1], self.out_features)
 
     def matrices(self) -> list[th.Tensor]:
@@ -239,8 +237,10 @@ def scaled(values: Any, factor: float) -> Any:
 
 def _blocks(value: Any, n: int) -> list[Any]:
     if isinstance(value, dict):
-        keyed = {key: part.chunk(n) for key, part in value.items()}
+        keyed = {key: _blocks(part, n) for key, part in value.items()}
         return [{key: chunks[i] for key, chunks in keyed.items()} for i in range(n)]
+    if len(value) % n:
+        raise UnevenRows.of(len(value), n)
     return list(value.chunk(n))
 
 

@@ -19,6 +19,7 @@ from torch.jit import is_tracing  # type: ignore[attr-defined]
 from torch.nn.modules.module import _has_any_global_hook
 
 from sb3_pr.networks.layers import StackedLinear
+from sb3_pr.networks.parameters import by_agent
 
 
 class StackedMLP(nn.Sequential):
@@ -97,7 +98,7 @@ class _MLP(th.autograd.Function):
         n_layers = len(parameters) // 2
         weights, biases = parameters[:n_layers], parameters[n_layers:]
         n_agents = len(weights[0])
-        activations = [x.reshape(n_agents, -1, x.shape[-1])]
+        activations = [by_agent(x, n_agents)]
         for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
             out = _product(activations[-1], weight).add_(bias.unsqueeze(1))
             if index < n_layers - 1:

@@ -9,6 +9,8 @@ from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.type_aliases import PyTorchObs
 
+from sb3_pr.networks.parameters import UnevenRows
+
 
 def rows(observation: PyTorchObs) -> int:
     """Number of rows of a batch of observations."""
@@ -47,6 +49,8 @@ class VectorPart:
     def split(self, observation: PyTorchObs, n_agents: int) -> th.Tensor:
         """(n_agents * batch, ...) -> states (n_agents, batch, dim); dim is 0 if nothing may change."""
         batch = rows(observation)
+        if batch % n_agents:
+            raise UnevenRows.of(batch, n_agents)
         flat = [self._part(observation, key).reshape(batch, -1) for key in self.keys]
         if not flat:
             device = next(iter(observation.values())).device if isinstance(observation, dict) else observation.device

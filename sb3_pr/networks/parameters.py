@@ -22,6 +22,28 @@ class SurgeryError(ValueError):
     """A change of a stacked network that would mix its agents; it was not made."""
 
 
+class UnevenRows(RuntimeError, ValueError):
+    """Rows that are not equally many for every agent. A RuntimeError, as torch's for a shape that there can't be."""
+
+    @classmethod
+    def of(cls, rows: int, n_agents: int) -> UnevenRows:
+        return cls(
+            f"{rows} row(s) for a network of {n_agents} agents: expected {n_agents} or a multiple of it, agent-major "
+            "(block i is agent i's). One agent alone is asked by its own network: model.agent(i).critic, or .actor."
+        )
+
+
+def by_agent(rows: th.Tensor, n_agents: int) -> th.Tensor:
+    """(n_agents * batch, features) -> (n_agents, batch, features).
+
+    :raises UnevenRows: if they are not equally many for every agent
+    """
+    try:
+        return rows.reshape(n_agents, -1, rows.shape[-1])
+    except RuntimeError as error:
+        raise UnevenRows.of(rows.shape[:-1].numel(), n_agents) from error
+
+
 def stacked_axes(axes: int = 3) -> int:
     """In the place of ``dim()`` of a stacked layer's weights.
 

@@ -3,12 +3,13 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.envs import FakeImageEnv
 
 from sb3_pr import TD3PR, evaluate_agents
-from tests.sb3.tools import SMALL, tensors
+from tests.sb3.tools import SMALL, Odd, tensors
 
 BAD = [
     ({"kappa": 1.2}, r"kappa=1\.2: expected a number in \[0, 1\]"),
@@ -181,3 +182,24 @@ def test_an_observation_that_no_network_takes_is_named(where, part, n_agents):
         model.learn(1000)
     with pytest.raises(ValueError, match="observation 7 of environment 0 .*in an evaluation is not in"):
         evaluate_agents(model, Outside("observation", part), 5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"observation_masks": np.ones((3, 3))}, {"policy_kwargs": {**SMALL, "features_extractor_class": Odd}}],
+)
+def test_rows_that_are_not_equally_many_of_each_agent(options):
+    model = TD3PR("MlpPolicy", "Pendulum-v1", **{"n_agents": 3, "policy_kwargs": dict(SMALL), **options})
+    for rows in (1, 5):
+        said = rf"^{rows} row\(s\) for a network of 3 agents: expected 3 or a multiple.*agent-major.*agent\(i\)\.critic"
+        for ask in (
+            model.critic,
+            model.critic_target,
+            model.policy.critic.q1_forward,
+            lambda seen, _: model.actor(seen),
+        ):
+            with pytest.raises(ValueError, match=said):
+                ask(th.zeros(rows, 3), th.zeros(rows, 1))
+    model.critic.qf0[0].register_forward_hook(lambda *_: None)  # then layer by layer
+    with pytest.raises(ValueError, match=r"^5 row\(s\)"):
+        model.critic(th.zeros(5, 3), th.zeros(5, 1))
