@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from epymarl_pr.launch import launcher
 from epymarl_pr.launch.errors import UsageError
-from marl_pr_common.runs.film import FPS, check_film, picture, write_film
+from marl_pr_common.runs.film import FPS, check_film, picture, said, write_film
 
 USAGE = """\
 python -m epymarl_pr.render --out=FILE --config=ALGORITHM --env-config=gymma with checkpoint_path=FOLDER [KEY=VALUE ...]
@@ -79,7 +79,7 @@ class Film:
             frame = picture(inner.render(**mode))
         except Exception as error:  # whatever a third party's renderer raises
             raise UsageError(
-                f"{type(inner).__name__} can't be filmed: {type(error).__name__}: {error}. "
+                f"{type(inner).__name__} can't be filmed: {said(error)}. "
                 "If it needs a display, give it one: xvfb-run -a python -m epymarl_pr.render ..."
             ) from error
         if frame is None:

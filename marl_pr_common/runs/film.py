@@ -16,6 +16,10 @@ ENDINGS = (".gif", ".mp4")
 FPS = 10
 """Frames per second where nobody says."""
 INSTALL = 'pip install "marl-pr[film]"'
+OWN = (
+    ' An environment of your own is filmed if its factory makes it with render_mode="rgb_array", and render() then '
+    "returns an array (height, width, 3)."
+)
 
 
 def check_film(file: Path) -> None:
@@ -45,6 +49,13 @@ def picture(rendered: object) -> NDArray[np.uint8] | None:
     return frame[..., :3].astype(np.uint8)
 
 
+def said(error: Exception) -> str:
+    """What an environment's ``render`` raised; that of a base class, a NotImplementedError without a word."""
+    if isinstance(error, NotImplementedError) and not str(error):
+        return "it has no render()"
+    return f"{type(error).__name__}: {error}".rstrip(": ")
+
+
 def shot(env: Any, env_id: str) -> NDArray[np.uint8]:
     """A frame, (height, width, 3), of the environment as it stands.
 
@@ -53,13 +64,11 @@ def shot(env: Any, env_id: str) -> NDArray[np.uint8]:
     try:
         frame = picture(env.render())
     except Exception as error:  # whatever a third party's renderer raises
-        hint = " MUJOCO_GL=osmesa draws without a GPU." if "GL" in f"{type(error).__module__}{error}" else ""
-        raise ValueError(f"env={env_id!r} can't be filmed: {type(error).__name__}: {error}.{hint}") from error
+        hint = OWN if isinstance(error, NotImplementedError) else ""
+        hint = " MUJOCO_GL=osmesa draws without a GPU." if "GL" in f"{type(error).__module__}{error}" else hint
+        raise ValueError(f"env={env_id!r} can't be filmed: {said(error)}.{hint}") from error
     if frame is None:
-        raise ValueError(
-            f"env={env_id!r} can't be filmed: render() gives no picture. An environment of your own is filmed if its "
-            'factory makes it with render_mode="rgb_array", and render() then returns an array (height, width, 3).'
-        )
+        raise ValueError(f"env={env_id!r} can't be filmed: render() gives no picture.{OWN}")
     return frame
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from marl_pr_common.config.yaml import load_mapping
+from marl_pr_common.runs.film import shot
 from marl_pr_common.runs.table import read_results
 from sb3_pr import learnt
 from sb3_pr.scenes import scenes
@@ -201,3 +202,19 @@ def test_what_cannot_be_pushed_is_one_line(trained, given, message, monkeypatch,
     monkeypatch.setitem(sys.modules, "huggingface_hub", Hub())
     assert run("push", str(trained), *given) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (NotImplementedError(), r"it has no render\(\)\. An environment of your own"),
+        (NotImplementedError("no such mode"), r"NotImplementedError: no such mode\. An environment of your own"),
+        (KeyError(), r"KeyError\.$"),
+    ],
+)
+def test_why_there_is_no_picture_is_said(error, message):
+    def render():
+        raise error
+
+    with pytest.raises(ValueError, match=f"^env='mine' can't be filmed: {message}"):
+        shot(SimpleNamespace(render=render), "mine")
