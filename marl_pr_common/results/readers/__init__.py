@@ -3,7 +3,6 @@
 from marl_pr_common.results import readers
 results = readers.read("logs/td3/Pendulum-v1_1")                   # the kind is detected
 results = readers.read("log", arm="td3", task="Hopper-v5", seed=3)  # what its files do not say
-
 Two settings, algorithms or tasks never become one arm by themselves: see :mod:`marl_pr_common.results.readers.apart`.
 """
 
@@ -96,13 +95,7 @@ def read_all(paths: Sequence[Path], notes: list[str] | None = None, given: Given
     own: list[Path] = []
     foreign: list[tuple[Path, bool]] = []
     for path in map(Path, paths):
-        if not path.exists():
-            raise FileNotFoundError(
-                f"{path} does not exist.{near_path(path)} Give a run directory, a comparison directory, a {RESULTS}, "
-                "or a folder with logs of Stable-Baselines3 or EPyMARL."
-            )
-        if path.is_file() and path.suffix == ".csv" and (path.parent / RUN).is_file():
-            raise ValueError(f"{path} is one file of a run of marl-pr: give the run's directory, {path.parent}.")
+        _require_whole(path)
         if _foreign(path):
             foreign.append((path, True))
             continue
@@ -143,6 +136,16 @@ def read_all(paths: Sequence[Path], notes: list[str] | None = None, given: Given
     require_apart(list({source.path.resolve(): source for source in sources}.values()))
     check_once(results)
     return results
+
+
+def _require_whole(path: Path) -> None:
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} does not exist.{near_path(path)} Give a run directory, a comparison directory, a {RESULTS}, or a "
+            "folder with logs of Stable-Baselines3 or EPyMARL."
+        )
+    if path.is_file() and path.suffix == ".csv" and (path.parent / RUN).is_file():
+        raise ValueError(f"{path} is one file of a run of marl-pr: give the run's directory, {path.parent}.")
 
 
 class Guesses:
