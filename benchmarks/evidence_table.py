@@ -47,14 +47,16 @@ class Claim:
 PENDULUM, POLES, CHEETAH = "Pendulum-v1", "InvertedDoublePendulum-v5", "HalfCheetah-v5"
 NAVIGATION = "epymarl_pr:navigation-{}-v0"
 ENSEMBLE = "iql_ns_deciding_own_critics"
+SHARING = ("iql_ns_shared_experience", "iql")
 DATA = ("td3_shared_replay", "td3_own_critics")
+CONTROLS = (*DATA, "td3_random_peer", "td3_all_steps")
 CLAIMS = (
     Claim("TD3, eq. 12 with equal weights", "controls", "td3_pr", PENDULUM, DATA),
     Claim("the same", "controls", "td3_pr", POLES, DATA),
     Claim("the same, kappa 2/3", "copies", "td3_pr", CHEETAH, scale="claim", score="area"),
-    Claim("the same, kappa 0.5, longer", "fig5_cheetah", "td3_pr", CHEETAH, ("td3_shared_replay",)),
+    Claim("the same, kappa 0.5, longer", "fig5_cheetah", "td3_pr", CHEETAH, CONTROLS),
     Claim('TD3, `trust="td"`', "copies", "td3_pr_trust", CHEETAH, scale="claim", score="area"),
-    Claim("the same, kappa 0.5, longer", "fig5_cheetah", "td3_pr_trust", CHEETAH, ("td3_shared_replay",)),
+    Claim("the same, kappa 0.5, longer", "fig5_cheetah", "td3_pr_trust", CHEETAH, CONTROLS),
     Claim(
         *("TD3, `one_voice` instead of all peers", "voices", "td3_pr_one_voice", PENDULUM, ("td3_independent",)),
         score="area",
@@ -62,7 +64,15 @@ CLAIMS = (
     Claim("TD3, common data without PR", "controls", "td3_shared_replay", PENDULUM, ("td3_own_critics",)),
     Claim("the same", "controls", "td3_shared_replay", POLES, ("td3_own_critics",)),
     Claim("the same, longer", "fig5_cheetah", "td3_shared_replay", CHEETAH),
-    Claim("IQL, `pr_act=True`", "deciding", "iql_ns_deciding", NAVIGATION.format(4), (ENSEMBLE,), "size", "area"),
+    Claim(
+        "IQL, `pr_act=True`",
+        "deciding",
+        "iql_ns_deciding",
+        NAVIGATION.format(4),
+        (ENSEMBLE, *SHARING),
+        "controls",
+        "area",
+    ),
     Claim(
         "the same, on a task that took no part in choosing it",
         *("deciding_held_out", "iql_ns_deciding", NAVIGATION.format(6), (ENSEMBLE,)),

@@ -18,6 +18,7 @@ import torch as th
 from marl_pr_common.checkpoint.errors import CheckpointError
 from marl_pr_common.reciprocity import ask
 from marl_pr_common.reciprocity.adjacency import STRATEGIES
+from marl_pr_common.reciprocity.at_hand import AtHand
 from marl_pr_common.reciprocity.config import ReciprocityConfig
 from marl_pr_common.reciprocity.draws import Draws
 from marl_pr_common.reciprocity.judging import Judging
@@ -34,7 +35,7 @@ from marl_pr_common.reciprocity.statistics import Measured, PeerStatistics
 from marl_pr_common.reciprocity.weights import NORMALISATIONS
 
 
-class Reciprocity(Draws, Judging, Measured):
+class Reciprocity(Draws, Judging, Measured, AtHand):
     """Adjacency, peers and the mixture of eq. 12 for one group of agents.
 
     :param config: the options
@@ -130,33 +131,6 @@ class Reciprocity(Draws, Judging, Measured):
         question = self._question(own, states.detach()[None], joint=True)
         answers = ask.JOINT[self.config.estimator](question, evaluate, at_states)
         return self._mix(own, question.states, answers, record)
-
-    def value_of_all(self, own: th.Tensor, said: th.Tensor, states: th.Tensor, record: bool = True) -> th.Tensor:
-        """Z* of eq. 12 with S# = {s} where everybody's value of s is at hand, and nobody has to be asked.
-
-        :param own: Z_i(s, a), (n_critics, n_agents, batch)
-        :param said: Z_j(s, a) of what agent i saw, (n_critics, i, j, batch); read where i listens to j
-        :return: as from :meth:`value`
-        """
-        itself = th.arange(self.n_agents, device=own.device)[:, None, None]
-        answers = ask.Answers(said[:, :, :, None], own.new_ones(self.n_agents, 1, own.shape[-1]), itself)
-        return self._mix(own, states, answers, record)
-
-    def ensemble_value(self, own: th.Tensor, others: th.Tensor, record: bool = True) -> th.Tensor:
-        """Z* with further critics of the agent's own in the place of its peers', all on s itself: a control.
-
-        :param own: Z_i(s, a), (n_critics, n_agents, batch)
-        :param others: (n_others, n_critics, n_agents, batch)
-        :param record: whether the batch counts in :meth:`pop_statistics`
-        :return: as from :meth:`value`
-        """
-        own, values = self._minimum(own), self._minimum(others.movedim(0, 2))[:, :, :, None]
-        graph = NORMALISATIONS[self.config.normalize].rows(np.ones((self.n_agents, len(others))))
-        weights, alone = own.new_tensor(graph), own.new_ones(self.n_agents, 1, own.shape[-1])
-        itself = th.arange(self.n_agents, device=own.device)[:, None, None, None]
-        if record:
-            self._statistics.record(own, values, weights, alone, itself)
-        return reciprocal_value(own, values, weights, alone, self.config)
 
     def _question(
         self, own: th.Tensor | None, states: th.Tensor, joint: bool = False, pass_size: int = 1

@@ -14,15 +14,18 @@ from marl_pr_common.report.measure import Measured, TaskResult
 from marl_pr_common.report.numbers import number
 from marl_pr_common.report.scoring import SCORES
 from marl_pr_common.report.wording import heading
+from marl_pr_common.results.budget import EPISODES
 
 SWEEP_AXES = {"kappa": "kappa, weight of the peers", "n_peers": "Number of peers |N_i|"}
+SHOWN = {"eval/return": "Return without exploration noise", EPISODES: "Return of training episodes, with exploration"}
+"""What a figure says of a metric."""
 _SOURCE = 'Agarwal et al. 2021, "Deep RL at the Edge of the Statistical Precipice"'
 
 
 def draw(measured: Measured, context: ReportContext) -> list[Drawing]:
     """All figures for which there are numbers; those that take some reading come last."""
     title = heading(measured)
-    found = [_curves(measured, title), _intervals(measured, title)]
+    found = [_curves(measured, title, context.metric), _intervals(measured, title)]
     if any(task.improvement for task in measured.tasks.values()):
         found.append(_improvement(measured, title))
     found += [_sweep(measured, key, dict(values), title) for key, values in context.sweep.items()]
@@ -58,7 +61,7 @@ def _panels(tasks: Mapping[str, TaskResult]) -> dict[str, plots.curves.Arms]:
     return {name: {arm.label: arm.curve for arm in task.arms.values()} for name, task in tasks.items()}
 
 
-def _curves(measured: Measured, title: str) -> Drawing:
+def _curves(measured: Measured, title: str, metric: str) -> Drawing:
     panels = _panels(measured.tasks)
     tasks = ", ".join(measured.tasks) if len(measured.tasks) == 1 else f"{len(measured.tasks)} tasks"
     team = "" if measured.alone else ", mean over a team's agents"
@@ -72,7 +75,7 @@ def _curves(measured: Measured, title: str) -> Drawing:
         "learning_curves",
         "Learning curves",
         _alt("Learning curves of every arm beside the reference", measured),
-        f"Return without exploration noise{team}: each arm in colour, the reference in grey. Line: mean over seeds; "
+        f"{SHOWN.get(metric, metric)}{team}: each arm in colour, the reference in grey. Line: mean over seeds; "
         "band: 95 % percentile bootstrap interval of that mean, each point on its own; below 5 seeds one thin line per "
         f"seed, below 3 evaluations points alone.{both * (max(sizes) > 1)}",
         plots.small_multiples(panels, reference, plots.step_axes, "Return", f"{tasks}  ·  {title}"),

@@ -26,11 +26,13 @@ from marl_pr_common.report.trust import last_weights
 from marl_pr_common.results.comparable import comparable
 from marl_pr_common.results.stats import (
     MIN_SEEDS_FOR_INTERVAL,
+    Aligned,
     Difference,
     Interval,
     Profile,
     Reached,
     TeamCurves,
+    aligned,
     levels,
     performance_profile,
     steps_to_threshold,
@@ -48,6 +50,9 @@ class ArmResult:
 
     label: ArmLabel
     curve: Curve
+    """As it was evaluated: what is drawn."""
+    data: TeamCurves
+    """Read off at the steps at which the arms of the task are compared: what is scored."""
     scores: Scored
     intervals: Mapping[str, Mapping[str, Interval]]
     """final, area -> mean, median, IQM -> interval; empty below five seeds"""
@@ -57,11 +62,6 @@ class ArmResult:
     """(n_seeds,) seconds of training of each run; NaN if unknown"""
     cpu: Floats
     """(n_seeds,) seconds of CPU"""
-
-    @property
-    def data(self) -> TeamCurves:
-        """Its learning curves."""
-        return self.curve.data
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,8 @@ class TaskResult:
     profiles: Mapping[str, Profile]
     threshold: float | None
     reached: Mapping[str, Reached]
+    lined_up: Aligned | None = None
+    """How arms that were evaluated at different steps are compared."""
 
     @property
     def equal_in_total(self) -> list[str]:
@@ -165,14 +167,14 @@ def _task(
     rng: np.random.Generator,
 ) -> TaskResult:
     parts = {str(arm): part for arm, part in rows.groupby("arm", sort=False)}
-    arms = {
-        arm: _arm(part, arm, task, label, context, rng)
-        for arm, label in labels.items()
-        if (part := parts.get(arm)) is not None
-    }
+    own = {arm: team_curves(parts[arm], arm, task, context.metric) for arm in labels if arm in parts}
+    lined_up = _lined_up(own, reference)
+    at = {} if lined_up is None else lined_up.steps
+    data = {arm: team_curves(parts[arm], arm, task, context.metric, at[arm]) if arm in at else own[arm] for arm in own}
+    arms = {arm: _arm(parts[arm], labels[arm], own[arm], data[arm], rng) for arm in own}
     finals = {arm: result.scores["final"][:, None] for arm, result in arms.items()}
     known = reference if reference in arms else None
-    at = levels(*finals.values())
+    heights = levels(*finals.values())
     threshold = context.thresholds.get(task)
     reached = {} if threshold is None else {arm: steps_to_threshold(r.data, threshold) for arm, r in arms.items()}
     like = [arm for arm in arms if known is None or equal_per_agent(arms[arm].data, arms[known].data)]
@@ -183,22 +185,31 @@ def _task(
         reference=known,
         improvement={arm: improvement(finals[arm], finals[known], rng) for arm in arms if known and arm != known},
         differences=differences({a: (r.data, {**r.scores, **steps.get(a, {})}) for a, r in arms.items()}, known, rng),
-        profiles={arm: _profile(final, at, rng) for arm, final in finals.items()},
+        profiles={arm: _profile(final, heights, rng) for arm, final in finals.items()},
         threshold=threshold,
         reached=reached,
+        lined_up=lined_up,
     )
 
 
-def _arm(
-    rows: pd.DataFrame, arm: str, task: str, label: ArmLabel, context: ReportContext, rng: np.random.Generator
-) -> ArmResult:
-    curve = with_interval(team_curves(rows, arm, task, context.metric), rng, N_RESAMPLES)
+def _lined_up(own: Mapping[str, TeamCurves], reference: str) -> Aligned | None:
+    base = reference if reference in own else next(iter(own))
+    return aligned(own, base, tuple(arm for arm in own if not equal_per_agent(own[arm], own[base])))
+
+
+def _arm(rows: pd.DataFrame, label: ArmLabel, own: TeamCurves, data: TeamCurves, rng: np.random.Generator) -> ArmResult:
+    """
+    :param own: its curves as it was evaluated
+    :param data: where arms are compared
+    """
+    curve = with_interval(own, rng, N_RESAMPLES)
     curve = replace(curve, cpu=_cpu(rows, curve))
-    scored = scores_of(curve.data)
+    scored = scores_of(data)
     ends = rows.groupby("seed")[["wall_time", "cpu_time", "updates"]].max()
     return ArmResult(
         label=label,
         curve=curve,
+        data=data,
         scores=scored,
         intervals={name: estimates(values, rng) for name, values in scored.items()},
         updates=int(ends["updates"].max()),

@@ -136,11 +136,13 @@ def _steps(value: float) -> str:
 
 def _time(task: TaskResult) -> Table:
     rows = [(arm.label.text, _seconds(arm.wall), _seconds(arm.cpu)) for arm in task.arms.values()]
+    foreign = any(cpu == UNKNOWN != wall for _, wall, cpu in rows)
+    counted = "counted where a log counts them, as EPyMARL's does" if foreign else "not counted"
     return Table(
         title="Time of a run",
         header=("arm", "on the clock", "CPU"),
         rows=rows,
-        note="Mean over runs, and the shortest and longest. Evaluations are not counted. What else the machine did at "
+        note=f"Mean over runs, and the shortest and longest. Evaluations are {counted}. What else the machine did at "
         "the time is in the time on the clock: it is no finding.",
     )
 

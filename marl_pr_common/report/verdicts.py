@@ -161,7 +161,7 @@ class Learnt:
 
 def learnt(arm: ArmResult) -> Learnt | None:
     """How far an arm came from its first evaluation; None with a single evaluation."""
-    curves, steps = arm.data.curves, arm.data.env_steps_per_agent
+    curves, steps = arm.curve.data.curves, arm.curve.data.env_steps_per_agent
     if len(steps) < 2:
         return None
     gains = curves[:, -1] - curves[:, 0]

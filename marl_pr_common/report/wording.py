@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from marl_pr_common.report import verdicts
 from marl_pr_common.report.context import ReportContext
@@ -80,13 +80,24 @@ def conclusion(measured: Measured, context: ReportContext) -> list[str]:
     else:
         lines = [*failed, *verdicts.headlines(measured, context)]
         if not any(task.differences for task in measured.tasks.values()):
-            seeds = _seeds(arm.data for arm in every_arm(measured))
-            lines.append(
-                f"{seeds}: too few to rank the arms. The numbers say how far each arm came and how much seeds differ, "
-                f"not which arm is ahead; that is told from {MIN_SEEDS_FOR_DIFFERENCE} seeds on."
-            )
+            lines.append(_too_few(measured))
         lines += unlike_steps(measured)
     return [*lines, *verdicts.fallen(measured), *verdicts.absent(measured, context), *passed]
+
+
+def _too_few(measured: Measured) -> str:
+    """Why no arm is ranked."""
+    data = [arm.data for arm in every_arm(measured)]
+    seeds, need = _seeds(data), MIN_SEEDS_FOR_DIFFERENCE
+    if min(len(item.seeds) for item in data) < need:
+        return (
+            f"{seeds}: too few to rank the arms. The numbers say how far each arm came and how much seeds differ, not "
+            f"which arm is ahead; that is told from {need} seeds on."
+        )
+    return (
+        f"{seeds} of each arm, but fewer than {need} that two arms have in common: a difference is taken seed by seed. "
+        "Run the arms with the same seeds."
+    )
 
 
 def unlike_steps(measured: Measured) -> list[str]:
@@ -167,6 +178,7 @@ def limits(measured: Measured, context: ReportContext) -> list[str]:
             "Agents that have finished take no more steps, so the env steps of all agents together differ from run to "
             "run: they are given as a range over seeds, and cut and drawn at their mean."
         )
+    lines += _lined_up(measured)
     if any(arm.data.interpolated for arm in arms):
         lines.append("Some seeds were evaluated at different steps; their curves are read off at common ones.")
     if context.failed or context.exclude:
@@ -175,6 +187,20 @@ def limits(measured: Measured, context: ReportContext) -> list[str]:
             "than it is."
         )
     return lines
+
+
+def _lined_up(measured: Measured) -> Iterator[str]:
+    """Where arms of a task were evaluated at different steps."""
+    for task in measured.tasks.values():
+        if task.lined_up is None or not task.lined_up.differs:
+            continue
+        base = task.arms[task.lined_up.arm]
+        steps = base.data.env_steps_per_agent
+        yield (
+            f"{task.task}: the arms were evaluated at different steps. All are compared at the {len(steps)} from "
+            f"{steps[0]:,} to {steps[-1]:,}{'' if measured.alone else ' of each agent'}, where {base.label.text} was; "
+            "figures show every arm's own."
+        )
 
 
 def sharing(measured: Measured, equal: Mapping[str, Sequence[EqualBudget]]) -> list[str]:

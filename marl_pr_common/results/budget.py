@@ -8,6 +8,8 @@ from contextlib import suppress
 import numpy as np
 import pandas as pd
 
+EPISODES = "rollout/episode_return"
+"""A value for each training episode: a log ends with the last whole one, up to an episode before its run does."""
 FEW = 5
 """Runs that a message names."""
 
@@ -24,6 +26,8 @@ def within(
     runs = results[(results["metric"] == metric) & ~results["run"].isin(exclude)]
     steps = runs.groupby("run", sort=False)["env_steps_per_agent"]
     ends = steps.agg(first="min", last="max", gap=spacing)
+    if metric == EPISODES:
+        ends["gap"] = steps.agg(longest).max()
     if late := [f"{run} (first at {first:,})" for run, first in ends["first"].items() if first > budget]:
         raise ValueError(f"budget={budget}: no evaluation within it in {', '.join(late)}. Give a larger one.")
     short = ends[ends["last"] + ends["gap"] <= budget]
@@ -43,6 +47,11 @@ def spacing(steps: pd.Series) -> float:
     """Typical number of steps between two evaluations of a run; 1 if there is only one."""
     gaps = np.diff(np.unique(steps.to_numpy()))
     return float(np.median(gaps)) if len(gaps) else 1.0
+
+
+def longest(steps: pd.Series) -> float:
+    """The most steps between two entries of a run, and before its first."""
+    return float(np.diff(np.unique(steps.to_numpy()), prepend=0).max())
 
 
 def what_equals(

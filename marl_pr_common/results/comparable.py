@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from marl_pr_common.config.mapping import suggest
-from marl_pr_common.results.budget import alone, spacing, what_equals
+from marl_pr_common.results.budget import EPISODES, alone, longest, spacing, what_equals
 from marl_pr_common.results.stats.curves import team_size
 from marl_pr_common.results.stats.limits import MIN_SEEDS_FOR_INTERVAL
 from marl_pr_common.runs.table import check_columns, check_once
@@ -104,7 +104,8 @@ def _require_finite(rows: pd.DataFrame, metric: str) -> None:
     names = ", ".join(f"{name} (from {steps:,} steps per agent on)" for name, steps in first.items())
     raise ValueError(
         f"{metric} is not finite in {names}: the run diverged, or was not recorded. A mean without it would flatter "
-        f"its arm. To leave it out all the same, name it: exclude={sorted(first.index)!r}; the report will say so."
+        f"its arm. To leave it out all the same, name it: --exclude {' '.join(sorted(first.index))} (in Python "
+        f"exclude={sorted(first.index)!r}); the report will say so."
     )
 
 
@@ -112,10 +113,11 @@ def _finished(results: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, list[st
     """Without unfinished runs, and with longer ones cut to the budget that most runs of their arm have."""
     keys = ["arm", "task", "run"]
     by_run = results[results["metric"] == metric].groupby(keys, sort=False)["env_steps_per_agent"]
-    runs = by_run.agg(last="max", gap=spacing).reset_index()
+    runs = by_run.agg(last="max", gap=longest if metric == EPISODES else spacing).reset_index()
     runs["limit"], notes, per_agent = np.inf, [], "" if alone(results) else " per agent"
     for (arm, task), arm_runs in runs.groupby(["arm", "task"], sort=False):
-        budget, tolerance = int(arm_runs["last"].mode().max()), float(arm_runs["gap"].median())
+        gaps = arm_runs["gap"]
+        budget, tolerance = int(arm_runs["last"].mode().max()), gaps.max() if metric == EPISODES else gaps.median()
         for index, run, last in zip(arm_runs.index, arm_runs["run"], arm_runs["last"], strict=True):
             if last <= budget - tolerance:
                 runs.loc[index, "limit"] = -np.inf
@@ -155,7 +157,8 @@ def _differences(task: str, rows: pd.DataFrame, reference: str, somewhere: bool)
             values = "; ".join(f"{arm}: {' and '.join(map(repr, value)) or 'unknown'}" for arm, value in found.items())
             yield f"{column} on {task}: {values}"
     groups = _compared(arms, reference, somewhere)
-    if not all(any(_alike([_end(part, steps) for part in group]) for steps in STEPS) for group in groups):
+    metric = rows["metric"].iloc[0]
+    if not all(any(_alike([_end(part, steps) for part in group], metric) for steps in STEPS) for group in groups):
         lone = alone(rows)
         budgets = "; ".join(
             f"{arm}: {_end(part, STEPS[0])[0]:,} env steps"
@@ -197,22 +200,25 @@ def _points(rows: pd.DataFrame, steps: str) -> npt.NDArray[np.int64]:
 
 
 def _end(rows: pd.DataFrame, steps: str) -> tuple[int, float]:
-    """The last evaluation of an arm, and the typical distance of its evaluations."""
+    """The last evaluation of an arm, and the typical distance of its evaluations; of episodes, the longest."""
+    if rows["metric"].iloc[0] == EPISODES:
+        return int(rows[steps].max()), max(longest(run) for _, run in rows.groupby("run")[steps])
     run = rows[rows["run"] == rows["run"].iloc[0]]
     return int(rows[steps].max()), spacing(run[steps])
 
 
-def _alike(ends: list[tuple[int, float]]) -> bool:
-    """Equal but for less than one evaluation: hosts that count whole episodes end a little late."""
-    lasts = [last for last, _ in ends]
-    return max(lasts) - min(lasts) < max(1.0, min(gap for _, gap in ends))
+def _alike(ends: list[tuple[int, float]], metric: str) -> bool:
+    """Equal but for less than one evaluation: hosts that count whole episodes end a little late, or log them early."""
+    lasts, gaps = zip(*ends, strict=True)
+    return bool(max(lasts) - min(lasts) < max(1.0, max(gaps) if metric == EPISODES else min(gaps)))
 
 
 def _overlap(points: list[npt.NDArray[np.int64]]) -> bool:
     """Whether the arms were evaluated at common steps, or but for less than half the distance of evaluations."""
     reference = points[0]
     for others in points[1:]:
-        near = np.abs(reference[:, None] - others[None, :]).min(axis=1)
+        place = np.searchsorted(others, reference).clip(1, len(others) - 1) if len(others) > 1 else np.zeros(1, int)
+        near = np.minimum(np.abs(reference - others[place - 1]), np.abs(reference - others[place]))
         if np.count_nonzero(near <= 0.1 * spacing(pd.Series(reference))) < min(2, len(reference), len(others)):
             return False
     return True

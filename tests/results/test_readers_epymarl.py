@@ -62,3 +62,20 @@ def test_a_later_releases_settings_are_none(tmp_path):
 def test_agents_of_epymarls_teams(tmp_path, env_args, n_agents):
     table = readers.read(sacred(tmp_path / "1", env_args=env_args))
     assert table["total_env_steps"].max() == 100 * n_agents
+
+
+@pytest.mark.parametrize("args", [{"time_limit": 500}, {"N": 6}])
+def test_arms_on_a_task_of_other_arguments_are_not_compared(tmp_path, args):
+    sacred(tmp_path / "1")
+    other = sacred(tmp_path / "2", name="vdn", env_args={"key": "pz-mpe-simple-spread-v3", **args})
+    with pytest.raises(ValueError, match=rf"not of one task: env_args.{next(iter(args))} is missing and"):
+        readers.read_all([tmp_path])
+    apart = readers.read_all([tmp_path], given={other: {"task": "wide"}})
+    assert set(apart["task"]) == {"pz-mpe-simple-spread-v3", "wide"}
+    assert readers.read_all([tmp_path], given={tmp_path: {"task": "both"}})["arm"].nunique() == 2
+
+
+def test_tasks_of_two_packages_are_two(tmp_path):
+    for number, package in enumerate(("one", "two")):
+        sacred(tmp_path / package, seed=number, env_args={"key": f"{package}:Maze-v0"})
+    assert set(readers.read_all([tmp_path])["task"]) == {"one:Maze-v0", "two:Maze-v0"}

@@ -3,13 +3,12 @@
 from marl_pr_common.results import readers
 results = readers.read("logs/td3/Pendulum-v1_1")                   # the kind is detected
 results = readers.read("log", arm="td3", task="Hopper-v5", seed=3)  # what its files do not say
-
 Two settings, algorithms or tasks never become one arm by themselves: see :mod:`marl_pr_common.results.readers.apart`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +95,7 @@ def read_all(paths: Sequence[Path], notes: list[str] | None = None, given: Given
     own: list[Path] = []
     foreign: list[tuple[Path, bool]] = []
     for path in map(Path, paths):
-        if not path.exists():
-            raise FileNotFoundError(
-                f"{path} does not exist.{near_path(path)} Give a run directory, a comparison directory, a {RESULTS}, "
-                "or a folder with logs of Stable-Baselines3 or EPyMARL."
-            )
+        _require_whole(path)
         if _foreign(path):
             foreign.append((path, True))
             continue
@@ -129,7 +124,7 @@ def read_all(paths: Sequence[Path], notes: list[str] | None = None, given: Given
             if "arm" in said:
                 failed.setdefault(said["arm"], []).append(str(error))
         else:
-            sources.append(_source(path, tables[-1], "arm" in said))
+            sources.append(_source(path, tables[-1], said))
     if not tables:
         raise ValueError(f"No run could be read. {' '.join(notes or [])}")
     results = pd.concat(tables, ignore_index=True)
@@ -141,6 +136,16 @@ def read_all(paths: Sequence[Path], notes: list[str] | None = None, given: Given
     require_apart(list({source.path.resolve(): source for source in sources}.values()))
     check_once(results)
     return results
+
+
+def _require_whole(path: Path) -> None:
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} does not exist.{near_path(path)} Give a run directory, a comparison directory, a {RESULTS}, or a "
+            "folder with logs of Stable-Baselines3 or EPyMARL."
+        )
+    if path.is_file() and path.suffix == ".csv" and (path.parent / RUN).is_file():
+        raise ValueError(f"{path} is one file of a run of marl-pr: give the run's directory, {path.parent}.")
 
 
 class Guesses:
@@ -177,11 +182,12 @@ class Guesses:
             raise self.of_no_task
 
 
-def _source(path: Path, table: pd.DataFrame, said: bool) -> Source:
+def _source(path: Path, table: pd.DataFrame, said: Mapping[str, Any]) -> Source:
     """A foreign run, for :func:`require_apart`."""
     first = table.iloc[0]
     kind, learnt = (epymarl.WRITER, epymarl.settings(path)) if epymarl.is_run(path) else sb3.settings(path)
-    return Source(path, first["run"], first["arm"], first["task"], int(first["seed"]), learnt, family(path), said, kind)
+    names = (first["run"], first["arm"], first["task"], int(first["seed"]))
+    return Source(path, *names, learnt, family(path), "arm" in said, "task" in said, kind)
 
 
 def _read_own(paths: list[Path], notes: list[str] | None, given: Given) -> tuple[list[pd.DataFrame], list[Source]]:
@@ -190,7 +196,7 @@ def _read_own(paths: list[Path], notes: list[str] | None, given: Given) -> tuple
         return [], []
     if not given:
         results = read_results(paths, notes)
-        return [results], [source for path in paths for source in _own_sources(path, results, said=False)]
+        return [results], [source for path in paths for source in _own_sources(path, results, said={})]
     tables: list[pd.DataFrame] = []
     sources: list[Source] = []
     for file in dict.fromkeys(file.resolve() for path in paths for file in results_files(path)):
@@ -199,11 +205,11 @@ def _read_own(paths: list[Path], notes: list[str] | None, given: Given) -> tuple
         if said.get(GUESS):  # runs of two folders may have one name
             table = table.assign(run=f"{said['arm']}-" + table["run"].astype(str))
         tables.append(table)
-        sources += _own_sources(file.parent, table, "arm" in said)
+        sources += _own_sources(file.parent, table, said)
     return tables, sources
 
 
-def _own_sources(path: Path, results: pd.DataFrame, said: bool) -> Iterator[Source]:
+def _own_sources(path: Path, results: pd.DataFrame, said: Mapping[str, Any]) -> Iterator[Source]:
     folder = path if path.is_dir() else path.parent
     runs = results.drop_duplicates(["run", "arm", "task"]).set_index("run")[["arm", "task", "seed"]]
     for file in sorted(folder.rglob(RUN)):
@@ -219,20 +225,22 @@ def _own_sources(path: Path, results: pd.DataFrame, said: bool) -> Iterator[Sour
         for _, row in runs.loc[[name]].iterrows():
             if row["task"] == config.get("env", row["task"]):
                 kind = f"{(described.get('versions') or {}).get('marl-pr')} {described.get('git')}"
-                yield Source(file.parent, str(name), row["arm"], row["task"], int(row["seed"]), config, "", said, kind)
+                names = (str(name), row["arm"], row["task"], int(row["seed"]))
+                yield Source(file.parent, *names, config, "", "arm" in said, "task" in said, kind)
 
 
 def _foreign(path: Path) -> bool:
     if path.suffix == ".parquet" or (path / RESULTS).is_file():
         return False
     # our own runs write progress.csv too, and those that have no results yet have nothing to read
-    return epymarl.is_run(path) or (sb3.is_run(path) and not (path / RUN).is_file())
+    return epymarl.is_run(path) or (sb3.is_run(path) and not (path / RUN).is_file() and not sb3.several(path))
 
 
 def _below(path: Path) -> Iterator[Path]:
     """Folders of foreign runs below ``path``, but for parts of another run and what interrupted runs left."""
     if not path.is_dir():
         return
+    yield from sb3.several(path)
     for child in sorted(child for child in path.iterdir() if child.is_dir() and INCOMPLETE not in child.name):
         if (child / RESULTS).is_file() or child.name in ("_sources", "checkpoints"):
             continue

@@ -16,6 +16,7 @@ _OF_A_RUN = (
 )
 _DIFFERING = frozenset(_OF_A_RUN.split())
 """Settings in which runs of one arm may differ: they say where and how long, or are told apart elsewhere."""
+_OF_THE_TASK = ("env_args.", "env_kwargs.")
 _SHOWN = 4
 
 
@@ -34,6 +35,8 @@ class Source:
     """What its path says but for seed and number; "" where the settings are enough."""
     said: bool = False
     """Whether the user named its arm."""
+    task_said: bool = False
+    """Whether the user named its task."""
     kind: str = ""
     """What wrote the settings, and in which version: where that is the same, a name that is missing says something."""
 
@@ -42,8 +45,10 @@ def require_apart(sources: Sequence[Source]) -> None:
     """Refuse what would be averaged though it is not the same.
 
     :raises ValueError: naming the folders, if a seed of an arm comes twice, or its runs differ in their settings or,
-        where these are unknown, in the folders above them, and the user has not named that arm himself
+        where these are unknown, in the folders above them, and the user has not named that arm himself; or if arms ran
+        one task with different arguments, and he has not named that task
     """
+    _require_one_task(sources)
     groups: dict[tuple[str, str], list[Source]] = {}
     for source in sources:
         groups.setdefault((source.arm, source.task), []).append(source)
@@ -74,6 +79,25 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[name] = value
     return found
+
+
+def _require_one_task(sources: Sequence[Source]) -> None:
+    """Arms are compared on a task of one name: it has to be one, with its time limit, number of agents, ..."""
+    first: dict[str, tuple[Source, dict[str, Any]]] = {}
+    for source in sources:
+        if source.task_said or not source.settings:
+            continue
+        mine = {name: value for name, value in flat(source.settings).items() if name.startswith(_OF_THE_TASK)}
+        other, theirs = first.setdefault(source.task, (source, mine))
+        names = [name for name in {**theirs, **mine} if _counts(name, other, source, theirs, mine)]
+        names = [name for name in names if str(theirs.get(name)) != str(mine.get(name))]
+        if names and other.arm != source.arm:
+            shown = "; ".join(f"{name} is {_shown(theirs, name)} and {_shown(mine, name)}" for name in names[:_SHOWN])
+            raise ValueError(
+                f"{other.path} and {source.path} are both of {source.task}, but not of one task: {shown}. Run them "
+                f"alike, or say what the other's is: --given '{source.path}:task=NAME'. If they shall be compared all "
+                f"the same, say task={source.task} of both."
+            )
 
 
 def _require_once(arm: str, task: str, runs: Sequence[Source]) -> None:

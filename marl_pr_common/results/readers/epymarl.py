@@ -153,7 +153,7 @@ def _identity(path: Path, config: dict[str, Any], run: dict[str, Any]) -> RunIde
     return RunIdentity(
         run="",
         arm=name if label in (None, "", "default_label") else f"{name}-{label}",
-        task=key.rpartition(":")[2],
+        task=key,
         engine=engine,
         seed=config["seed"],
         evaluation=_evaluation(config),

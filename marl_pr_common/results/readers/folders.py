@@ -28,8 +28,15 @@ _GENERIC_WORDS = (
 )
 _GENERIC = frozenset(_GENERIC_WORDS.split())
 """Names of folders that say nothing about what is in them."""
-_SEED = re.compile(r"[-_.]?seed[-_=]?(\d+)", re.IGNORECASE)
+SEED = re.compile(r"[-_.]?seed[-_=]?(\d+)", re.IGNORECASE)
 _ENDING = re.compile(r"[-_](\d+)$")
+_TIME = re.compile(
+    r"(?<!\d)(?<!seed)(?<!seed.)(?:"
+    r"(?:19|20)\d\d([-_.]?)\d\d\1\d\d(?:[-_T. ]?\d\d[-_.:h]?\d\d(?:[-_.:m]?\d\d)?)?"  # 2024-01-05_12-30-44
+    r"|[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d(?:_\S+)?|1\d{9}(?:\.\d+)?"  # Jan05_12-30-44_host, 1700000000
+    r")(?!\d)"
+)
+"""When a run began, as people, TensorBoard and CleanRL name it: no seed."""
 _TASK = re.compile(r"^(?P<task>.*[A-Za-z0-9]-v\d+)(?=$|[-_.])(?P<rest>.*)$")
 _DEPTH = 4
 """Innermost folders that are looked at."""
@@ -49,11 +56,11 @@ def named(folder: Path, env_id: str | None = None) -> Named:
 
     :param env_id: the task, where a file tells it
     """
-    parts = list(reversed(folder.resolve().parts[-_DEPTH:]))
-    seed = next((int(match[1]) for part in parts if (match := _SEED.search(part))), None)
+    parts = [_TIME.sub("", part).rstrip("-_. ") for part in reversed(folder.resolve().parts[-_DEPTH:])]
+    seed = next((int(match[1]) for part in parts if (match := SEED.search(part))), None)
     if seed is None and (match := _ENDING.search(parts[0])):
         seed = int(match[1])
-    names = [_ENDING.sub("", _SEED.sub("", part)).strip("-_. ") for part in parts]
+    names = [_ENDING.sub("", SEED.sub("", part)).strip("-_. ") for part in parts]
     level = next((i for i, name in enumerate(names) if _TASK.match(name)), None)
     if level is None:
         return Named(_outermost(names), env_id, seed)
@@ -86,7 +93,7 @@ def _other(text: str, env_id: str) -> bool:
 
 def family(folder: Path) -> str:
     """The path without seeds and numbers: equal for runs that differ in nothing else."""
-    return "/".join(_ENDING.sub("", _SEED.sub("", part)) for part in folder.resolve().parts)
+    return "/".join(_ENDING.sub("", SEED.sub("", _TIME.sub("", part))) for part in folder.resolve().parts)
 
 
 def _split(text: str, env_id: str | None, above: list[str]) -> tuple[str | None, str | None]:

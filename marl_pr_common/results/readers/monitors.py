@@ -11,15 +11,37 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from marl_pr_common.results.readers.folders import SEED
 from marl_pr_common.results.readers.rows import Curve, numeric, read_csv, whole_steps
 
 PATTERN = "*monitor.csv"
+_OF_ONE_RUN = re.compile(r"(?:\d+\.)?monitor\.csv")
+"""Names that Stable-Baselines3 gives by itself: of a VecEnv's environments, or of a single one."""
 _EVALUATION = re.compile(r"(?<![a-z])(eval|test|valid)", re.IGNORECASE)
 
 
 def training(folder: Path) -> list[Path]:
     """Monitor files of training; those of an evaluation's environments hold other episodes."""
     return sorted(path for path in folder.glob(PATTERN) if not _EVALUATION.search(path.name))
+
+
+def runs(folder: Path) -> list[Path]:
+    """Monitor files that are of a run each, ``seed3.monitor.csv``; none where they are one run's environments.
+
+    :raises ValueError: if their names tell neither
+    """
+    files = training(folder)
+    others = [path for path in files if not _OF_ONE_RUN.fullmatch(path.name)]
+    if len(files) < 2 or not others:
+        return []
+    if len(others) < len(files) or not all(SEED.search(path.name) for path in files):
+        names = ", ".join(path.name for path in files[:4]) + ", ..." * (len(files) > 4)
+        raise ValueError(
+            f"{folder} has the monitor files {names}: they may be the environments of one run, or runs. Name those of "
+            "one run 0.monitor.csv, 1.monitor.csv, ..., those of a run each seed0.monitor.csv, ..., or give every run "
+            "a folder."
+        )
+    return files
 
 
 def _header(path: Path) -> dict[str, Any]:

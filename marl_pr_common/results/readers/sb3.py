@@ -57,6 +57,12 @@ def is_run(path: Path) -> bool:
     return path.is_dir() and (_npz(path) is not None or (path / PROGRESS).is_file() or any(path.glob(MONITOR)))
 
 
+def several(path: Path) -> list[Path]:
+    """Files of a folder that are a run each: its monitor files, where there is nothing else and their names say so."""
+    alone = path.is_dir() and _npz(path) is None and not (path / PROGRESS).is_file()
+    return monitors.runs(path) if alone else []
+
+
 def read(path: Path, n_agents: int | None = None, **given: Any) -> pd.DataFrame:
     """The results of one run.
 
@@ -72,7 +78,8 @@ def read(path: Path, n_agents: int | None = None, **given: Any) -> pd.DataFrame:
     progress = path / PROGRESS if path.is_dir() else path
     files = monitors.training(path) if path.is_dir() else [path] * path.name.endswith("monitor.csv")
     env_id = monitors.env_id(files)
-    found = _identity(folder, env_id, given) | {"engine": beside.engine(folder), "evaluation": ""}
+    named_so = folder / path.name.removesuffix(".monitor.csv") if path in several(folder) else folder
+    found = _identity(named_so, env_id, given) | {"engine": beside.engine(folder), "evaluation": ""}
     n_agents = _agents(folder, str(found["arm"])) if n_agents is None else n_agents
     curves = []
     if npz is not None:

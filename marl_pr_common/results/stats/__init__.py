@@ -1,6 +1,7 @@
 """Statistics over seeds as pure functions with an explicit generator. The unit is the seed, that is the team.
 
 curves        learning curves of an arm, lined up over seeds; area under them; parts of them
+alignment     steps at which the arms of a task are compared
 scores        one number per seed and task
 bootstrap     percentile intervals of a mean over seeds; stratified resampling over tasks
 aggregate     mean, median, interquartile mean, optimality gap of all runs
@@ -13,6 +14,7 @@ limits        how many seeds a statement needs
 
 from marl_pr_common.config.arrays import Floats
 from marl_pr_common.results.stats.aggregate import STATISTICS, aggregate, iqm, mean, median, optimality_gap
+from marl_pr_common.results.stats.alignment import Aligned, aligned
 from marl_pr_common.results.stats.bootstrap import Interval, bootstrap_means, mean_interval
 from marl_pr_common.results.stats.curves import Axis, TeamCurves, area_under_curve, cut, team_curves
 from marl_pr_common.results.stats.difference import Difference, compare_pairs, paired_difference
@@ -26,6 +28,7 @@ __all__ = [
     "MIN_SEEDS_FOR_DIFFERENCE",
     "MIN_SEEDS_FOR_INTERVAL",
     "STATISTICS",
+    "Aligned",
     "Axis",
     "Difference",
     "Floats",
@@ -35,6 +38,7 @@ __all__ = [
     "Scores",
     "TeamCurves",
     "aggregate",
+    "aligned",
     "area_under_curve",
     "bootstrap_means",
     "compare_pairs",

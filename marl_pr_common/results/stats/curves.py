@@ -77,14 +77,21 @@ class TeamCurves:
 _NUMBERS = ["seed", "agent", "env_steps_per_agent", "total_env_steps", "value"]
 
 
-def team_curves(results: pd.DataFrame, arm: str, task: str, metric: str = "eval/return") -> TeamCurves:
+def team_curves(
+    results: pd.DataFrame,
+    arm: str,
+    task: str,
+    metric: str = "eval/return",
+    at: npt.NDArray[np.int64] | None = None,
+) -> TeamCurves:
     """Average the agents of each seed and line the seeds up; points that a seed lacks are left out for all.
 
     Runs that end their episodes at different times are evaluated at different steps (EPyMARL does so). If the seeds
-    share fewer than half of their points, each curve is read off, linearly between its points, at as many evenly
-    spaced steps in the range that all have.
+    share fewer than half of their points, or not both ends of the range that all have, each curve is read off, linearly
+    between its points: at the steps that half of the seeds have, else at as many evenly spaced ones.
 
     :param results: a table in the schema of ``runs``
+    :param at: (n_points,) steps at which every curve is read off instead, within what all seeds have
     :raises ValueError: if the arm has no such rows, a value is not finite, or its seeds share no range of steps
     """
     chosen = (results["arm"] == arm) & (results["task"] == task) & (results["metric"] == metric)
@@ -102,9 +109,9 @@ def team_curves(results: pd.DataFrame, arm: str, task: str, metric: str = "eval/
     table = points["value"].mean().unstack()
     n_points = int(table.notna().sum(axis=1).median())
     common = table.dropna(axis="columns")
-    interpolated = 2 * common.shape[1] < n_points
-    if interpolated:
-        common = _read_off(table, n_points, f"arm={arm!r}")
+    interpolated = 2 * common.shape[1] < n_points or not _has_both_ends(common, table)
+    if interpolated or at is not None:
+        common = _read_off(table, _steps(table, n_points, f"arm={arm!r}") if at is None else at)
     totals = _totals(points["total_env_steps"].max().unstack(), common.columns.to_numpy())
     return TeamCurves(
         seeds=common.index.to_numpy(dtype=np.int64),
@@ -141,16 +148,33 @@ def team_size(rows: pd.DataFrame) -> int:
     return max(1, round(ratios.max())) if len(ratios) else 1
 
 
-def _read_off(table: pd.DataFrame, n_points: int, where: str) -> pd.DataFrame:
-    """Curves at ``n_points`` common steps.
+def _range(table: pd.DataFrame) -> tuple[int, int]:
+    """First and last step that all seeds have reached."""
+    own = [row.dropna().index for _, row in table.iterrows()]
+    return max(steps[0] for steps in own), min(steps[-1] for steps in own)
+
+
+def _has_both_ends(common: pd.DataFrame, table: pd.DataFrame) -> bool:
+    return common.shape[1] > 0 and (common.columns[0], common.columns[-1]) == _range(table)
+
+
+def _steps(table: pd.DataFrame, n_points: int, where: str) -> npt.NDArray[np.int64]:
+    """Common steps for seeds that were evaluated at others.
 
     :param table: seeds x steps, NaN where a seed was not evaluated
     """
-    own = {seed: row.dropna() for seed, row in table.iterrows()}
-    first, last = max(row.index[0] for row in own.values()), min(row.index[-1] for row in own.values())
+    first, last = _range(table)
     if first >= last:
         raise ValueError(f"The seeds of {where} share no evaluation point: they were evaluated at different steps.")
-    steps = np.unique(np.linspace(first, last, max(n_points, 2)).astype(np.int64))
+    often = table.columns[(table.notna().mean() >= 0.5) & (table.columns >= first) & (table.columns <= last)]
+    if 2 * len(often) < n_points:
+        return np.unique(np.linspace(first, last, max(n_points, 2)).astype(np.int64))
+    return np.unique([first, *often, last]).astype(np.int64)
+
+
+def _read_off(table: pd.DataFrame, steps: npt.NDArray[np.int64]) -> pd.DataFrame:
+    """Curves at common steps."""
+    own = {seed: row.dropna() for seed, row in table.iterrows()}
     values = [np.interp(steps, row.index, row) for row in own.values()]
     return pd.DataFrame(values, index=list(own), columns=steps)
 

@@ -1,0 +1,53 @@
+"""Z* of eq. 12 where every value is at hand and nobody has to be asked."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch as th
+
+from marl_pr_common.reciprocity import ask
+from marl_pr_common.reciprocity.config import ReciprocityConfig
+from marl_pr_common.reciprocity.mixture import reciprocal_value
+from marl_pr_common.reciprocity.statistics import PeerStatistics
+from marl_pr_common.reciprocity.weights import NORMALISATIONS
+
+
+class AtHand:
+    """What a group's reciprocity makes of values that are all there."""
+
+    config: ReciprocityConfig
+    n_agents: int
+    _statistics: PeerStatistics
+
+    def _mix(self, own: th.Tensor, states: th.Tensor, answers: ask.Answers, record: bool) -> th.Tensor:
+        raise NotImplementedError
+
+    def _minimum(self, values: th.Tensor) -> th.Tensor:
+        raise NotImplementedError
+
+    def value_of_all(self, own: th.Tensor, said: th.Tensor, states: th.Tensor, record: bool = True) -> th.Tensor:
+        """Z* of eq. 12 with S# = {s} where everybody's value of s is at hand, and nobody has to be asked.
+
+        :param own: Z_i(s, a), (n_critics, n_agents, batch)
+        :param said: Z_j(s, a) of what agent i saw, (n_critics, i, j, batch); read where i listens to j
+        :return: as from :meth:`value`
+        """
+        itself = th.arange(self.n_agents, device=own.device)[:, None, None]
+        answers = ask.Answers(said[:, :, :, None], own.new_ones(self.n_agents, 1, own.shape[-1]), itself)
+        return self._mix(own, states, answers, record)
+
+    def ensemble_value(self, own: th.Tensor, others: th.Tensor, record: bool = True) -> th.Tensor:
+        """Z* with further critics of the agent's own in the place of its peers', all on s itself: a control.
+
+        :param own: Z_i(s, a), (n_critics, n_agents, batch)
+        :param others: (n_others, n_critics, n_agents, batch)
+        :param record: whether the batch counts in :meth:`pop_statistics`
+        :return: as from :meth:`value`
+        """
+        own, values = self._minimum(own), self._minimum(others.movedim(0, 2))[:, :, :, None]
+        graph = NORMALISATIONS[self.config.normalize].rows(np.ones((self.n_agents, len(others))))
+        weights, alone = own.new_tensor(graph), own.new_ones(self.n_agents, 1, own.shape[-1])
+        itself = th.arange(self.n_agents, device=own.device)[:, None, None, None]
+        if record:
+            self._statistics.record(own, values, weights, alone, itself)
+        return reciprocal_value(own, values, weights, alone, self.config)
