@@ -20,6 +20,7 @@ RESULTS = Path(__file__).parents[2] / "docs" / "results"
         ("controls", ["."]),
         ("deciding", ["."]),
         ("copies", ["."]),
+        ("fig5_cheetah", ["."]),
         ("deciding_unlike", ["."]),
         ("deciding_held_out", ["."]),
         ("deciding_foraging_tuning", ["."]),
