@@ -63,9 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         if debug:
             raise
-        unsaid = isinstance(error, ImportError) and "pip install" not in str(error)
-        advice = '. Install it with: pip install "marl-pr[sb3]"' if unsaid else ""
-        sys.stderr.write(f"marl-pr {top.command}: error: {error}{advice}\n")
+        sys.stderr.write(f"marl-pr {top.command}: error: {error}{_advice(error)}\n")
         return 2
     except Exception as error:
         if debug:
@@ -76,6 +74,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         sys.stderr.write(f"marl-pr {top.command}: {str(interrupt) or 'interrupted'}\n")
         return 130
+
+
+def _advice(error: Exception) -> str:
+    """What to do about a module that can't be imported, where the error does not say it."""
+    if not isinstance(error, ImportError) or "pip install" in str(error):
+        return ""
+    if (error.name or "").split(".")[0] in ("marl_pr_common", "sb3_pr", "epymarl_pr"):
+        return ". marl-pr was installed anew while this ran: give the command again, which keeps what is done."
+    return '. Install it with: pip install "marl-pr[sb3]"'
 
 
 def _loudness(top: argparse.Namespace) -> list[str]:

@@ -200,3 +200,15 @@ def test_doctor_goes_on_without_the_parts_of_epymarl(monkeypatch):
 def test_the_command_is_installed_under_its_name():
     pyproject = Path(cli.__file__).parents[2] / "pyproject.toml"
     assert 'marl-pr = "marl_pr_common.cli:main"' in pyproject.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("stable_baselines3", 'pip install "marl-pr[sb3]"'), ("marl_pr_common.runs", "installed anew")]
+)
+def test_what_to_do_about_a_module_that_cannot_be_imported(name, said, monkeypatch, capsys):
+    def broken(*_):
+        raise ImportError("no such name", name=name)
+
+    monkeypatch.setattr("marl_pr_common.cli._command", broken)
+    assert main(["list"]) == 2
+    assert said in capsys.readouterr().err
