@@ -210,5 +210,5 @@ def test_what_to_do_about_a_module_that_cannot_be_imported(name, said, monkeypat
         raise ImportError("no such name", name=name)
 
     monkeypatch.setattr("marl_pr_common.cli._command", broken)
-    assert main(["list"]) == 2
+    assert run("list") == 2
     assert said in capsys.readouterr().err
