@@ -76,7 +76,7 @@ class DecidingMac(ReciprocalMac):
         n = len(self.had)
         agent = th.arange(n, device=said.device)
         place = places(shifts, n, said.device)[(agent - agent[:, None]) % n]
-        heard = said[place, :, agent].permute(3, 0, 1, 2)  # (n_actions, i, j, batch)
+        heard = said[place, :, agent].permute(3, 0, 1, 2).contiguous()  # (n_actions, i, j, batch)
         peer = agent[:, None]
         heard = self.leave_out_never_had(self.units.raw(heard, peer), peer)
         own = self.units.raw(said[0].permute(2, 1, 0), peer)

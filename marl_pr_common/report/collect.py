@@ -77,7 +77,7 @@ def approximate(records: Sequence[Mapping[str, Any]]) -> list[str]:
     found: dict[str, list[str]] = {}
     for record in records:
         name = record.get("run") or f"{record.get('arm')}-seed{record.get('seed')}"
-        for reason in {entry.get(REASON) for entry in record.get("resumed", [])} - {None, ""}:
+        for reason in filter(None, dict.fromkeys(entry.get(REASON) for entry in record.get("resumed") or [])):
             found.setdefault(reason, []).append(str(name))
     return [
         f"Went on approximately after an interruption, not as it would have without ({reason}): {', '.join(names)}."

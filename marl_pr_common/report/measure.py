@@ -88,8 +88,8 @@ class TaskResult:
         """Arms whose agents took another number of steps than the reference's: only the totals are equal."""
         if self.reference is None:
             return []
-        base = self.arms[self.reference].data
-        return [arm for arm, result in self.arms.items() if not equal_per_agent(result.data, base)]
+        base = self.arms[self.reference].curve.data
+        return [arm for arm, result in self.arms.items() if not equal_per_agent(result.curve.data, base)]
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _task(
     heights = levels(*finals.values())
     threshold = context.thresholds.get(task)
     reached = {} if threshold is None else {arm: steps_to_threshold(r.data, threshold) for arm, r in arms.items()}
-    like = [arm for arm in arms if known is None or equal_per_agent(arms[arm].data, arms[known].data)]
+    like = [arm for arm in arms if known is None or equal_per_agent(own[arm], own[known])]
     steps = {arm: {STEPS: found.env_steps_per_agent} for arm, found in reached.items() if arm in like}
     return TaskResult(
         task=task,
@@ -193,8 +193,9 @@ def _task(
 
 
 def _lined_up(own: Mapping[str, TeamCurves], reference: str) -> Aligned | None:
-    base = reference if reference in own else next(iter(own))
-    return aligned(own, base, tuple(arm for arm in own if not equal_per_agent(own[arm], own[base])))
+    if reference not in own:  # nothing is compared
+        return None
+    return aligned(own, reference, tuple(arm for arm in own if not equal_per_agent(own[arm], own[reference])))
 
 
 def _arm(rows: pd.DataFrame, label: ArmLabel, own: TeamCurves, data: TeamCurves, rng: np.random.Generator) -> ArmResult:

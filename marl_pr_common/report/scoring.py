@@ -24,9 +24,9 @@ from marl_pr_common.results.stats.bootstrap import quantiles, stratified_draws
 SCORES = {"final": "final return", "area": "area under the curve"}
 STEPS = "steps"
 DIFFERENCES = {**SCORES, STEPS: "env steps per agent to the threshold"}
+"""What arms are told apart by. A seed that never reaches the threshold counts with its whole budget."""
 DIFFERENCES_ALONE = {**SCORES, STEPS: "env steps to the threshold"}
 """The same where no run has more than one agent."""
-"""What arms are told apart by. A seed that never reaches the threshold counts with its whole budget."""
 N_RESAMPLES = 10_000
 """Of single numbers."""
 NO_INTERVAL = (float("nan"), float("nan"))

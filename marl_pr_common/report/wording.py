@@ -199,7 +199,7 @@ def _lined_up(measured: Measured) -> Iterator[str]:
         yield (
             f"{task.task}: the arms were evaluated at different steps. All are compared at the {len(steps)} from "
             f"{steps[0]:,} to {steps[-1]:,}{'' if measured.alone else ' of each agent'}, where {base.label.text} was; "
-            "figures show every arm's own."
+            "learning curves are drawn as every arm was evaluated."
         )
 
 

@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 
 EPISODES = "rollout/episode_return"
-"""A value for each training episode: a log ends with the last whole one, up to an episode before its run does."""
+"""A value for each training episode: a log ends with the last whole one, up to an episode of every environment before
+its run does."""
+ENVIRONMENTS = "rollout/environments"
+"""How many environments a log of episodes is of, where there are several."""
 FEW = 5
 """Runs that a message names."""
 
@@ -26,8 +29,7 @@ def within(
     runs = results[(results["metric"] == metric) & ~results["run"].isin(exclude)]
     steps = runs.groupby("run", sort=False)["env_steps_per_agent"]
     ends = steps.agg(first="min", last="max", gap=spacing)
-    if metric == EPISODES:
-        ends["gap"] = steps.agg(longest).max()
+    ends["gap"] = unwritten(results, metric)
     if late := [f"{run} (first at {first:,})" for run, first in ends["first"].items() if first > budget]:
         raise ValueError(f"budget={budget}: no evaluation within it in {', '.join(late)}. Give a larger one.")
     short = ends[ends["last"] + ends["gap"] <= budget]
@@ -49,9 +51,36 @@ def spacing(steps: pd.Series) -> float:
     return float(np.median(gaps)) if len(gaps) else 1.0
 
 
-def longest(steps: pd.Series) -> float:
-    """The most steps between two entries of a run, and before its first."""
-    return float(np.diff(np.unique(steps.to_numpy()), prepend=0).max())
+def unwritten(results: pd.DataFrame, metric: str) -> pd.Series:
+    """Run -> the steps of each agent that the log of a whole run may lack at its end."""
+    steps = results[results["metric"] == metric].groupby("run", sort=False)["env_steps_per_agent"]
+    if metric != EPISODES:
+        return steps.agg(spacing)
+    environments = results[results["metric"] == ENVIRONMENTS].groupby("run")["value"].max()
+    return steps.agg(_longest) * environments.reindex(steps.groups).fillna(1.0)
+
+
+def _longest(steps: pd.Series) -> float:
+    """The most steps between two entries of a run; up to its only one."""
+    at = np.unique(steps.to_numpy())
+    return float(np.diff(at).max()) if len(at) > 1 else float(at[0])
+
+
+def end(rows: pd.DataFrame, steps: str, slack: pd.Series | None = None) -> tuple[int, float]:
+    """The last evaluation of an arm, and the typical distance of its evaluations; of episodes, what a log may lack.
+
+    :param slack: of episodes, see :func:`unwritten`
+    """
+    run, last = rows[rows["run"] == rows["run"].iloc[0]], int(rows[steps].max())
+    if slack is None:
+        return last, spacing(run[steps])
+    return last, float(slack[rows["run"].unique()].max()) * last / max(1, rows["env_steps_per_agent"].max())
+
+
+def alike(ends: list[tuple[int, float]], slack: pd.Series | None) -> bool:
+    """Equal but for less than one evaluation: hosts that count whole episodes end a little late, or log them early."""
+    lasts, gaps = zip(*ends, strict=True)
+    return bool(max(lasts) - min(lasts) < max(1.0, min(gaps) if slack is None else max(gaps)))
 
 
 def what_equals(

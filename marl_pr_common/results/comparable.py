@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from marl_pr_common.config.mapping import suggest
-from marl_pr_common.results.budget import EPISODES, alone, longest, spacing, what_equals
+from marl_pr_common.results.budget import EPISODES, alike, alone, end, spacing, unwritten, what_equals
 from marl_pr_common.results.stats.curves import team_size
 from marl_pr_common.results.stats.limits import MIN_SEEDS_FOR_INTERVAL
 from marl_pr_common.runs.table import check_columns, check_once
@@ -64,8 +64,9 @@ def comparable(
     differences = [*_versions(evaluations)]
     against = reference or str(evaluations["arm"].iloc[0])
     somewhere = bool((evaluations["arm"] == against).any())
+    slack = unwritten(results, metric) if metric == EPISODES else None
     for task, rows in evaluations.groupby("task", sort=False):
-        differences += _differences(str(task), rows, against, somewhere)
+        differences += _differences(str(task), rows, against, somewhere, slack)
     if differences:
         raise NotComparableError(
             "These arms cannot be compared:\n"
@@ -113,11 +114,13 @@ def _finished(results: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, list[st
     """Without unfinished runs, and with longer ones cut to the budget that most runs of their arm have."""
     keys = ["arm", "task", "run"]
     by_run = results[results["metric"] == metric].groupby(keys, sort=False)["env_steps_per_agent"]
-    runs = by_run.agg(last="max", gap=longest if metric == EPISODES else spacing).reset_index()
+    runs = by_run.agg(last="max").reset_index()
+    runs["gap"] = runs["run"].map(unwritten(results, metric))
     runs["limit"], notes, per_agent = np.inf, [], "" if alone(results) else " per agent"
     for (arm, task), arm_runs in runs.groupby(["arm", "task"], sort=False):
-        gaps = arm_runs["gap"]
-        budget, tolerance = int(arm_runs["last"].mode().max()), gaps.max() if metric == EPISODES else gaps.median()
+        gaps, lasts = arm_runs["gap"], np.sort(arm_runs["last"])
+        budget = int(arm_runs["last"].mode().max() if len(set(lasts)) < len(lasts) else lasts[len(lasts) // 2])
+        tolerance = gaps.max() if metric == EPISODES else gaps.median()
         for index, run, last in zip(arm_runs.index, arm_runs["run"], arm_runs["last"], strict=True):
             if last <= budget - tolerance:
                 runs.loc[index, "limit"] = -np.inf
@@ -146,8 +149,13 @@ def _versions(rows: pd.DataFrame) -> Iterator[str]:
             yield f"version of {base}: the arms ran different ones ({found})"
 
 
-def _differences(task: str, rows: pd.DataFrame, reference: str, somewhere: bool) -> Iterator[str]:
-    """What arms differ in on one task, each as a phrase."""
+def _differences(
+    task: str, rows: pd.DataFrame, reference: str, somewhere: bool, slack: pd.Series | None
+) -> Iterator[str]:
+    """What arms differ in on one task, each as a phrase.
+
+    :param slack: of episodes, what the log of each run may lack
+    """
     arms = {str(arm): part for arm, part in rows.groupby("arm", sort=False)}
     for arm, part in arms.items():
         yield from _unlike(f"{arm} on {task}", part)
@@ -157,12 +165,11 @@ def _differences(task: str, rows: pd.DataFrame, reference: str, somewhere: bool)
             values = "; ".join(f"{arm}: {' and '.join(map(repr, value)) or 'unknown'}" for arm, value in found.items())
             yield f"{column} on {task}: {values}"
     groups = _compared(arms, reference, somewhere)
-    metric = rows["metric"].iloc[0]
-    if not all(any(_alike([_end(part, steps) for part in group], metric) for steps in STEPS) for group in groups):
+    if not all(any(alike([end(one, steps, slack) for one in group], slack) for steps in STEPS) for group in groups):
         lone = alone(rows)
         budgets = "; ".join(
-            f"{arm}: {_end(part, STEPS[0])[0]:,} env steps"
-            + ("" if lone else f" per agent, {_end(part, STEPS[1])[0]:,} in total")
+            f"{arm}: {end(part, STEPS[0])[0]:,} env steps"
+            + ("" if lone else f" per agent, {end(part, STEPS[1])[0]:,} in total")
             for arm, part in arms.items()
         )
         yield f"budget on {task}: {budgets}"
@@ -197,20 +204,6 @@ def _unlike(what: str, rows: pd.DataFrame) -> Iterator[str]:
 
 def _points(rows: pd.DataFrame, steps: str) -> npt.NDArray[np.int64]:
     return np.unique(rows[steps].to_numpy(dtype=np.int64))
-
-
-def _end(rows: pd.DataFrame, steps: str) -> tuple[int, float]:
-    """The last evaluation of an arm, and the typical distance of its evaluations; of episodes, the longest."""
-    if rows["metric"].iloc[0] == EPISODES:
-        return int(rows[steps].max()), max(longest(run) for _, run in rows.groupby("run")[steps])
-    run = rows[rows["run"] == rows["run"].iloc[0]]
-    return int(rows[steps].max()), spacing(run[steps])
-
-
-def _alike(ends: list[tuple[int, float]], metric: str) -> bool:
-    """Equal but for less than one evaluation: hosts that count whole episodes end a little late, or log them early."""
-    lasts, gaps = zip(*ends, strict=True)
-    return bool(max(lasts) - min(lasts) < max(1.0, max(gaps) if metric == EPISODES else min(gaps)))
 
 
 def _overlap(points: list[npt.NDArray[np.int64]]) -> bool:

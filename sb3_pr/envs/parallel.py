@@ -188,8 +188,9 @@ class TeamMonitor(VecMonitor):
     """SB3's ``VecMonitor``, for which an agent that waits for the team's reset plays no episode."""
 
     def __reduce__(self) -> Any:
-        """To copy and pickle it: what SB3's wrappers keep of their class can't be, and is made anew."""
-        return type(self), (self.venv,), {key: value for key, value in vars(self).items() if key != "class_attributes"}
+        """To copy and pickle it: without what SB3's wrappers keep of their class, and the file that it writes to."""
+        kept = {key: value for key, value in vars(self).items() if key not in ("class_attributes", "results_writer")}
+        return type(self), (self.venv,), kept
 
     def step_wait(self) -> VecEnvStepReturn:
         observations, rewards, dones, infos = super().step_wait()

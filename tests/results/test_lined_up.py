@@ -9,7 +9,7 @@ import pytest
 from marl_pr_common.report.context import ReportContext
 from marl_pr_common.report.measure import measure
 from marl_pr_common.report.wording import limits
-from marl_pr_common.results.budget import EPISODES
+from marl_pr_common.results.budget import ENVIRONMENTS, EPISODES
 from marl_pr_common.results.comparable import comparable
 from marl_pr_common.results.stats import TeamCurves, aligned, team_curves
 from tests.rows import row
@@ -90,6 +90,43 @@ def test_arms_with_equal_steps_in_total_are_lined_up_by_these():
     assert aligned({"team": team, "alone": curves([0, 300, 600, 900], 1)}, "team", ("alone",)) is None
 
 
+def test_an_arm_of_one_evaluation_takes_no_area_away_from_others():
+    found, scores = differences(rising("base", GRID), rising("mine", GRID), rising("single", [10_000]))
+    assert {"final", "area"} <= set(scores)
+    assert found.lined_up is None
+
+
+def test_where_the_reference_was_not_run_every_arm_keeps_its_own_end():
+    elsewhere = [rising("x", GRID).assign(task="Other"), rising("y", range(5000, 50_001, 5000)).assign(task="Other")]
+    found = measure(pd.concat([rising("base", GRID), *elsewhere]), ReportContext(reference="base")).tasks["Other"]
+    assert found.arms["y"].scores["final"].mean() == pytest.approx(5.0, abs=0.1)
+    assert found.arms["y"].data.env_steps_per_agent[-1] == 50_000
+
+
+def test_ranges_that_do_not_meet_are_not_lined_up():
+    def curves(*steps):
+        return TeamCurves(np.arange(2), np.array(steps), np.array(steps), np.zeros((2, len(steps))), 1)
+
+    assert aligned({"a": curves(5000, 7500), "b": curves(1000, 2000)}, "a") is None
+    found = aligned({"a": curves(*range(50, 10_001, 50)), "b": curves(0, 10_000)}, "a")
+    assert found is not None
+    assert {arm: steps.tolist() for arm, steps in found.steps.items()} == {"a": [50, 10_000], "b": [50, 10_000]}
+
+
+def test_what_is_equal_in_total_is_told_by_what_was_run():
+    rng = np.random.default_rng(0)
+    rows = [
+        row(arm, seed, agent, at, at / 1600 + rng.normal(0, 0.01), TASK) | {"total_env_steps": at * n}
+        for arm, n, steps in (("base", 4, range(60, 1201, 60)), ("mine", 3, (800, 1600)))
+        for seed in SEEDS
+        for agent in range(n)
+        for at in steps
+    ]
+    found = measure(pd.DataFrame(rows), ReportContext(reference="base", thresholds={TASK: 0.3})).tasks[TASK]
+    assert found.equal_in_total == ["mine"]
+    assert ("mine", "steps") not in found.differences
+
+
 def test_steps_that_half_of_the_seeds_have_are_kept():
     some = rising("mine", lambda seed: [*GRID][seed == 0 : None if seed else -1] + [9990] * (seed == 0))
     found = team_curves(some, "mine", TASK)
@@ -114,5 +151,17 @@ def test_a_run_ends_with_its_last_whole_episode(long):
     found = comparable(both, EPISODES)
     assert found.results["run"].nunique() == 20
     assert not [note for note in found.notes if "unfinished" in note]
-    cut = both[~((both["run"] == both["run"].iloc[0]) & (both["env_steps_per_agent"] > 15_000))]
+    late = both[both["env_steps_per_agent"] > 5000]  # gone on with: where its log begins is no episode
+    cut = late[~((late["run"] == late["run"].iloc[0]) & (late["env_steps_per_agent"] > 15_000))]
     assert sum("unfinished" in note for note in comparable(cut, EPISODES).notes) == 1
+
+
+def test_of_several_environments_each_may_have_begun_an_episode():
+    def logged(seed):
+        ends = (np.random.default_rng([seed, number]).integers(300, 1000, 90).cumsum() for number in range(8))
+        return [*np.arange(1, 1 + sum(int((end <= 2500).sum()) for end in ends)) * 600]  # 20,000 steps of all
+
+    runs = rising("base", logged, metric=EPISODES)
+    several = runs.groupby("run").tail(1).assign(metric=ENVIRONMENTS, value=8.0)
+    found = comparable(pd.concat([runs, several]), EPISODES)
+    assert found.results["run"].nunique() == 10

@@ -31,8 +31,9 @@ _GENERIC = frozenset(_GENERIC_WORDS.split())
 SEED = re.compile(r"[-_.]?seed[-_=]?(\d+)", re.IGNORECASE)
 _ENDING = re.compile(r"[-_](\d+)$")
 _TIME = re.compile(
-    r"(?<!\d)(?<!seed)(?<!seed.)(?:"
-    r"(?:19|20)\d\d([-_.]?)\d\d\1\d\d(?:[-_T. ]?\d\d[-_.:h]?\d\d(?:[-_.:m]?\d\d)?)?"  # 2024-01-05_12-30-44
+    r"(?<!\d)(?:"
+    r"(?:19|20)\d\d([-_.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])"  # 2024-01-05, 20240105
+    r"(?:[-_T. ]?\d\d[-_.:h]?\d\d(?:[-_.:m]?\d\d)?)?"  # _12-30-44
     r"|[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d(?:_\S+)?|1\d{9}(?:\.\d+)?"  # Jan05_12-30-44_host, 1700000000
     r")(?!\d)"
 )
@@ -56,11 +57,12 @@ def named(folder: Path, env_id: str | None = None) -> Named:
 
     :param env_id: the task, where a file tells it
     """
-    parts = [_TIME.sub("", part).rstrip("-_. ") for part in reversed(folder.resolve().parts[-_DEPTH:])]
+    parts = list(reversed(folder.resolve().parts[-_DEPTH:]))
     seed = next((int(match[1]) for part in parts if (match := SEED.search(part))), None)
+    parts = [_timeless(part) for part in parts]
     if seed is None and (match := _ENDING.search(parts[0])):
         seed = int(match[1])
-    names = [_ENDING.sub("", SEED.sub("", part)).strip("-_. ") for part in parts]
+    names = [_ENDING.sub("", part).strip("-_. ") for part in parts]
     level = next((i for i, name in enumerate(names) if _TASK.match(name)), None)
     if level is None:
         return Named(_outermost(names), env_id, seed)
@@ -93,7 +95,12 @@ def _other(text: str, env_id: str) -> bool:
 
 def family(folder: Path) -> str:
     """The path without seeds and numbers: equal for runs that differ in nothing else."""
-    return "/".join(_ENDING.sub("", SEED.sub("", _TIME.sub("", part))) for part in folder.resolve().parts)
+    return "/".join(_ENDING.sub("", _timeless(part)) for part in folder.resolve().parts)
+
+
+def _timeless(name: str) -> str:
+    """Without a seed that is called one, and without the time."""
+    return _TIME.sub("", SEED.sub("", name)).rstrip("-_. ")
 
 
 def _split(text: str, env_id: str | None, above: list[str]) -> tuple[str | None, str | None]:

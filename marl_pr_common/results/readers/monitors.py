@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from marl_pr_common.results.budget import ENVIRONMENTS, EPISODES
 from marl_pr_common.results.readers.folders import SEED
 from marl_pr_common.results.readers.rows import Curve, numeric, read_csv, whole_steps
 
@@ -26,22 +27,23 @@ def training(folder: Path) -> list[Path]:
 
 
 def runs(folder: Path) -> list[Path]:
-    """Monitor files that are of a run each, ``seed3.monitor.csv``; none where they are one run's environments.
-
-    :raises ValueError: if their names tell neither
-    """
+    """Monitor files that are of a run each, ``seed3.monitor.csv``; none where they are one run's environments."""
     files = training(folder)
-    others = [path for path in files if not _OF_ONE_RUN.fullmatch(path.name)]
-    if len(files) < 2 or not others:
-        return []
-    if len(others) < len(files) or not all(SEED.search(path.name) for path in files):
-        names = ", ".join(path.name for path in files[:4]) + ", ..." * (len(files) > 4)
+    seeds = {match[1] for path in files if (match := SEED.search(path.name))}
+    return files if len(files) > 1 and len(seeds) == len(files) else []
+
+
+def require_one_run(folder: Path) -> None:
+    """:raises ValueError: if the names of monitor files tell neither that they are one run's, nor runs"""
+    others = [path.name for path in training(folder) if not _OF_ONE_RUN.fullmatch(path.name)]
+    seeds = {match[1] for name in others if (match := SEED.search(name))}
+    if others and len(training(folder)) > 1 and not (len(seeds) == 1 and all(map(SEED.search, others))):
+        names = ", ".join(others[:4]) + ", ..." * (len(others) > 4)
         raise ValueError(
             f"{folder} has the monitor files {names}: they may be the environments of one run, or runs. Name those of "
-            "one run 0.monitor.csv, 1.monitor.csv, ..., those of a run each seed0.monitor.csv, ..., or give every run "
-            "a folder."
+            "one run 0.monitor.csv, 1.monitor.csv, ..., those of a run each seed0.monitor.csv, ..., give every run a "
+            f"folder, or say that they are one: --given '{folder}:seed=0'."
         )
-    return files
 
 
 def _header(path: Path) -> dict[str, Any]:
@@ -59,8 +61,9 @@ def env_id(paths: list[Path]) -> str | None:
     return known.pop() if len(known) == 1 else None
 
 
-def returns(paths: list[Path], n_agents: int) -> Curve:
-    """Returns of training episodes, in the order in which they ended, over the steps of all environments."""
+def curves(paths: list[Path], n_agents: int) -> list[Curve]:
+    """Returns of training episodes, in the order in which they ended, over the steps of all environments; and how many
+    these are, if several."""
     tables = []
     for path in paths:
         table = read_csv(path, skiprows=1)
@@ -76,7 +79,10 @@ def returns(paths: list[Path], n_agents: int) -> Curve:
     episodes = pd.concat(tables).sort_values(["part", "ended"], kind="stable")
     steps = episodes["l"].cumsum().to_numpy(dtype=np.int64) // n_agents
     times = episodes["t"].to_numpy(dtype=np.float64)
-    return Curve("rollout/episode_return", steps, episodes["r"].to_numpy(dtype=np.float64), wall_time=times)
+    found = [Curve(EPISODES, steps, episodes["r"].to_numpy(dtype=np.float64), wall_time=times)]
+    return found + [Curve(ENVIRONMENTS, steps[-1:], np.array([float(len(paths))]))] * (
+        len(paths) > 1 and len(steps) > 0
+    )
 
 
 def _parts(tables: list[pd.DataFrame]) -> list[NDArray[np.int64]]:

@@ -78,7 +78,9 @@ def read(path: Path, n_agents: int | None = None, **given: Any) -> pd.DataFrame:
     progress = path / PROGRESS if path.is_dir() else path
     files = monitors.training(path) if path.is_dir() else [path] * path.name.endswith("monitor.csv")
     env_id = monitors.env_id(files)
-    named_so = folder / path.name.removesuffix(".monitor.csv") if path in several(folder) else folder
+    if path.is_dir() and "seed" not in given:
+        monitors.require_one_run(path)
+    named_so = folder / path.name.removesuffix(".monitor.csv") if path in monitors.runs(folder) else folder
     found = _identity(named_so, env_id, given) | {"engine": beside.engine(folder), "evaluation": ""}
     n_agents = _agents(folder, str(found["arm"])) if n_agents is None else n_agents
     curves = []
@@ -88,7 +90,7 @@ def read(path: Path, n_agents: int | None = None, **given: Any) -> pd.DataFrame:
     if progress.name == PROGRESS and progress.is_file():
         curves += _progress(progress, n_agents, with_returns=npz is None)
     if files:
-        curves.append(monitors.returns(files, n_agents))
+        curves += monitors.curves(files, n_agents)
     return rows(overridden(RunIdentity(run="", **(found | _known(given))), given), curves, n_agents, str(path))
 
 

@@ -48,23 +48,30 @@ def aligned(arms: Mapping[str, TeamCurves], reference: str, in_total: tuple[str,
             return curves.env_steps_per_agent.astype(np.float64)
         return np.asarray(np.interp(curves.total_env_steps, base.total_env_steps, base.env_steps_per_agent))
 
-    places = {arm: place(arm) for arm in [reference, *arms]}
+    several = [arm for arm in arms if len(arms[arm].env_steps_per_agent) > 1]  # a single one has no area
+    if reference not in several:
+        return None
+    places = {arm: place(arm) for arm in [reference, *several]}
     first, last = max(at[0] for at in places.values()), min(at[-1] for at in places.values())
+    if first >= last:
+        return None
     within = {arm: at[(at >= first) & (at <= last)] for arm, at in places.items()}
     fewest = min(within, key=lambda arm: len(within[arm]))
     begins = [first] * _is_near(first, places[fewest])  # not in the middle of what bends
     chosen = np.unique([*begins, *within[fewest], last])
+    if len(chosen) < 2:
+        chosen = np.array([first, last])
     steps = {}
-    for arm, at in places.items():
+    for arm in places:
         if arm in in_total:
             mine = np.interp(np.interp(chosen, base.env_steps_per_agent, base.total_env_steps), *_axes(arms[arm]))
         else:
             mine = chosen
-        if not np.array_equal(np.rint(mine), arms[arm].env_steps_per_agent) and len(at) > 1:
+        if not np.array_equal(np.rint(mine), arms[arm].env_steps_per_agent):
             steps[arm] = np.unique(np.rint(mine).astype(np.int64))
-    if not steps or len(chosen) < min(2, *map(len, places.values())):
+    if not steps:
         return None
-    return Aligned(fewest, steps, any(_differ(at, places[fewest]) for at in places.values()))
+    return Aligned(fewest, steps, any(_differ(places[fewest], at) for arm, at in places.items() if arm != fewest))
 
 
 def _axes(curves: TeamCurves) -> tuple[Steps, Steps]:
@@ -73,9 +80,9 @@ def _axes(curves: TeamCurves) -> tuple[Steps, Steps]:
 
 def _is_near(step: float, places: Floats) -> bool:
     """Whether an arm was evaluated there, but for a tenth of the distance of its evaluations."""
-    gap = 0.1 * float(np.median(np.diff(places))) if len(places) > 1 else 1.0
-    return bool(np.abs(places - step).min() <= gap)
+    return bool(np.abs(places - step).min() <= 0.1 * float(np.median(np.diff(places))))
 
 
 def _differ(one: Floats, other: Floats) -> bool:
-    return len(one) != len(other) or not all(_is_near(step, other) for step in one)
+    """Whether two arms have other numbers of evaluations, or one of them a tenth of their distance away."""
+    return len(one) != len(other) or bool(np.abs(one - other).max() > 0.1 * float(np.median(np.diff(one))))
