@@ -84,6 +84,8 @@ class Command:
         thresholds = {} if self.threshold is None else dict.fromkeys(map(str, tasks), self.threshold)
         names = ", ".join(str(arm["arm"]) for arm in said.values() if "arm" in arm)
         found = context_of(paths, self.title or (f"Report: {names}" if names and not self.given else ""))
+        whole = results[~results["run"].isin(found.missing)]  # cells of a study that are not done
+        results, found = (whole, found) if len(whole) else (results, replace(found, missing=[]))
         context = replace(
             found,
             labels=label_arms(results, labels(results["engine"].unique()), self.metric),

@@ -30,19 +30,26 @@ def within(
     steps = runs.groupby("run", sort=False)["env_steps_per_agent"]
     ends = steps.agg(first="min", last="max", gap=spacing)
     ends["gap"] = unwritten(results, metric)
-    if late := [f"{run} (first at {first:,})" for run, first in ends["first"].items() if first > budget]:
-        raise ValueError(f"budget={budget}: no evaluation within it in {', '.join(late)}. Give a larger one.")
-    short = ends[ends["last"] + ends["gap"] <= budget]
-    if len(short):
-        names = ", ".join(f"{run} (ends at {last:,})" for run, last in short["last"].iloc[:FEW].items())
-        names += f" and {len(short) - FEW} more" if len(short) > FEW else ""
+    late, least = ends["first"][ends["first"] > budget], int(ends["last"].min())
+    apart = "Report tasks of such different lengths apart." if least < ends["first"].max() else ""
+    if len(late):
         raise ValueError(
-            f"budget={budget}: these runs have fewer env steps{'' if alone(runs) else ' per agent'}: {names}. Give "
-            f"--budget {int(ends['last'].min())}, or leave them out by name: --exclude."
+            f"budget={budget}: no evaluation within it in {_some(late, 'first at')}. {apart or 'Give a larger one.'}"
+        )
+    short = ends["last"][ends["last"] + ends["gap"] <= budget]
+    if len(short):
+        raise ValueError(
+            f"budget={budget}: these runs have fewer env steps{'' if alone(runs) else ' per agent'}: "
+            f"{_some(short, 'ends at')}. {apart or f'Give --budget {least}, or leave them out by name: --exclude.'}"
         )
     cut = ends.index[ends["last"] > budget]
     note = f"{len(cut)} of {len(ends)} runs went on; all are cut at {budget:,} env steps of each agent, as asked."
     return results[results["env_steps_per_agent"] <= budget], [note] * (len(cut) > 0)
+
+
+def _some(steps: pd.Series, what: str) -> str:
+    names = ", ".join(f"{run} ({what} {at:,})" for run, at in steps.iloc[:FEW].items())
+    return names + (f" and {len(steps) - FEW} more" if len(steps) > FEW else "")
 
 
 def spacing(steps: pd.Series) -> float:

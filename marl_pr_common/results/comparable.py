@@ -13,11 +13,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from marl_pr_common.config.mapping import suggest
-from marl_pr_common.results.budget import EPISODES, alike, alone, end, spacing, unwritten, what_equals
+from marl_pr_common.results.budget import EPISODES, alike, alone, end, unwritten, what_equals
 from marl_pr_common.results.stats.curves import team_size
 from marl_pr_common.results.stats.limits import MIN_SEEDS_FOR_INTERVAL
 from marl_pr_common.runs.table import check_columns, check_once
@@ -173,12 +172,6 @@ def _differences(
             for arm, part in arms.items()
         )
         yield f"budget on {task}: {budgets}"
-    elif not all(any(_overlap([_points(part, steps) for part in group]) for steps in STEPS) for group in groups):
-        points = "; ".join(
-            f"{arm}: {', '.join(f'{step:,}' for step in _points(part, STEPS[0])[:4])}, ..."
-            for arm, part in arms.items()
-        )
-        yield f"steps of the evaluations on {task} (per agent), of which none are common: {points}"
 
 
 def _compared(arms: Mapping[str, pd.DataFrame], reference: str, somewhere: bool) -> list[list[pd.DataFrame]]:
@@ -200,21 +193,6 @@ def _unlike(what: str, rows: pd.DataFrame) -> Iterator[str]:
     sizes = {str(run): team_size(part) for run, part in rows.groupby("run", sort=False)}
     if len(set(sizes.values())) > 1:
         yield f"number of agents of {what}: {', '.join(f'{run} has {size}' for run, size in sizes.items())}"
-
-
-def _points(rows: pd.DataFrame, steps: str) -> npt.NDArray[np.int64]:
-    return np.unique(rows[steps].to_numpy(dtype=np.int64))
-
-
-def _overlap(points: list[npt.NDArray[np.int64]]) -> bool:
-    """Whether the arms were evaluated at common steps, or but for less than half the distance of evaluations."""
-    reference = points[0]
-    for others in points[1:]:
-        place = np.searchsorted(others, reference).clip(1, len(others) - 1) if len(others) > 1 else np.zeros(1, int)
-        near = np.minimum(np.abs(reference - others[place - 1]), np.abs(reference - others[place]))
-        if np.count_nonzero(near <= 0.1 * spacing(pd.Series(reference))) < min(2, len(reference), len(others)):
-            return False
-    return True
 
 
 def _remarks(rows: pd.DataFrame) -> list[str]:

@@ -22,11 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RESULTS = "results.parquet"
-CHECKPOINTS = "checkpoints"
-"""Directory of a run's checkpoints, in the run directory."""
+CHECKPOINTS = "checkpoints"  # directory of a run's checkpoints, in the run directory
 INCOMPLETE = ".incomplete-"  # in a directory's name, before a number: what an interrupted run left, no result
-TEAM = -1
-"""Value of column ``agent`` in rows that are about the whole team, for instance a loss averaged over agents."""
+TEAM = -1  # value of column ``agent`` in rows that are about the whole team, for instance a loss averaged over agents
 
 SCHEMA_NAME = b"marl_pr.results"
 SCHEMA_VERSION = b"2"
@@ -173,8 +171,11 @@ def read_results(paths: Sequence[Path], skipped: list[str] | None = None) -> pd.
 
 
 def check_once(results: pd.DataFrame) -> None:
-    """Raise ValueError, naming the runs, if rows of the same run, agent, step and metric come twice."""
+    """Raise ValueError if rows of a run, agent, step and metric come twice, or a cell is empty, which groups lack."""
     keys = ["run", "arm", "task", "engine", "seed", "agent", "env_steps_per_agent", "metric"]
+    for column, empty in results[[*keys, "evaluation"]].isna().sum().items():
+        if empty:
+            raise ValueError(f"{empty} of {len(results)} rows of results have nothing in the column {column}. Fill it.")
     doubled = results[results.duplicated(keys)]
     if len(doubled):
         names = ", ".join(sorted(doubled["run"].unique())[:3])
@@ -233,8 +234,7 @@ def _read_table(path: Path) -> pa.Table:
             f"{path} is not a readable Parquet file ({error}): it is damaged or was written only in part. "
             "Remove it, or run that cell again."
         ) from error
-    metadata = table.schema.metadata or {}
-    version = metadata.get(b"version", b"")
+    version = (table.schema.metadata or {}).get(b"version", next(reversed(_ADDED)))  # written back by another program
     check_columns(table.schema.names, str(path), _ADDED.get(version, ()))
     if version not in _ADDED:
         raise ValueError(

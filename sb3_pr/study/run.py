@@ -111,6 +111,7 @@ def resume(out: Path, display: Display | None = None) -> bool:
         run.track = described.get("track")
         run.begin()
         found = load_checkpoint(root, run.model, run.callbacks)
+        run.begins = False
         record_resume(*(out, found.manifest.step, found.path.name, found.manifest.reason), device=str(run.model.device))
         say(display, f"{out}: resumed at step {found.manifest.step} of {run.total} from {found.path.name}.")
         run.to_the_end()
@@ -137,6 +138,9 @@ def _described(out: Path) -> dict[str, Any]:
 
 class _Run:
     """The parts of one run; making them writes nothing."""
+
+    begins = True
+    """False where it goes on from a checkpoint, which may be of step 0: the environments have been reset then."""
 
     def __init__(
         self, config: TrainConfig, out: Path, arm: str, name: str, display: Display | None, stop: StopRequest
@@ -195,7 +199,7 @@ class _Run:
                 remaining = self.total - model.num_timesteps
                 with self.display or nullcontext(), blamed(self.config.env):
                     if remaining > 0:
-                        model.learn(remaining, callback=self.callbacks, reset_num_timesteps=model.num_timesteps == 0)
+                        model.learn(remaining, callback=self.callbacks, reset_num_timesteps=self.begins)
                 model.dump_logs()  # else progress.csv lacks what came after the last report
                 require_finite_model(model, f"What was saved before is unchanged: see {self.out / CHECKPOINTS}.")
                 model.save(self.out / "model.zip")

@@ -61,6 +61,8 @@ def train(cells: Sequence[CellRun], directories: Sequence[Path], root: Path, go_
 class _Stack:
     """The parts of it; making them writes nothing."""
 
+    begins = True
+
     def __init__(self, cells: Sequence[CellRun], directories: Sequence[Path], root: Path, stop: StopRequest) -> None:
         self.cells, self.paths, self.root, self.stop = cells, directories, root, stop
         self.configs = [from_mapping(TrainConfig, cell.plan.settings, where=cell.name) for cell in cells]
@@ -108,6 +110,7 @@ class _Stack:
     def resume(self) -> None:
         """Go on from the newest checkpoint."""
         found = load_checkpoint(self.root / CHECKPOINTS, self.model, self.callbacks)
+        self.begins = False
         for path, cell in zip(self.paths, self.cells, strict=True):
             step = found.manifest.step // len(self.cells)
             record_resume(path, step, found.path.name, found.manifest.reason)
@@ -117,11 +120,10 @@ class _Stack:
         """Learn what remains, and leave complete runs."""
         model, number = self.model, len(self.cells)
         remaining = sum(cell.plan.total_env_steps for cell in self.cells) - model.num_timesteps
-        begins = model.num_timesteps == 0
         try:
             with blamed(self.config.env):
                 if remaining > 0:
-                    model.learn(remaining, self.callbacks, log_interval=4 * number, reset_num_timesteps=begins)
+                    model.learn(remaining, self.callbacks, log_interval=4 * number, reset_num_timesteps=self.begins)
             model.dump_logs()
             for recorder in self._left():
                 self._save(recorder)

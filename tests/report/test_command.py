@@ -57,3 +57,15 @@ def test_runs_that_went_on_approximately_are_named(tmp_path):
     notes = [note for note in context_of([tmp_path]).notes if "approximately" in note]
     assert len(notes) == 1
     assert notes[0].endswith("(agent 0's Own has no state_dict): td3-seed7.")
+
+
+def test_cells_that_are_not_done_are_left_out_and_counted_once(tmp_path):
+    results = study(4, {"td3": 10.0}, ["Pendulum-v1"])
+    for run, rows in results.groupby("run"):
+        write_results(tmp_path / "cells" / run / "run" / "results.parquet", rows)
+        if not run.endswith("3"):
+            (tmp_path / "cells" / run / "DONE").touch()
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    text = (tmp_path / "out" / "summary.md").read_text()
+    assert "1 of 4 runs were not run to their end and are missing: td3-Pendulum-v1-seed3." in text
+    assert "3 seeds" in text

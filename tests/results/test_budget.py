@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from marl_pr_common.cli import main
@@ -63,6 +64,16 @@ def test_runs_are_cut_at_the_budget(logs):
         within(results, 30_000)
     with pytest.raises(ValueError, match=r"budget=100: no evaluation within it in mine-one task-seed0"):
         within(results, 100)
+
+
+def test_tasks_of_other_lengths_have_no_budget_in_common(make_results):
+    short, long = (
+        make_results(lambda arm, seed, agent, steps: 1.0, 3, steps=steps).assign(task=task)
+        for task, steps in (("Hopper-v5", (0, 50, 100)), ("Ant-v5", (500, 1000, 1500)))
+    )
+    for budget in (100, 1000):
+        with pytest.raises(ValueError, match="Report tasks of such different lengths apart"):
+            within(pd.concat([short, long.assign(run="ant" + long["run"])]), budget)
 
 
 def test_one_command_makes_a_report_in_words_for_one_agent(logs, tmp_path, monkeypatch):

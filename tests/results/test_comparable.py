@@ -70,14 +70,12 @@ def test_seeds_of_one_arm_from_two_engines_are_refused(make_results):
         comparable(mixed)
 
 
-def test_evaluations_at_steps_that_never_meet_are_refused(make_results):
+def test_arms_may_be_evaluated_at_steps_that_never_meet(make_results):
     def at(arm, steps):
         return make_results(flat, 5, arms=[arm], steps=steps)
 
-    with pytest.raises(NotComparableError, match=r"of which none are common: td3: 50, 150, 250.*td3_pr: 10, 110, 210"):
-        comparable(pd.concat([at("td3", (50, 150, 250)), at("td3_pr", (10, 110, 210))]))
-    # whole episodes end a little late: this is how EPyMARL's steps look
-    assert comparable(pd.concat([at("td3", (50, 150, 250)), at("td3_pr", (52, 151, 253))])).notes == ()
+    for theirs in ((10, 110, 210), (52, 151, 253), (83, 166, 249)):  # read off at common ones: test_lined_up.py
+        assert comparable(pd.concat([at("td3", (50, 150, 250)), at("td3_pr", theirs)])).notes == ()
 
 
 def test_unknown_evaluation_is_said_and_not_refused(make_results):

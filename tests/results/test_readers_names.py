@@ -8,6 +8,7 @@ import pytest
 
 from marl_pr_common.results import readers
 from marl_pr_common.results.budget import ENVIRONMENTS, EPISODES
+from marl_pr_common.results.readers import given
 from marl_pr_common.results.readers.folders import family, named
 from marl_pr_common.runs.provenance import record
 from tests.results.test_readers_apart import monitor
@@ -98,3 +99,29 @@ def test_one_file_of_a_run_of_ours_is_not_the_run(tmp_path):
     (tmp_path / "progress.csv").write_text("time/total_timesteps\n1\n")
     with pytest.raises(ValueError, match="give the run's directory"):
         readers.read_all([tmp_path / "progress.csv"])
+
+
+def test_a_lone_monitor_file_may_name_the_seed(tmp_path):
+    folder = tmp_path / "ppo" / "Pendulum-v1" / "run9"
+    folder.mkdir(parents=True)
+    monitor(folder / "seed3.monitor.csv", 1000.0, [(1, 10, 5.0)])
+    assert set(readers.read_all([tmp_path])["seed"]) == {3}
+
+
+@pytest.mark.parametrize(
+    "name", ["ppo_large-Pendulum-v1-seed0", "td3_pr_kappa0.3-Pendulum-v1-seed1", "sac_fast_Hopper-v5_1"]
+)
+def test_what_may_be_of_the_arm_or_of_the_task_is_asked_for(name):
+    found = named(Path("/x/runs") / name)
+    assert (found.arm, found.task) == (None, None)
+
+
+def test_what_a_link_is_called_counts(tmp_path):
+    folder = tmp_path / "all" / "td3-Pendulum-v1-seed4"
+    folder.mkdir(parents=True)
+    monitor(folder / "monitor.csv", 1000.0, [(1, 10, 5.0)])
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "seed2").symlink_to(folder)
+    paths, said = given.named([f"mine={tmp_path / 'mine'}"])
+    table = readers.read_all(paths, given=said)
+    assert (set(table["arm"]), set(table["seed"]), set(table["task"])) == ({"mine"}, {2}, {"Pendulum-v1"})

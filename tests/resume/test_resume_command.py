@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 
 import pandas as pd
@@ -13,6 +14,7 @@ from marl_pr_common.checkpoint import checkpoints, latest
 from marl_pr_common.cli import main
 from marl_pr_common.runs.console import Display
 from marl_pr_common.runs.provenance import as_plain
+from marl_pr_common.runs.signals import Stopped
 from sb3_pr.study import run as training
 from sb3_pr.study.config import TrainConfig
 from tests.events import wait_for
@@ -105,6 +107,26 @@ def test_a_signal_saves_once_and_says_how_to_resume(number, tmp_path):
     assert "Traceback" not in said
     assert latest(out / "checkpoints") == newest
     assert json.loads((out / "status.json").read_text())["state"] == "stopped"
+
+
+@pytest.mark.parametrize("algo", ["td3_pr", "td3"])
+def test_a_run_that_was_stopped_at_its_first_evaluation_begins_no_second_time(algo, tmp_path, monkeypatch):
+    quiet = Display(Console(file=io.StringIO()))
+    settings = {**SMALL, "net_arch": (8,), "timesteps_per_agent": 100, "learning_starts": 20, "eval_every": 50}
+    config = TrainConfig(algo=algo, **settings)
+    training.train(config, tmp_path / "whole", display=quiet)
+    begin = training.Recorder._on_training_start
+
+    def stopped(self):
+        begin(self)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training.Recorder, "_on_training_start", stopped)
+        with pytest.raises(Stopped, match="after 0 steps"):
+            training.train(config, tmp_path / "stopped", display=quiet)
+    assert training.resume(tmp_path / "stopped", display=quiet)
+    assert results(tmp_path / "whole") == results(tmp_path / "stopped")
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from marl_pr_common.results.comparable import comparable
 from marl_pr_common.runs import table as runs
 from marl_pr_common.runs.table import COLUMNS, RESULTS, SCHEMA, TEAM, Clock, ResultsWriter, RunIdentity, read_results
 
@@ -141,7 +142,7 @@ def test_half_a_file_is_an_error_by_name_or_a_note_where_many_are_read(tmp_path)
     [
         (lambda table: table.drop_columns(["agent"]), r"missing columns \['agent'\]"),
         (lambda table: table.append_column("reward", table["value"]), r"unknown columns \['reward'\]"),
-        (lambda table: table.replace_schema_metadata({}), "schema version"),
+        (lambda table: table.replace_schema_metadata({"version": "9"}), "schema version b'9'"),
     ],
 )
 def test_another_schema_is_refused_by_name(tmp_path, change, message):
@@ -166,3 +167,12 @@ def test_missing_results_are_named(tmp_path):
     (tmp_path / RESULTS).write_text("not parquet")
     with pytest.raises(ValueError, match="not a readable Parquet file"):
         read_results([tmp_path])
+
+
+@pytest.mark.parametrize("column", ["task", "seed", "arm", "evaluation"])
+def test_an_empty_cell_is_named_and_a_table_of_other_programs_is_read(tmp_path, make_results, column):
+    results = make_results(lambda arm, seed, agent, steps: 1.0, 3)
+    results.to_parquet(tmp_path / RESULTS)
+    pd.testing.assert_frame_equal(read_results([tmp_path]), results)
+    with pytest.raises(ValueError, match=rf"\d+ of \d+ rows of results have nothing in the column {column}"):
+        comparable(results.assign(**{column: results[column].where(results["seed"] != 1)}))

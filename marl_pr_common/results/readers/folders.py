@@ -7,6 +7,7 @@ A task may hold hyphens, as an arm may, so that ``a-b-v0`` alone says nothing: a
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ def named(folder: Path, env_id: str | None = None) -> Named:
 
     :param env_id: the task, where a file tells it
     """
-    parts = list(reversed(folder.resolve().parts[-_DEPTH:]))
+    parts = list(reversed(Path(os.path.abspath(folder)).parts[-_DEPTH:]))
     seed = next((int(match[1]) for part in parts if (match := SEED.search(part))), None)
     parts = [_timeless(part) for part in parts]
     if seed is None and (match := _ENDING.search(parts[0])):
@@ -95,7 +96,7 @@ def _other(text: str, env_id: str) -> bool:
 
 def family(folder: Path) -> str:
     """The path without seeds and numbers: equal for runs that differ in nothing else."""
-    return "/".join(_ENDING.sub("", _timeless(part)) for part in folder.resolve().parts)
+    return "/".join(_ENDING.sub("", _timeless(part)) for part in Path(os.path.abspath(folder)).parts)
 
 
 def _timeless(name: str) -> str:
@@ -115,7 +116,8 @@ def _split(text: str, env_id: str | None, above: list[str]) -> tuple[str | None,
     parent = next((name for name in above if _says(name)), "")
     splits = [i for i, sign in enumerate(text) if sign in "-_" and _is_algorithm(text[:i])]
     if splits and not _is_algorithm(parent):  # td3-Pendulum-v1, td3_Pendulum-v1
-        return text[: splits[-1]], text[splits[-1] + 1 :]
+        arm, task = text[: splits[-1]], text[splits[-1] + 1 :]
+        return (arm, task) if re.fullmatch(r"[^-_]+-v\d+", task) else (None, None)  # td3_large-Pendulum-v1
     arm, hyphen, task = _last_hyphen(text)
     if not hyphen:
         return "", text

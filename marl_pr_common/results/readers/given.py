@@ -60,10 +60,10 @@ def named(paths: Iterable[Path | str]) -> tuple[list[Path], dict[Path, dict[str,
 
 def of(path: Path, given: Given) -> dict[str, Any]:
     """What is said of one run: what is nearer to it counts."""
-    whole = path.resolve()
-    around = [folder for folder in given if whole.is_relative_to(folder.resolve())]
+    places = (path.absolute(), path.resolve())  # what a link is called counts, and what it leads to
+    around = [one for one in given if any(map(Path.is_relative_to, places, (one.absolute(), one.resolve())))]
     merged: dict[str, Any] = {}
-    for folder in sorted(around, key=lambda folder: len(folder.resolve().parts)):
+    for folder in sorted(around, key=lambda folder: len(folder.absolute().parts)):
         merged |= given[folder]
     return merged
 

@@ -33,6 +33,13 @@ def runs(folder: Path) -> list[Path]:
     return files if len(files) > 1 and len(seeds) == len(files) else []
 
 
+def place(path: Path, files: list[Path]) -> Path:
+    """Where a run's names are read: its folder's, and its one monitor file's, if that has a seed in it."""
+    named = files[0].name if len(files) == 1 else ""
+    folder = path if path.is_dir() else path.parent
+    return folder / named.removesuffix(".monitor.csv") if SEED.search(named) else folder
+
+
 def require_one_run(folder: Path) -> None:
     """:raises ValueError: if the names of monitor files tell neither that they are one run's, nor runs"""
     others = [path.name for path in training(folder) if not _OF_ONE_RUN.fullmatch(path.name)]

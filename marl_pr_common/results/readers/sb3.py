@@ -80,8 +80,7 @@ def read(path: Path, n_agents: int | None = None, **given: Any) -> pd.DataFrame:
     env_id = monitors.env_id(files)
     if path.is_dir() and "seed" not in given:
         monitors.require_one_run(path)
-    named_so = folder / path.name.removesuffix(".monitor.csv") if path in monitors.runs(folder) else folder
-    found = _identity(named_so, env_id, given) | {"engine": beside.engine(folder), "evaluation": ""}
+    found = _identity(monitors.place(path, files), env_id, given) | {"engine": beside.engine(folder), "evaluation": ""}
     n_agents = _agents(folder, str(found["arm"])) if n_agents is None else n_agents
     curves = []
     if npz is not None:

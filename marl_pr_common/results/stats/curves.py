@@ -165,7 +165,12 @@ def _steps(table: pd.DataFrame, n_points: int, where: str) -> npt.NDArray[np.int
     """
     first, last = _range(table)
     if first >= last:
-        raise ValueError(f"The seeds of {where} share no evaluation point: they were evaluated at different steps.")
+        own = {seed: row.dropna().index for seed, row in table.iterrows()}
+        begins, ends = max(own, key=lambda seed: own[seed][0]), min(own, key=lambda seed: own[seed][-1])
+        raise ValueError(
+            f"The seeds of {where} share no range of steps: seed {begins} begins at {first:,}, seed {ends} ends at "
+            f"{last:,}. Leave such a run out by name: --exclude RUN."
+        )
     often = table.columns[(table.notna().mean() >= 0.5) & (table.columns >= first) & (table.columns <= last)]
     if 2 * len(often) < n_points:
         return np.unique(np.linspace(first, last, max(n_points, 2)).astype(np.int64))
