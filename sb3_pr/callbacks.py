@@ -43,7 +43,6 @@ class AgentEvalCallback(EvalCallback):
         if self._team and not (is_vecenv_wrapped(env, VecMonitor) or env.env_is_wrapped(Monitor)[0]):
             env = _monitored(env)
         super().__init__(env, *args, **kwargs)
-        self._given = self.eval_env
         self.agent_returns: list[np.ndarray] = []
         self._found: list[list[float]] = []
         self.max_steps = longest(self.eval_env, max_steps)
@@ -55,10 +54,10 @@ class AgentEvalCallback(EvalCallback):
                 "Leave out best_model_save_path, log_path, callback_on_new_best and callback_after_eval."
             )
         if self._team:
-            self.eval_env = of_its_own(self.model, self._given)
+            self.eval_env = of_its_own(self.model, self.eval_env)
         else:
-            refuse_mixture(getattr(self.model, "n_columns", 1), self._given)
-            self.eval_env = as_trained(self.model, self._given)
+            refuse_mixture(getattr(self.model, "n_columns", 1), self.eval_env)
+            self.eval_env = as_trained(self.model, self.eval_env)
         super()._init_callback()
 
     def _on_step(self) -> bool:

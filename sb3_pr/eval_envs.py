@@ -13,6 +13,9 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, 
 from sb3_pr.envs.columns import is_factory, is_team, with_agents_as_columns
 from sb3_pr.envs.parallel import TeamVecEnv
 
+BORROWED = "of_a_model"
+"""Mark of a VecNormalize that :func:`as_trained` made."""
+
 
 def made(env: Any) -> Any:
     """What was passed as an environment to evaluate in, made if it is an id or a function, with agents as columns.
@@ -42,11 +45,15 @@ def as_trained(model: Any, venv: VecEnv) -> VecEnv:
 
     :raises ValueError: if the statistics are of observations of another shape
     """
+    if isinstance(venv, VecNormalize) and vars(venv).get(BORROWED):  # from a model before
+        venv = venv.venv
     normalized = model.get_vec_normalize_env()
     if normalized is None or unwrap_vec_normalize(venv) is not None:
         return venv
     try:
-        return _still(normalized, venv)
+        still = _still(normalized, venv)
+        setattr(still, BORROWED, True)
+        return still
     except (AssertionError, ValueError) as error:
         raise ValueError(
             f"the model's VecNormalize has statistics of {normalized.observation_space}, and the environment's "

@@ -78,6 +78,8 @@ def test_the_callback_sees_it_so_too():
     assert not callback.eval_env.training
     model.learn(20, callback=callback)
     assert not isinstance(callback.eval_env.venv, VecNormalize)
+    TD3PR("MlpPolicy", "Pendulum-v1", n_agents=2, policy_kwargs=dict(SMALL), seed=0).learn(20, callback=callback)
+    assert not isinstance(callback.eval_env, VecNormalize), "the statistics of a model before"
 
 
 class Endless(gym.Env):
