@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch as th
 
@@ -19,11 +21,11 @@ class AtHand:
     n_agents: int
     _statistics: PeerStatistics
 
-    def _mix(self, own: th.Tensor, states: th.Tensor, answers: ask.Answers, record: bool) -> th.Tensor:
-        raise NotImplementedError
+    if TYPE_CHECKING:  # of the class that this is a part of
 
-    def _minimum(self, values: th.Tensor) -> th.Tensor:
-        raise NotImplementedError
+        def _mix(self, own: th.Tensor, states: th.Tensor, answers: ask.Answers, record: bool) -> th.Tensor: ...
+
+        def _minimum(self, values: th.Tensor) -> th.Tensor: ...
 
     def value_of_all(self, own: th.Tensor, said: th.Tensor, states: th.Tensor, record: bool = True) -> th.Tensor:
         """Z* of eq. 12 with S# = {s} where everybody's value of s is at hand, and nobody has to be asked.

@@ -181,9 +181,10 @@ def test_the_sampled_estimator_is_unbiased(normalize, graph):
     """Its mean over many draws is the full double sum: a batch in which every row stands 4,000 times."""
     options = {"kappa": 0.7, "normalize": normalize, "peers": graph, "n_peers": 2}
     n, batch, draws = 4, 10, 4000
-    own = th.randn(1, n, batch, dtype=th.float64)
-    states = th.randn(n, batch, 2, dtype=th.float64)
-    table = th.randn(n, n, batch, dtype=th.float64)  # Z_j of row (i, b)
+    fixed = th.Generator().manual_seed(0)  # else what is drawn depends on the tests before
+    own = th.randn(1, n, batch, dtype=th.float64, generator=fixed)
+    states = th.randn(n, batch, 2, dtype=th.float64, generator=fixed)
+    table = th.randn(n, n, batch, dtype=th.float64, generator=fixed)  # Z_j of row (i, b)
 
     def evaluate(s, peer):
         i, b = th.arange(n)[:, None], th.arange(peer.shape[-1]) % batch
