@@ -13,11 +13,12 @@ With recurrent networks, network j carries a memory of every agent's stream: n_a
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch as th
 
-from epymarl_pr.learners.mac import ReciprocalMac, places, streams
+from epymarl_pr.learners.mac import ReciprocalMac, looked_at, places, streams
 from epymarl_pr.learners.shadow import EpisodeBatch
 from epymarl_pr.learners.units import Units
 from marl_pr_common.reciprocity import Reciprocity
@@ -36,6 +37,28 @@ class Answer(Delegate):
         return self._values
 
 
+@dataclass(frozen=True)
+class Looks:
+    """Who looks at whose observations.
+
+    agent: (n_agents,): 0, 1, ...
+    streams: (n_shifts, n_agents), see :func:`epymarl_pr.learners.mac.looked_at`
+    place: (i, j): where among the shifts network j looks at what agent i saw
+    """
+
+    shifts: list[int]
+    agent: th.Tensor
+    streams: th.Tensor
+    place: th.Tensor
+
+    @classmethod
+    def of(cls, shifts: list[int], n_agents: int, device: th.device) -> Looks:
+        """Of agents that listen to agent ``(i + shift) % n_agents``."""
+        agent = th.arange(n_agents, device=device)
+        place = places(shifts, n_agents, device)[(agent - agent[:, None]) % n_agents]
+        return cls(shifts, agent, looked_at(shifts, n_agents, device), place)
+
+
 class DecidingMac(ReciprocalMac):
     """Stands in for ``target_mac``, and decides for the live controller. Arguments as of :class:`ReciprocalMac`, and
 
@@ -47,6 +70,7 @@ class DecidingMac(ReciprocalMac):
         super().__init__(mac, reciprocity, peers, units)
         self.live = live
         self.acts = acts
+        self._known: tuple[Any, Looks] | None = None
         self._hidden: th.Tensor | None = None  # (n_shifts * batch, n_agents, dim); None before the first step
         self._begin, self._select = live.init_hidden, live.select_actions
         if acts:
@@ -72,12 +96,10 @@ class DecidingMac(ReciprocalMac):
         To be asked for every step in turn: recurrent networks remember what they saw before.
         """
         self.see(batch)
-        shifts, said = self._everyone(batch, t)
-        n = len(self.had)
-        agent = th.arange(n, device=said.device)
-        place = places(shifts, n, said.device)[(agent - agent[:, None]) % n]
-        heard = said[place, :, agent].permute(3, 0, 1, 2).contiguous()  # (n_actions, i, j, batch)
-        peer = agent[:, None]
+        looks = self._looks(batch["obs"].device)
+        said = self._everyone(batch, t, looks)
+        heard = said[looks.place, :, looks.agent].permute(3, 0, 1, 2)  # (n_actions, i, j, batch)
+        peer = looks.agent[:, None]
         heard = self.leave_out_never_had(self.units.raw(heard, peer), peer)
         own = self.units.raw(said[0].permute(2, 1, 0), peer)
         mixed = self.reciprocity.value_of_all(own, heard, batch["obs"][:, t].transpose(0, 1), record=False)
@@ -98,18 +120,25 @@ class DecidingMac(ReciprocalMac):
             for name, value in known["units"].items():
                 setattr(self.units.moments(), name, value.to(getattr(self.units.moments(), name).device))
 
-    def _everyone(self, batch: EpisodeBatch, t: int) -> tuple[list[int], th.Tensor]:
-        """Shifts, and what every network says of the streams that it looks at: (n_shifts, batch, j, n_actions)."""
-        mac, shifts, first = self.live, self.shifts, max(t - 1, 0)
-        seen = streams(batch, shifts, slice(first, t + 1))
+    def _looks(self, device: th.device) -> Looks:
+        """Who looks at what, made anew where agents listen to others than at the step before."""
+        key = (self.reciprocity.peer_weights.tobytes(), device)
+        if self._known is None or self._known[0] != key:
+            self._known = key, Looks.of(self.shifts, len(self.had), device)
+        return self._known[1]
+
+    def _everyone(self, batch: EpisodeBatch, t: int, looks: Looks) -> th.Tensor:
+        """What every network says of the streams that it looks at: (n_shifts, batch, j, n_actions)."""
+        mac, first = self.live, max(t - 1, 0)
+        seen = streams(batch, looks.streams, slice(first, t + 1))
         kept = mac.hidden_states
         if self._hidden is None:
             self._begin(seen.batch_size)
         else:
             mac.hidden_states = self._hidden
-        said = mac.forward(seen, t - first)
+        said: th.Tensor = mac.forward(seen, t - first)
         self._hidden, mac.hidden_states = mac.hidden_states, kept
-        return shifts, said.unflatten(0, (len(shifts), batch.batch_size))
+        return said.view(len(looks.shifts), batch.batch_size, *said.shape[1:])
 
     def _begin_episodes(self, batch_size: int) -> None:
         self._hidden = None

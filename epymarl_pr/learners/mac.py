@@ -61,6 +61,7 @@ class ReciprocalMac(Delegate):
         self.units = units
         self.recurrent = bool(mac.args.use_rnn) or mac.args.agent not in FEED_FORWARD
         self.had = th.zeros(mac.args.n_agents, mac.args.n_actions, dtype=th.bool)  # actions each agent ever had
+        self._had_all: th.Tensor | None = None
         self._sequence: tuple[EpisodeBatch, th.Tensor] | None = None
 
     def init_hidden(self, batch_size: int) -> None:
@@ -107,9 +108,16 @@ class ReciprocalMac(Delegate):
         mixed = self.reciprocity.value(own, states, evaluate, record, pass_size(states))
         return replace_rows(own_values, index, self.units.standardised(mixed, agent))
 
+    @property
+    def had_all(self) -> bool:
+        """Whether every agent has had every action: of one tensor looked at until it is so."""
+        if self._had_all is not self.had and bool(self.had.all()):
+            self._had_all = self.had
+        return self._had_all is self.had
+
     def see(self, batch: EpisodeBatch) -> None:
         """Note which actions each agent has had in the rows that hold data."""
-        if not bool(self.had.all()):
+        if not self.had_all:
             index = filled_rows(batch["filled"])
             self.had = self.had.to(index.device) | rows(batch["avail_actions"], index).bool().any(1)
 
@@ -131,7 +139,7 @@ class ReciprocalMac(Delegate):
 
     def leave_out_never_had(self, values: th.Tensor, peer: th.Tensor) -> th.Tensor:
         """Values (n_actions, ..., n_agents, k) of actions that the peer (n_agents, k or 1) never had mean nothing."""
-        if bool(self.had.all()):
+        if self.had_all:
             return values
         never = ~self.had[peer].permute(2, 0, 1)
         return values.masked_fill(never if values.ndim == 3 else never[:, None], NO_VALUE)
@@ -182,7 +190,7 @@ def remember(mac: Any, batch: EpisodeBatch, shifts: Sequence[int]) -> tuple[Memo
     :return: the memories, and the agents' own values (batch, time, n_agents, n_actions)
     """
     size, time, n_agents = batch.batch_size, batch.max_seq_length, batch["obs"].shape[2]
-    histories = streams(batch, shifts, slice(0, time))
+    histories = streams(batch, looked_at(shifts, n_agents, batch["obs"].device), slice(0, time))
     kept = mac.hidden_states
     mac.init_hidden(histories.batch_size)
     hidden, values = [], []
@@ -195,12 +203,19 @@ def remember(mac: Any, batch: EpisodeBatch, shifts: Sequence[int]) -> tuple[Memo
     return Memory(place, th.stack(hidden, 2).flatten(1, 2)), th.stack(values, 1)
 
 
-def streams(batch: EpisodeBatch, shifts: Sequence[int], steps: slice) -> EpisodeBatch:
-    """What agents saw and did at ``steps``, one block of episodes for each shift: in the block of shift k, the host's
-    network j looks at what agent ``(j - k) % n_agents`` saw."""
+def looked_at(shifts: Sequence[int], n_agents: int, device: th.device) -> th.Tensor:
+    """(n_shifts, n_agents): whose stream the host's network j looks at: of agent ``(j - shift) % n_agents``."""
+    return (th.arange(n_agents, device=device) - th.as_tensor(shifts, device=device)[:, None]) % n_agents
+
+
+def streams(batch: EpisodeBatch, agents: th.Tensor, steps: slice) -> EpisodeBatch:
+    """What agents saw and did at ``steps``, one block of episodes for each shift.
+
+    :param agents: from :func:`looked_at`
+    """
     seen = {key: batch[key][:, steps] for key in ("obs", "actions_onehot", "avail_actions")}
-    rolled = {key: th.cat([value.roll(shift, dims=2) for shift in shifts]) for key, value in seen.items()}
-    return shadow(batch, batch.batch_size * len(shifts), seen["obs"].shape[1], **rolled)
+    looked = {key: value[:, :, agents].movedim(2, 0).flatten(0, 1) for key, value in seen.items()}
+    return shadow(batch, batch.batch_size * len(agents), seen["obs"].shape[1], **looked)
 
 
 def places(shifts: Sequence[int], n_agents: int, device: th.device) -> th.Tensor:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch as th
 
 from marl_pr_common.reciprocity import ask
 from marl_pr_common.reciprocity.config import ReciprocityConfig
-from marl_pr_common.reciprocity.mixture import reciprocal_value
+from marl_pr_common.reciprocity.mixture import reciprocal_value, with_itself
+from marl_pr_common.reciprocity.peers import Matrix
 from marl_pr_common.reciprocity.statistics import PeerStatistics
 from marl_pr_common.reciprocity.weights import NORMALISATIONS
 
@@ -19,11 +20,15 @@ class AtHand:
 
     config: ReciprocityConfig
     n_agents: int
+    rule: str
     _statistics: PeerStatistics
+    _known: tuple[tuple[Any, ...], th.Tensor] | None = None
 
     if TYPE_CHECKING:  # of the class that this is a part of
 
         def _mix(self, own: th.Tensor, states: th.Tensor, answers: ask.Answers, record: bool) -> th.Tensor: ...
+
+        def peers_and_itself(self) -> tuple[Matrix, Matrix | None]: ...
 
         def _minimum(self, values: th.Tensor) -> th.Tensor: ...
 
@@ -31,12 +36,32 @@ class AtHand:
         """Z* of eq. 12 with S# = {s} where everybody's value of s is at hand, and nobody has to be asked.
 
         :param own: Z_i(s, a), (n_critics, n_agents, batch)
-        :param said: Z_j(s, a) of what agent i saw, (n_critics, i, j, batch); read where i listens to j
+        :param said: Z_j(s, a) of what agent i saw, (n_critics, i, j, batch), and ``own`` where i is j; elsewhere read
+            where i listens to j
         :return: as from :meth:`value`
         """
+        if not record and self.rule == "uniform" and self.config.min_over != "peer":
+            mixed = (self._shares(own.dtype, own.device)[:, :, None] * said).sum(2)
+            if th.isfinite(mixed.sum()):  # else somebody said what means nothing, and is left out
+                return mixed
         itself = th.arange(self.n_agents, device=own.device)[:, None, None]
         answers = ask.Answers(said[:, :, :, None], own.new_ones(self.n_agents, 1, own.shape[-1]), itself)
         return self._mix(own, states, answers, record)
+
+    def _shares(self, dtype: th.dtype, device: th.device) -> th.Tensor:
+        """What j's value of s counts in i's Z*, (i, j), as eq. 12 with S# = {s} has it."""
+        graph, itself = self.peers_and_itself()
+        given = [part.tobytes() for part in (graph, itself) if part is not None]
+        key = (self.config.kappa, self.config.normalize, dtype, device, *given)
+        if self._known is None or self._known[0] != key:
+            one = th.eye(self.n_agents, dtype=dtype, device=device)[:, :, None]  # (k, i, 1): agent k alone says 1
+            said = one[:, None, :, None].expand(-1, self.n_agents, -1, -1, -1)
+            weights = th.as_tensor(graph, dtype=dtype, device=device)
+            if itself is not None:
+                said, weights = with_itself(one, said, weights, th.as_tensor(itself, dtype=dtype, device=device))
+            shares = reciprocal_value(one, said, weights, one.new_ones(self.n_agents, 1, 1), self.config)
+            self._known = key, shares[:, :, 0].T
+        return self._known[1]
 
     def ensemble_value(self, own: th.Tensor, others: th.Tensor, record: bool = True) -> th.Tensor:
         """Z* with further critics of the agent's own in the place of its peers', all on s itself: a control.

@@ -66,8 +66,8 @@ class Listening:
     @property
     def shifts(self) -> list[int]:
         """Distances k such that some agent i listens to agent (i + k) mod n_agents: at least one in active graphs."""
-        agent = np.arange(self.n_agents)
-        return [k for k in agent.tolist() if self.peer_weights[agent, (agent + k) % self.n_agents].any()]
+        agent, peer = np.nonzero(self.peer_weights)
+        return sorted(set(((peer - agent) % self.n_agents).tolist()))
 
     @property
     def shifts_to_judge(self) -> list[int]:

@@ -68,9 +68,9 @@ def test_the_loss_is_that_of_all_agents_rows(checkout: Any, variant: dict[str, A
 
 
 def hosts_streams(sample: Any, shift: int) -> Any:
-    from epymarl_pr.learners.mac import streams
+    from epymarl_pr.learners.mac import looked_at, streams
 
-    return streams(sample, [shift], slice(0, sample.max_seq_length))
+    return streams(sample, looked_at([shift], N, sample["obs"].device), slice(0, sample.max_seq_length))
 
 
 def forward(mac: Any, sample: Any) -> th.Tensor:
