@@ -10,7 +10,7 @@ from sb3_pr.envs.columns import is_team
 
 HARM = (
     "{name}: peers with equal weights among copies of one task lowered returns on HalfCheetah-v5 (ten seeds: area "
-    "under the learning curve -580 [-920, -150]) and on Pendulum-v1 (-86 [-190, -16]), and no gain is "
+    "under the learning curve -580 [-970, -50]) and on Pendulum-v1 (-86 [-190, -16]), and no gain is "
     'shown on any task (docs/evidence.md). With trust="td" no harm is shown; shared_replay=True with kappa=0 is what '
     "helped on Pendulum-v1."
 )
