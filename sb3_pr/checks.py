@@ -200,6 +200,16 @@ def leader(agent: int | None, n_agents: int, name: str = "leader", what: str = "
         raise ValueError(f"{name}={agent!r}: expected {what} from 0 to {n_agents - 1}.")
 
 
+def noise(action_noise: Any, n_columns: int) -> None:
+    """:raises ValueError: for the noise of more agents than there are, or of fewer"""
+    found = getattr(action_noise, "n_envs", n_columns)
+    if found != n_columns:
+        raise ValueError(
+            f"action_noise is a {type(action_noise).__name__} of {found} environments, and there are {n_columns}: each "
+            "agent needs one. Pass the noise of one agent, of which every agent gets a copy."
+        )
+
+
 def masks(value: Any, n_agents: int, space: spaces.Space[Any]) -> np.ndarray | None:
     """Observation masks Pi_i, checked: (n_agents, obs_dim) booleans; None stays None.
 

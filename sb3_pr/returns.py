@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,18 @@ def leader(model: Any) -> int:
 
 
 def only_present(infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Infos without what a user's own VecMonitor says of agents that wait for their team's reset."""
+    """Infos without what a user's own VecMonitor says of agents that wait for their team's reset.
+
+    :raises ValueError: for an "episode" that is none of a Monitor's
+    """
+    for column, info in enumerate(infos):
+        played = info.get("episode")
+        if played is not None and not (isinstance(played, Mapping) and {"r", "l"} <= played.keys()):
+            raise ValueError(
+                f"the info of column {column} has 'episode': {played!r}. There Stable-Baselines3's Monitor keeps the "
+                "return and length of an episode that ended, {'r': ..., 'l': ...}. Give what the environment says "
+                "another key."
+            )
     return [{} if info.get(ABSENT) else info for info in infos]
 
 

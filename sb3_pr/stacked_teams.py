@@ -213,7 +213,8 @@ class StackedTeams(OffPolicyAlgorithm):
             self.action_space = space
 
     def _check_noise(self) -> None:
-        """:raises ValueError: for a noise of all agents that can't be told apart by teams"""
+        """:raises ValueError: for a noise of all agents that can't be told apart by teams, or is of other agents"""
+        checks.noise(self.action_noise, self.n_columns)
         if self.n_teams > 1 and type(self.action_noise) not in (type(None), VectorizedActionNoise):
             raise ValueError(
                 f"action_noise={self.action_noise!r} with n_teams={self.n_teams}: each agent needs a noise of its own, "

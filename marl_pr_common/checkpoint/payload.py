@@ -4,6 +4,7 @@ taken, and nothing is unpickled."""
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import math
 import re
@@ -27,6 +28,7 @@ def write_part(directory: Path, name: str, tree: Any) -> list[Path]:
     """Write ``tree`` as files of that name into ``directory``; only the kinds of file that it needs.
 
     :raises TypeError: for a value that cannot be kept
+    :raises OSError: if the disk takes no more
     """
     encoded: Encoded = encode(tree)
     files = [directory / f"{name}.json"]
@@ -35,7 +37,10 @@ def write_part(directory: Path, name: str, tree: Any) -> list[Path]:
         import safetensors.torch
 
         files.append(directory / f"{name}.safetensors")
-        safetensors.torch.save_file(encoded.tensors, files[-1])
+        try:
+            safetensors.torch.save_file(encoded.tensors, files[-1])
+        except safetensors.SafetensorError as error:  # of a full disk: no OSError
+            raise OSError(errno.EIO, str(error), str(files[-1])) from error
         files[-1].chmod(0o644)  # as the other files
     if encoded.arrays:
         files.append(directory / f"{name}.npz")

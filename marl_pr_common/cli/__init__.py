@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import logging
 import os
@@ -76,8 +77,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+_DISK = {
+    errno.ENOSPC: ". The disk is full: make room, then give the same command again",
+    errno.EDQUOT: ". Your quota is used up: make room, then give the same command again",
+    errno.EROFS: ". Nothing can be written there: give --out a directory that you may write to",
+}
+_BEGUN = ", a begun run's with --resume: it goes on from its last checkpoint"
+
+
 def _advice(error: Exception) -> str:
-    """What to do about a module that can't be imported, where the error does not say it."""
+    """What to do about a full disk, or a module that can't be imported, where the error does not say it."""
+    if isinstance(error, OSError) and error.errno in _DISK and "Give a directory" not in str(error):
+        return f"{_DISK[error.errno]}{'' if error.errno == errno.EROFS else _BEGUN}."
     if not isinstance(error, ImportError) or "pip install" in str(error):
         return ""
     if (error.name or "").split(".")[0] in ("marl_pr_common", "sb3_pr", "epymarl_pr"):

@@ -27,7 +27,7 @@ class Answers:
 
         :raises ValueError: for anything but two dicts of possible agents, and for an episode without agents
         """
-        found = self._dicts("reset", self.env.reset(**arguments), RESET)
+        found = self._dicts("reset", self._called("reset", **arguments), RESET)
         if not self.present():
             raise ValueError(
                 f"{self.name}.reset() left no agent in env.agents: an episode without agents never begins. Set "
@@ -40,7 +40,7 @@ class Answers:
 
         :raises ValueError: for anything but five dicts of possible agents
         """
-        return self._dicts("step", self.env.step(actions), STEP)
+        return self._dicts("step", self._called("step", actions), STEP)
 
     def present(self) -> list[Any]:
         """Who is in ``env.agents`` now.
@@ -72,6 +72,16 @@ class Answers:
                 f"{where} of {self.name} holds {agent!r}: agent {agent!r} is not one of possible_agents "
                 f"{list(self._index)}. List all agents that may ever act there, and give each what is its own."
             ) from None
+
+    def _called(self, method: str, *arguments: Any, **named: Any) -> Any:
+        try:
+            return getattr(self.env, method)(*arguments, **named)
+        except TypeError as error:
+            if error.__traceback__ is None or error.__traceback__.tb_next is not None:  # raised within the method
+                raise
+            raise ValueError(
+                f"{error}: PettingZoo's API since 1.23 has reset(self, seed=None, options=None) and step(self, actions)"
+            ) from error
 
     def _dicts(self, method: str, answer: Any, names: tuple[str, ...]) -> list[Mapping[Any, Any]]:
         right = isinstance(answer, tuple | list) and len(answer) == len(names)

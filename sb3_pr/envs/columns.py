@@ -16,7 +16,7 @@ from marl_pr_common.envs.kinds import is_parallel_env as is_parallel_env
 from sb3_pr.algorithms.spec import said as algorithms
 from sb3_pr.envs.infos import copied_quickly
 from sb3_pr.envs.padding import UnsupportedActionSpace
-from sb3_pr.envs.parallel import TeamVecEnv
+from sb3_pr.envs.parallel import TeamVecEnv, layers_of
 from sb3_pr.envs.parallel import parallel_to_vec_env as parallel_to_vec_env
 
 
@@ -76,6 +76,7 @@ def with_agents_as_columns(env: Any) -> Any:
     :raises ValueError: for a multi-agent environment of another kind; says how to convert it
     """
     if is_parallel_env(env):
+        _warn_of_black_death(env)
         return parallel_to_vec_env(env)
     if not isinstance(env, (gym.Env, VecEnv)) and hasattr(env, "agent_iter") and hasattr(env, "last"):
         raise ValueError(
@@ -99,6 +100,16 @@ def with_agents_as_columns(env: Any) -> Any:
             stacklevel=3,
         )
     return env
+
+
+def _warn_of_black_death(env: Any) -> None:
+    """Of an environment in which nobody's end is told."""
+    if any(type(layer).__name__.startswith("black_death") for layer in layers_of(env)):
+        warnings.warn(
+            "SuperSuit's black_death hides when an agent ends: it acts on as if it lived, and time limits count as "
+            "terminal. Agents that end are known here by themselves: leave the wrapper out.",
+            stacklevel=4,
+        )
 
 
 def is_factory(env: Any) -> bool:

@@ -164,6 +164,11 @@ def stacked(rows: list[Any]) -> Any:
     return np.stack(rows)
 
 
+def copied(row: Any) -> Any:
+    """An agent's observation, or its dictionary of them, in memory of its own."""
+    return {key: part.copy() for key, part in row.items()} if isinstance(row, dict) else row.copy()
+
+
 def _not_continuous(space: spaces.Space[Any]) -> str:
     if not isinstance(space, spaces.Box):
         return "not a Box"

@@ -2,7 +2,7 @@
 
 reset, step: the agents that the environment lists act, each in its own Box; what it returns goes to their columns
 an agent's end is its column's ``done``: a time limit if it was truncated, terminal if it was terminated
-then its column waits, marked ``absent`` in the infos, until all have ended and the team is reset
+then its column waits, marked in the infos, until all have ended and the team is reset
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 from marl_pr_common.envs.answers import Answers, ends_of, info_of, require_reward
 from sb3_pr.envs import padding
 
-ABSENT = "absent"
+ABSENT = "marl_pr.absent"
 """Key of an info: the agent took no part in this step."""
-NO_TRANSITION = "no_transition"
+NO_TRANSITION = "marl_pr.no_transition"
 """Key of an info: the agent was absent, or not shown one end of the step: there is nothing to learn from."""
 
 
@@ -110,7 +110,7 @@ class TeamVecEnv(VecEnv):
             self._warn_of_leaving(agent)
         self._over[column], self._cut[column] = terminated or truncated, truncated and not terminated
         if self._over[column]:
-            self._last[column] = info["terminal_observation"] = row
+            self._last[column] = info["terminal_observation"] = padding.copied(row)  # not the array of the next one
         known, self._known[column] = self._known[column], agent in found[0]
         if not known or not (self._known[column] or terminated):
             info[NO_TRANSITION] = True
@@ -146,7 +146,7 @@ class TeamVecEnv(VecEnv):
             )
 
     def seed(self, seed: int | None = None) -> list[int | None]:
-        """One world, one seed: used by the next ``reset``."""
+        """One world, one seed, of the next ``reset``."""
         self._seed = seed
         return [seed] * self.num_envs
 
@@ -158,7 +158,7 @@ class TeamVecEnv(VecEnv):
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """Set where the environment has it: in the wrapper that has such an attribute, else in the environment."""
-        layers = _layers(self.env)
+        layers = layers_of(self.env)
         owner = next((layer for layer in layers if attr_name in vars(layer)), layers[-1])
         setattr(owner, attr_name, value)
 
@@ -169,11 +169,11 @@ class TeamVecEnv(VecEnv):
         return [self._find(method_name)(*method_args, **method_kwargs)] * len(columns) if columns else []
 
     def env_is_wrapped(self, wrapper_class: Any, indices: VecEnvIndices = None) -> list[bool]:
-        wrapped = any(isinstance(layer, wrapper_class) for layer in _layers(self.env))
+        wrapped = any(isinstance(layer, wrapper_class) for layer in layers_of(self.env))
         return [wrapped] * len(list(self._get_indices(indices)))
 
     def _find(self, name: str) -> Any:
-        for layer in _layers(self.env):
+        for layer in layers_of(self.env):
             if hasattr(layer, name):
                 return getattr(layer, name)
         if name == "render_mode":  # PettingZoo's environments may leave it out
@@ -239,7 +239,7 @@ def _number(reward: Any, agent: str) -> float:
     return float(array.item())
 
 
-def _layers(env: Any) -> list[Any]:
+def layers_of(env: Any) -> list[Any]:
     """The environment's wrappers from the outside in, and itself."""
     layers, inmost = [env], getattr(env, "unwrapped", env)
     while layers[-1] is not inmost:

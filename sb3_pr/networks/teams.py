@@ -39,14 +39,15 @@ def lone_team(model: Any, number: int, replay: bool = True) -> Any:
         _load(getattr(team.policy, name), getattr(model.policy, name), columns)
     if getattr(model, "peer_critics", None) is not None and n > 1:
         _load(team.peer_critics, model.peer_critics, columns)
-    team.seed = model.seeds[number]
+    team.seed = model.seed if model.seeds is None else model.seeds[number]
     team.num_timesteps = model.num_timesteps // model.n_teams
     team._total_timesteps = model._total_timesteps // model.n_teams
     team._current_progress_remaining = model._current_progress_remaining
     _copy_replay(model, team, columns, replay)
     _copy_episodes(model, team, columns)
     if n > 1:
-        team.reciprocity.load_state_dict(copy.deepcopy(model.reciprocity.teams[number].state_dict()))
+        own = model.reciprocity.teams[number] if model.n_teams > 1 else model.reciprocity
+        team.reciprocity.load_state_dict(copy.deepcopy(own.state_dict()))
     team.watch.alarm.largest_reward = float(np.atleast_1d(model.watch.alarm.largest_reward)[number])
     return team
 
@@ -61,6 +62,9 @@ def _copy_replay(model: Any, team: Any, columns: range, replay: bool) -> None:
     for name in ("replay_buffer_class", "replay_buffer_kwargs", "n_steps"):
         setattr(team, name, copy.copy(getattr(model, name)))
     if replay and model.replay_buffer is not None:
+        if model.n_columns == 1:
+            team.replay_buffer = copy.deepcopy(model.replay_buffer)
+            return
         kind = model.replay_buffer.upstream_class()
         team.replay_buffer = views.copied(model.replay_buffer, kind, slice(columns.start, columns.stop))
         if len(columns) > 1:

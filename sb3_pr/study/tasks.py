@@ -172,6 +172,8 @@ def blamed(env_id: str) -> Iterator[None]:
     except BaseException as error:  # sys.exit, or a panic of a simulator in Rust
         if place := _place(error.__traceback__):
             raise EnvironmentFailedError(f"env={env_id!r}: {place} {_said(error)}.") from error
+        if isinstance(error, SystemExit):  # else its code, 0 perhaps, would be the command's
+            raise EnvironmentFailedError(f"env={env_id!r}: something called sys.exit({error.code!r}).") from error
         raise
 
 
@@ -186,10 +188,11 @@ def _place(trace: TracebackType | None) -> str:
     """What in an environment an error comes from; empty if it comes from elsewhere."""
     found = ""
     while trace is not None:
-        frame, here = trace.tb_frame, trace.tb_frame.f_locals.get("self")
-        method = frame.f_code.co_name
+        frame, code = trace.tb_frame, trace.tb_frame.f_code
+        here = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None  # whatever it is called
+        method = code.co_name
         if _is_env(here):
-            file = Path(frame.f_code.co_filename).name
+            file = Path(code.co_filename).name
             found = f"{method}() of {type(here).__name__} ({file}, line {trace.tb_lineno}) raised"
         elif isinstance(here, DummyVecEnv) and method == "_save_obs":
             space = here.observation_space

@@ -100,6 +100,11 @@ class Exits(Duel):
         sys.exit(0)
 
 
+class ExitsOtherwise(Duel):
+    def step(this, actions):
+        sys.exit(0)
+
+
 class Panic(BaseException):
     """What a simulator in Rust raises."""
 

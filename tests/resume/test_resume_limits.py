@@ -1,6 +1,7 @@
 """What can't go on exactly says so, and what is another run is refused."""
 
 import logging
+from contextlib import contextmanager
 
 import gymnasium as gym
 import numpy as np
@@ -124,11 +125,22 @@ def test_other_callbacks_are_refused(tmp_path):
         load_checkpoint(tmp_path, small(TD3PR, pendulum(2)), Anneal())
 
 
-def test_a_full_disk_does_not_end_training(tmp_path, caplog, monkeypatch):
-    def full(*args, **kwargs):
-        raise OSError(28, "No space left on device")
+@contextmanager
+def files_of_at_most(size):
+    """The system refuses to write more into any file of this process, as a full disk would."""
+    resource = pytest.importorskip("resource", reason="limits of files are Unix's")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    monkeypatch.setattr("marl_pr_common.checkpoint.payload.np.savez", full)
-    with caplog.at_level(logging.WARNING):
-        small(TD3PR, pendulum(2)).learn(60, callback=CheckpointCallback(10, tmp_path))
-    assert "no checkpoint was saved" in caplog.text
+
+@pytest.mark.parametrize(("units", "size"), [(16, 100), (64, 30_000)], ids=["json", "safetensors"])
+def test_a_full_disk_does_not_end_training(units, size, tmp_path, caplog):
+    model = TD3PR("MlpPolicy", pendulum(2), policy_kwargs={"net_arch": [units, units]})
+    with caplog.at_level(logging.WARNING), files_of_at_most(size):
+        model.learn(60, callback=CheckpointCallback(10, tmp_path))
+    assert caplog.text.count("no checkpoint was saved") == 3
+    assert ("serializing" in caplog.text) == (units == 64)

@@ -119,6 +119,7 @@ def test_what_a_teams_code_raises_is_one_message(tmp_path, capsys):
     ("name", "message"),
     [
         ("Exits", r"step\(\) of Exits \(own_envs.py, line \d+\) raised SystemExit: 0"),
+        ("ExitsOtherwise", r"step\(\) of ExitsOtherwise \(own_envs.py, line \d+\) raised SystemExit: 0"),
         ("Panics", r"step\(\) of Panics \(own_envs.py, line \d+\) raised Panic: index out of bounds"),
         ("NoFlag", r"step\(\) of NoFlag returned terminated=nan \(float\): expected True or False"),
     ],

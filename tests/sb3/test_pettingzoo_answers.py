@@ -83,6 +83,20 @@ def test_an_observation_outside_its_box_is_said_once():
     assert sum("agent 'b' was given an observation outside its space" in str(one.message) for one in said) == 1
 
 
+def test_infos_may_have_any_key_but_a_monitors_with_something_else():
+    plain = Wrong(4, {"absent": True, "no_transition": False, "marl": [1]})
+    model = TD3PR("MlpPolicy", plain, **SETTINGS).learn(60)
+    assert [len(played) > 0 for played in model._agent_episodes] == [True, True]
+    with pytest.raises(ValueError, match="the info of column 1 has 'episode': 3.*another key"):
+        TD3PR("MlpPolicy", Wrong(4, {"episode": 3}), **SETTINGS).learn(60)
+
+
+def test_a_reset_without_a_seed_is_the_environments_mistake():
+    old = type("Old", (Pair,), {"reset": lambda self: Pair.reset(self)})
+    with pytest.raises(ValueError, match=r"reset\(self, seed=None, options=None\)"):
+        parallel_to_vec_env(old(TEN)).reset()
+
+
 def test_agents_that_are_not_there_from_the_beginning_are_named():
     class Growing(Pair):
         def step(self, actions):

@@ -1,5 +1,7 @@
 """PettingZoo agents that end on their own: their ends are theirs, and nothing is learnt while they wait."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch as th
@@ -11,7 +13,7 @@ pytest.importorskip("pettingzoo", reason="needs the extra mpe: pip install 'marl
 from pettingzoo import ParallelEnv
 
 from sb3_pr import TD3PR, evaluate_agents
-from sb3_pr.envs.columns import parallel_to_vec_env
+from sb3_pr.envs.columns import parallel_to_vec_env, with_agents_as_columns
 from tests.sb3.test_copies import COPIERS
 from tests.sb3.tools import SMALL, assert_same_bits
 
@@ -73,6 +75,34 @@ def test_an_end_is_what_the_agent_said_when_it_said_it(how, clear):
     assert last[1]["episode"]["l"] == 4
     assert steps[2][0][0].tolist() == [0, 0]
     assert steps[3][0].tolist() == [[1, 1], [1, 1]]
+
+
+def test_an_environment_may_write_all_its_observations_into_one_array():
+    class Reusing(Pair):
+        memory: ClassVar = {agent: np.zeros(2, dtype=np.float32) for agent in Pair.possible_agents}
+
+        def reset(self, seed=None, options=None):
+            return self._written(super().reset()[0]), {}
+
+        def step(self, actions):
+            observations, *rest = super().step(actions)
+            return self._written(observations), *rest
+
+        def _written(self, observations):
+            for agent, seen in observations.items():
+                self.memory[agent][:] = seen
+            return {agent: self.memory[agent] for agent in observations}
+
+    model = TD3PR("MlpPolicy", Reusing({"a": (2, "limit"), "b": (4, "limit")}), **SETTINGS).learn(16)
+    assert model.replay_buffer.next_observations[:4, 1, 0].tolist() == [2, 3, 4, 5]
+    assert model.replay_buffer.next_observations[[1, 3], 0, 0].tolist() == [3, 3]
+
+
+def test_who_hides_the_ends_of_agents_is_named():
+    supersuit = pytest.importorskip("supersuit", reason="needs the extra mpe: pip install 'marl-pr[mpe]'")
+    env = supersuit.frame_stack_v2(supersuit.black_death_v3(Pair({"a": (2, "end"), "b": (4, "limit")})), 2)
+    with pytest.warns(UserWarning, match="black_death hides when an agent ends.*leave the wrapper out"):
+        with_agents_as_columns(env)
 
 
 @pytest.mark.parametrize("options", [{}, {"n_steps": 3}, {"shared_replay": True}], ids=str)

@@ -8,8 +8,9 @@ import pytest
 import torch as th
 from stable_baselines3 import TD3
 from stable_baselines3.common import policies as sb3_policies
+from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
+from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise, VectorizedActionNoise
 
 from sb3_pr import DDPGPR, SACPR, TD3PR, AgentEvalCallback, evaluate_agents
 from tests.sb3.tools import ALGORITHMS, assert_same_bits, tensors
@@ -185,3 +186,18 @@ def test_the_example_in_the_docs(tmp_path, monkeypatch):
     exec(example, found)
     assert len(found["returns"]) == 10
     assert type(TD3.load("td3-seed-3")) is TD3
+
+
+@pytest.mark.parametrize("n_agents", [1, 2])
+def test_one_team_is_taken_out_like_any_other(n_agents):
+    only = stack(n_agents=n_agents, n_teams=1)
+    assert_same_bits(only.team(0), only)
+
+
+def test_noises_are_as_many_as_agents_and_evaluations_every_agents():
+    noise = VectorizedActionNoise(NormalActionNoise(np.zeros(1), np.ones(1)), 5)
+    with pytest.raises(ValueError, match="VectorizedActionNoise of 5 environments, and there are 4"):
+        stack(n_agents=2, action_noise=noise)
+    model = TD3PR("MlpPolicy", "Pendulum-v1", n_teams=2, seed=0, **options())
+    with pytest.raises(ValueError, match="EvalCallback of a model of n_teams=2 teams.*AgentEvalCallback"):
+        model.learn(10, callback=EvalCallback(gym.make("Pendulum-v1")))

@@ -75,13 +75,14 @@ class CheckpointCallback(BaseCallback):
             self._save()
 
     def _save(self) -> str:
-        """Save; what to tell about it. A broken model or a full disk leaves the last good checkpoint in place."""
+        """Save; what to tell about it. A broken model or a full disk leaves the last good checkpoint in place, and the
+        next attempt is after another ``save_freq``."""
+        self.last_save = self.n_calls
         try:
             path = save_checkpoint(self.model, self.save_path, self.locals.get("callback"), self.keep)
         except (NonFiniteError, OSError) as error:
             LOGGER.warning("%s", error)
             return str(error).rstrip(".")
-        self.last_save = self.n_calls
         if self.verbose:
             LOGGER.info("Checkpoint %s", path)
         return f"Saved {path}"
