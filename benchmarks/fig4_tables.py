@@ -51,7 +51,7 @@ def rows(task: TaskResult) -> dict[str, str]:
         final = arm.intervals["final"]["mean"]
         told = "reference" if name == task.reference else tell(task.differences.get((name, "steps")))
         cells = (
-            *(ARMS[name].label, span(arm.data.last_totals)),
+            *(ARMS[name].text, span(arm.data.last_totals)),
             f"{number(final.value)} [{number(final.low)}, {number(final.high)}]",
             *(f"{steps[0]} [{steps[1]}, {steps[2]}]", f"{reached.reached.sum()} of {len(reached.reached)}", told),
         )

@@ -19,7 +19,7 @@ def unfit(env: Any) -> str:
 
     :param env: EPyMARL's ``GymmaWrapper``, whole or half made
     """
-    from gymnasium.spaces import Discrete
+    from gymnasium.spaces import Dict, Discrete
 
     if not is_gymma(env):
         return ""
@@ -31,6 +31,8 @@ def unfit(env: Any) -> str:
     for kind in ("action_space", "observation_space"):
         space = getattr(inner, kind, None)
         try:
+            if isinstance(space, Dict):
+                raise TypeError
             found[kind] = list(space)  # type: ignore[arg-type]
         except TypeError:
             return f"{kind} of {name} is {space}. {WANTED}."

@@ -26,7 +26,10 @@ def check(config: Mapping[str, Any]) -> None:
     :param config: the whole configuration of the run
     :raises UsageError: naming the folder and what it lacks
     """
-    path = str(config.get("checkpoint_path") or "")
+    given = config.get("checkpoint_path", "")
+    if not isinstance(given, str):
+        raise UsageError(f"checkpoint_path={given}: expected {WHERE}. Leave it out to begin with new networks.")
+    path = given
     for key in ("evaluate", "save_replay"):
         if config.get(key) and not path:
             raise UsageError(

@@ -80,6 +80,11 @@ def environment(config: Mapping[str, Any]) -> None:
     :raises UsageError: naming the setting and what to do
     """
     name = config.get("env")
+    if not isinstance(config.get("env_args") or {}, Mapping):
+        raise UsageError(
+            f"env_args={config['env_args']}: expected settings by name: ... with env_args.key=ENVIRONMENT "
+            "env_args.time_limit=25"
+        )
     seed(config)
     runner(config)
     rewards(config)
@@ -100,6 +105,12 @@ def algorithm(config: Mapping[str, Any]) -> None:
     full_checkpoint(config)
     replay(config)
     logs(config)
+    results = config.get("local_results_path", "results")
+    if not isinstance(results, str):
+        raise UsageError(
+            f"local_results_path={results!r} is no text, expected the name of a folder; of a number, "
+            f"local_results_path=./{results}"
+        )
 
 
 def task(config: Mapping[str, Any]) -> None:

@@ -55,6 +55,10 @@ def algorithm(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict[s
                 f"{first} with --config={name}: {name} is upstream's algorithm, without reciprocity. "
                 f"Use --config={name}{SUFFIX}."
             )
+        if "name" not in config:
+            raise UsageError(
+                f"--config={name}: {source} has no name. Write `name: {Path(name).name}`: results go there."
+            )
         return None
     learner = config.get("learner")
     if learner not in {**LEARNERS, **{value: value for value in LEARNERS.values()}}:
@@ -65,7 +69,7 @@ def algorithm(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict[s
     written = {key: value for key, value in config.items() if key.startswith(options.PREFIX)}
     found = options.parse({**written, **keys}, f"--config={name}")
     options.check_learner(found, SimpleNamespace(**{"standardise_returns": False, **config, **given}))
-    changed = {"learner": LEARNERS.get(learner, learner), "name": name, "pr_version": __version__}
+    changed = {"learner": LEARNERS.get(learner, learner), "name": Path(name).name, "pr_version": __version__}
     if found.act:
         changed["pr_kappa"] = written.get("pr_kappa")  # None: (n_agents - 1) / n_agents, once there are agents
     return {**config, **options.defaults(), **written, **changed}
@@ -192,7 +196,7 @@ def write(config: Mapping[str, Any], folder: Path, name: str) -> str:
 
     ``main.py`` joins it to its own folder with ``os.path.join``, in which an absolute path wins.
     """
-    file = folder / f"{name}.yaml"
+    file = folder / f"{len(list(folder.iterdir()))}-{Path(name).name}.yaml"  # not where a path says: that is the user's
     file.write_text(yaml.safe_dump(_plain(config), sort_keys=False))
     return str(file.with_suffix(""))
 

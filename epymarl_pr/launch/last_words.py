@@ -44,7 +44,9 @@ def not_made(what: str, arguments: Mapping[str, Any], error: BaseException) -> s
     if isinstance(error, ModuleNotFoundError):
         return f"{what}: {reason}. Install the package that holds this environment, or correct its name."
     unknown = re.search(r"unexpected keyword argument '(\w+)'", reason)
-    if isinstance(error, TypeError) and unknown and unknown[1] in arguments:
+    if isinstance(error, TypeError) and ".reset()" in reason and unknown and unknown[1] in ("seed", "options"):
+        return f"{what}: {reason}. reset() is to take seed=None and options=None, and to return observations, info."
+    if isinstance(error, TypeError) and unknown and unknown[1] in arguments and unknown[1] not in _OWN:
         return f"env_args.{unknown[1]}={arguments[unknown[1]]}: {what} takes no such setting ({reason})."
     half = _half_made(error)
     problem = "" if half is None else unfit(half)

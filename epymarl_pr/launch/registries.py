@@ -56,7 +56,7 @@ def require(key: str, name: object) -> None:
     """
     module = importlib.import_module((ALWAYS | OF_ALGORITHMS | OF_UPSTREAM)[key])
     known = {str(found) for found in module.REGISTRY} | {*OURS.get(key, ())}
-    if name not in known and name not in (later := _named_later(module)):
+    if str(name) not in known and str(name) not in (later := _named_later(module)):
         raise _unknown(key, name, known | later)
 
 

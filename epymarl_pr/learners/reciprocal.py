@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from epymarl_pr.learners.shadow import EpisodeBatch
 from epymarl_pr.learners.traced import watching
 from epymarl_pr.learners.trust import EVERY
 from epymarl_pr.resume.session import loop_variables, publish, session, stage
-from marl_pr_common.reciprocity import Reciprocity, adjacency
+from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig, adjacency
 from marl_pr_common.reciprocity.weights import check_gain
 
 STATISTICS = {
@@ -63,7 +63,7 @@ class ReciprocalLearner:
             widest = float(self.reciprocity.peer_weights.sum(1).max())
             check_gain(config, args.gamma, widest, adjacency.size(config))
         except (UsageError, ValueError) as error:
-            raise refused(str(error)) from error
+            raise refused(options.prefixed(str(error), asdict(ReciprocityConfig()))) from error
         self.pr_updates = 0
         self.pr_guards = Guards(self)
 

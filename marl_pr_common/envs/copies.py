@@ -53,7 +53,13 @@ class Copies(ParallelEnv[str, Any, Any]):  # type: ignore[misc]
         going_on = []
         for agent, env in zip(self.possible_agents, self.copies, strict=True):
             if agent in self.agents:
-                for part, value in zip(answer, env.step(actions[agent]), strict=True):
+                found = tuple(env.step(actions[agent]))
+                if len(found) != len(answer):
+                    raise ValueError(
+                        f"step() of {type(env.unwrapped).__name__} returned {len(found)} values: gymnasium's API has "
+                        "observation, reward, terminated, truncated, info."
+                    )
+                for part, value in zip(answer, found, strict=True):
                     part[agent] = value
             elif self.restart:
                 answer[0][agent], answer[4][agent] = env.reset()

@@ -44,6 +44,10 @@ def within(
         )
     cut = ends.index[ends["last"] > budget]
     note = f"{len(cut)} of {len(ends)} runs went on; all are cut at {budget:,} env steps of each agent, as asked."
+    last = steps.apply(lambda its: its[its <= budget].max())
+    if last.min() < budget:
+        said = f"{last.min():,}" if last.min() == last.max() else f"{last.min():,} to {last.max():,}"
+        note = f"{note} The last evaluations within that are at {said}: that is where returns are compared."
     return results[results["env_steps_per_agent"] <= budget], [note] * (len(cut) > 0)
 
 

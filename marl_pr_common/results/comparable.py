@@ -195,6 +195,19 @@ def _unlike(what: str, rows: pd.DataFrame) -> Iterator[str]:
         yield f"number of agents of {what}: {', '.join(f'{run} has {size}' for run, size in sizes.items())}"
 
 
+def _copies(what: str, rows: pd.DataFrame) -> list[str]:
+    """Whether seeds have one curve, value by value: of noise, no two have."""
+    first: dict[tuple[float, ...], int] = {}
+    for seed, part in rows.groupby("seed"):
+        curve = tuple(part.sort_values(["agent", "env_steps_per_agent"])["value"])
+        if len(set(curve)) > len(part["agent"].unique()) and first.setdefault(curve, int(seed)) != seed:
+            return [
+                f"Seeds {first[curve]} and {seed} of {what} have the same evaluations, value by value: a copy of one "
+                "run, or a seed that changes nothing. They count as independent here; leave one out: --exclude."
+            ]
+    return []
+
+
 def _remarks(rows: pd.DataFrame) -> list[str]:
     """What a reader should know about results that may be compared."""
     notes = []
@@ -202,6 +215,7 @@ def _remarks(rows: pd.DataFrame) -> list[str]:
         seeds = {str(arm): set(part["seed"]) for arm, part in here.groupby("arm", sort=False)}
         everything = set().union(*seeds.values())
         for arm, own in seeds.items():
+            notes += _copies(f"{arm} on {task}", here[here["arm"] == arm])
             if missing := sorted(everything - own):
                 notes.append(
                     f"{arm} on {task} lacks seed{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))}: "

@@ -151,6 +151,10 @@ def load_study(name: str) -> StudyConfig:
     return from_mapping(StudyConfig, with_seed_lists(read_yaml(path)), where=path.name)
 
 
+MOST_SEEDS = 100_000
+"""Of every arm: more is a number of steps in the wrong place."""
+
+
 def with_seed_lists(options: Mapping[str, Any]) -> dict[str, Any]:
     """``seeds: 10`` as the list of 0 ... 9, in the study and in its scales.
 
@@ -161,6 +165,8 @@ def with_seed_lists(options: Mapping[str, Any]) -> dict[str, Any]:
     if seeds is not None and not isinstance(seeds, (list, tuple)):
         if type(seeds) is not int or seeds < 1:
             raise ValueError(f"seeds={seeds!r}: expected a number >= 1, or a list of seeds.")
+        if seeds > MOST_SEEDS:
+            raise ValueError(f"seeds={seeds:,}: that many runs of every arm; expected at most {MOST_SEEDS:,}.")
         result["seeds"] = list(range(seeds))
     if isinstance(scales := result.get("scales"), Mapping):
         result["scales"] = {

@@ -32,6 +32,13 @@ class Arm:
     """Its name for readers."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the host, laid over those of the study and the task; a mapping is laid over a mapping key by key."""
+    numbers: str = ""
+    """What of these the label goes on with, as long as a study leaves them as they are."""
+
+    @property
+    def text(self) -> str:
+        """The whole label."""
+        return f"{self.label}, {self.numbers}" if self.numbers else self.label
 
 
 @dataclass(frozen=True)

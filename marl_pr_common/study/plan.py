@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ def resolve(config: StudyConfig, out: Path) -> tuple[Cell, ...]:
     """
     host = load_host(config.host)
     entries = {arm: host_settings(host, arm, entry) for arm, entry in config.arms.items()}
+    _require_effect(config, [own for _, own in entries.values()])
     cells = []
     for seed in config.seeds:
         for task in config.tasks:
@@ -59,7 +60,12 @@ def resolve(config: StudyConfig, out: Path) -> tuple[Cell, ...]:
 def host_settings(host: Host, name: str, entry: ArmEntry) -> tuple[str, dict[str, Any]]:
     """An arm's label, and its settings: the host's own for it below those of the study's entry."""
     arm = require_arm(host, entry.arm or name)
-    return label_of(name, entry, arm.label), overlay(arm.settings, entry.settings)
+    settings = overlay(arm.settings, entry.settings)
+    own = arm.text
+    if arm.numbers and any(settings[key] != value for key, value in arm.settings.items()):
+        changed = [f"{key}={value}" for key, value in settings.items() if value != arm.settings.get(key, settings)]
+        own = f"{arm.label}, {', '.join(changed)}"
+    return label_of(name, entry, own), settings
 
 
 def label_of(name: str, entry: ArmEntry, own: str) -> str:
@@ -82,6 +88,31 @@ def swept(config: StudyConfig, cells: tuple[Cell, ...]) -> dict[str, float]:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             values.setdefault(cell.manifest.arm, float(value))
     return values
+
+
+def _require_effect(config: StudyConfig, arms: Sequence[Mapping[str, Any]]) -> None:
+    """
+    :param arms: every arm's own settings
+    :raises ValueError: for a setting of the study or of a task that every arm sets otherwise
+    """
+    places = {"settings": config.settings, **{f"tasks: {task}": entry.settings for task, entry in config.tasks.items()}}
+    for where, settings in places.items():
+        for name, value in _leaves(settings):
+            own = [dict(_leaves(arm)).get(name, value) for arm in arms]
+            if isinstance(value, Mapping) and any(isinstance(one, Mapping) for one in own):
+                continue  # laid over one another key by key
+            if all(one != value for one in own):
+                raise ValueError(
+                    f"{where}: {name}={value!r} has no effect: every arm sets its own ({', '.join(map(str, own[:3]))}"
+                    f"{', ...' if len(own) > 3 else ''}). Give it to an arm: arms: NAME: {{settings: {{{name}: ...}}}}."
+                )
+
+
+def _leaves(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
+        yield f"{above}{key}", value
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{above}{key}.")
 
 
 def _require_unique(cells: list[Cell]) -> None:

@@ -36,13 +36,13 @@ _EQ5 = {"mode": "faithful", "alpha": {"power": [0.3, 0.65]}, "beta": PAPER, "wei
 _DECAY = {"alpha": {"power": [1.0, 0.65]}}
 
 ARMS: Mapping[str, Arm] = {
-    "iql": Arm("IQL, alpha = .5 (paper)", {**_IQL, "alpha": 0.5}),
-    "iql_decay": Arm("IQL, alpha = (k+1)^-.65", {**_IQL, **_DECAY}),
-    "shared_table": Arm("one shared table, alpha = .5", {**_IQL, "alpha": 0.5, "share": True}),
-    "shared_table_decay": Arm("one shared table, alpha = (k+1)^-.65", {**_IQL, **_DECAY, "share": True}),
-    "iql_pr": Arm("IQL+PR eq. 5, the paper's numbers", {**_EQ5, "kappa": 0.5}),
-    "iql_pr_decision": Arm("IQL+PR decision, alpha = .5", {"mode": "decision", "alpha": 0.5}),
-    "iql_pr_decision_decay": Arm("IQL+PR decision, alpha = (k+1)^-.65", {"mode": "decision", **_DECAY}),
+    "iql": Arm("IQL", {**_IQL, "alpha": 0.5}, "alpha = .5 (paper)"),
+    "iql_decay": Arm("IQL", {**_IQL, **_DECAY}, "alpha = (k+1)^-.65"),
+    "shared_table": Arm("one shared table", {**_IQL, "alpha": 0.5, "share": True}, "alpha = .5"),
+    "shared_table_decay": Arm("one shared table", {**_IQL, **_DECAY, "share": True}, "alpha = (k+1)^-.65"),
+    "iql_pr": Arm("IQL+PR eq. 5", {**_EQ5, "kappa": 0.5}, "the paper's numbers"),
+    "iql_pr_decision": Arm("IQL+PR decision", {"mode": "decision", "alpha": 0.5}, "alpha = .5"),
+    "iql_pr_decision_decay": Arm("IQL+PR decision", {"mode": "decision", **_DECAY}, "alpha = (k+1)^-.65"),
 }
 
 

@@ -165,3 +165,29 @@ def test_layers_lie_over_one_another_as_in_main() -> None:
     assert derive.merged(default, env, {"a": 3}, given) == expected
     derive.merged(default, given)
     assert default == {"a": 1, "env_args": {}}
+
+
+@pytest.mark.parametrize("by", ["path", "folder"])
+def test_a_file_elsewhere_or_in_a_folder_of_the_checkout_stays_as_it_is(edited: Checkout, by: str) -> None:
+    folder = algs(edited) / "sub" if by == "folder" else edited.root / "elsewhere"
+    folder.mkdir()
+    mine = folder / "mine.yaml"
+    mine.write_text(text := f"# my notes\n{(algs(edited) / 'vdn.yaml').read_text()}")
+    name = "sub/mine_pr" if by == "folder" else str(folder / "mine_pr")
+    (written := edited.root / "derived").mkdir()
+    for lr in (0.5, 0.25):  # edits are followed
+        mine.write_text(edit := f"{text}\nlr: {lr}\n")
+        derived = derive.algorithm(edited, name, {})
+        assert derived is not None
+        assert (derived["name"], derived["lr"]) == ("mine_pr", lr)
+        file = Path(derive.write(derived, written, name) + ".yaml")
+        assert derive.read(file) == derived
+        assert file.parent == written
+        assert mine.read_text() == edit
+        assert [one.name for one in folder.iterdir()] == ["mine.yaml"]
+
+
+def test_a_file_without_a_name_is_refused(edited: Checkout) -> None:
+    (algs(edited) / "noname.yaml").write_text("learner: q_learner\n")
+    with pytest.raises(UsageError, match="noname.yaml has no name"):
+        derive.algorithm(edited, "noname", {})

@@ -80,6 +80,10 @@ CASES: list[tuple[list[str], str]] = [
      else "use_wandb=True without wandb_team"),
     (["--config=qmix_pr", "--env-config=gymma", "with", *PP, "evaluate=True"], "evaluate=True needs trained networks"),
     (["--config=qmix", "--env-config=gymma", "with", *PP, "save_replay=True"], "save_replay=True needs trained"),
+    (["--config=qmix", "--env-config=gymma", "with", *PP, "agent=[1]"], "agent=\\[1\\]: expected one of"),
+    (["--config=qmix", "--env-config=gymma", "with", "env_args=5"], "env_args=5: expected settings by name"),
+    (["--config=qmix", "--env-config=gymma", "with", *PP, "checkpoint_path=None"], "checkpoint_path=None: .*Leave it"),
+    (["--config=qmix", "--env-config=gymma", "with", *PP, "local_results_path=2024"], "local_results_path=./2024"),
 ]  # fmt: skip
 
 

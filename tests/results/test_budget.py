@@ -60,6 +60,10 @@ def test_runs_are_cut_at_the_budget(logs):
     cut, notes = within(results, 20_000)
     assert set(cut.groupby("run")["env_steps_per_agent"].max()) == {20_000}
     assert notes == ["1 of 3 runs went on; all are cut at 20,000 env steps of each agent, as asked."]
+    assert within(results, 17_000)[1] == [
+        "3 of 3 runs went on; all are cut at 17,000 env steps of each agent, as asked. The last evaluations within "
+        "that are at 15,000: that is where returns are compared."
+    ]
     with pytest.raises(ValueError, match=r"budget=30000: .*mine-one task-seed0 \(ends at 20,000\).*--budget 20000"):
         within(results, 30_000)
     with pytest.raises(ValueError, match=r"budget=100: no evaluation within it in mine-one task-seed0"):

@@ -130,6 +130,15 @@ def test_missing_seeds_tasks_and_single_runs_are_noted(make_results):
     assert "td3_pr was not run on Hopper-v5." in comparable(more).notes
 
 
+def test_copies_of_a_run_are_noted(make_results):
+    rng = np.random.default_rng(0)
+    results = make_results(lambda arm, seed, agent, steps: rng.normal(), 4)
+    assert not any("value by value" in note for note in comparable(results).notes)
+    copy = results[results["run"] == "td3_pr-seed1"].assign(seed=9, run="td3_pr-seed9")
+    notes = comparable(pd.concat([results, copy])).notes
+    assert any("Seeds 1 and 9 of td3_pr on Pendulum-v1 have the same evaluations, value by value" in n for n in notes)
+
+
 def test_a_run_without_evaluations_is_left_out(make_results):
     results = make_results(flat, 5)
     only_loss = results.assign(metric=results["metric"].mask(results["run"] == "td3-seed0", "train/critic_loss"))

@@ -27,7 +27,12 @@ def sacred(folder, **config):
         ({"pr_kappa": 0.0}, "pr_kappa is missing in one and 0.0"),
         ({"double_q": False}, "double_q is missing in one and False"),
         ({"pr_version": "1", "pr_kappa": 0.5}, "pr_kappa is missing in one and 0.5"),
+        (
+            {"checkpoint_path": "results/models/1", "load_step": 28},
+            "begun with saved networks is False in one and True",
+        ),
         ({"evaluate": False, "mixer": None}, ""),
+        ({"pr_full_checkpoint": True, "checkpoint_path": "results/models/2"}, ""),
     ],
 )
 def test_a_setting_of_one_run_alone_is_a_difference(tmp_path, more, found):
@@ -38,6 +43,30 @@ def test_a_setting_of_one_run_alone_is_a_difference(tmp_path, more, found):
             readers.read_all([tmp_path])
     else:
         assert set(readers.read_all([tmp_path])["seed"]) == {1, 2}
+
+
+@pytest.mark.parametrize("key", ["evaluate", "save_replay"])
+def test_who_played_saved_networks_is_no_further_seed(tmp_path, key):
+    sacred(tmp_path / "1")
+    played = sacred(tmp_path / "2", seed=7, checkpoint_path="results/models/1", **{key: True})
+    notes = []
+    assert set(readers.read_all([tmp_path], notes)["seed"]) == {1}
+    assert [f"2 played saved networks ({key}=True)" in note for note in notes] == [True]
+    with pytest.raises(ValueError, match=f"played saved networks .{key}=True.: it is no run that learnt"):
+        readers.read_all([tmp_path / "1", played])
+
+
+def test_a_run_that_was_gone_on_with_is_counted_once(tmp_path):
+    (first := sacred(tmp_path / "1", pr_full_checkpoint=True)).joinpath("info.json").write_text(
+        '{"test_return_mean": [1.0], "test_return_mean_T": [0]}'
+    )
+    gone_on = sacred(tmp_path / "2", pr_full_checkpoint=True, checkpoint_path="results/models/1")
+    notes = []
+    assert len(readers.read_all([tmp_path], notes)) == 2
+    assert notes == [f"Left out: {first} was gone on with in {gone_on}, which holds its whole curve."]
+    first.joinpath("info.json").write_text('{"test_return_mean": [1.5], "test_return_mean_T": [0]}')
+    with pytest.raises(ValueError, match="the same rows twice"):
+        readers.read_all([tmp_path])
 
 
 def test_a_later_releases_settings_are_none(tmp_path):

@@ -62,6 +62,16 @@ def test_settings_are_laid_over_one_another_and_the_arm_has_the_last_word(tmp_pa
     assert changed.at(None).seeds == (1, 2), "the first scale is the default"
 
 
+def test_a_label_says_no_number_that_an_arm_has_not(tmp_path):
+    slow = {"settings": {"alpha": 0.1}}
+    arms = {"iql": {}, "slow": {"arm": "iql", **slow}, "iql_pr": {"settings": {"beta": 0.05}}}
+    found = plans(study(TABULAR, arms=arms, seeds=1, tasks={"Landmarks-2": {}}), tmp_path)
+    labels = {cell.arm: cell.label for cell in found.values()}
+    assert labels["iql"] == "IQL, alpha = .5 (paper)"
+    assert labels["slow"] == "IQL, alpha=0.1 (slow)"
+    assert labels["iql_pr"] == "IQL+PR eq. 5, beta=0.05"
+
+
 def test_a_scale_may_leave_tasks_and_arms_out():
     config = study(TABULAR, scales={"small": {"tasks": ["Navigation-3"], "arms": ["iql"]}}).at("small")
     assert list(config.tasks) == ["Navigation-3"]
@@ -108,6 +118,14 @@ def test_overlay_leaves_its_arguments_alone():
             r"neither the same env steps per agent \(400 and 300\) nor the same in total \(800 and 300\)",
         ),
         ({"sweep": "pr.kapa"}, "sweep='pr.kapa'"),
+        ({"seeds": 10**8}, "seeds=100,000,000: that many runs of every arm"),
+        (
+            {
+                "settings": {"pr": {"kappa": 0.3}},
+                "arms": {"td3_independent": {}, "td3_own_critics": {"settings": {"pr": {"kappa": 1}}}},
+            },
+            r"settings: pr.kappa=0.3 has no effect: every arm sets its own \(0.0, 1\)",
+        ),
     ],
 )
 def test_mistakes_are_named(tmp_path, changes, message):

@@ -92,8 +92,7 @@ def read_all(paths: Sequence[Path], notes: list[str] | None = None, given: Given
     :raises ValueError: if a file named itself cannot be read, a run comes twice, or an arm's runs are of several things
     """
     given = given or {}
-    own: list[Path] = []
-    foreign: list[tuple[Path, bool]] = []
+    own, foreign = list[Path](), list[tuple[Path, bool]]()
     for path in map(Path, paths):
         _require_whole(path)
         if _foreign(path):
@@ -109,12 +108,11 @@ def read_all(paths: Sequence[Path], notes: list[str] | None = None, given: Given
                 "progress.csv or *monitor.csv, nor runs of EPyMARL's sacred."
             )
     tables, sources = _read_own(own, notes, given)
-    guesses = Guesses(notes)
-    failed: dict[str, list[str]] = {}
+    guesses, found, failed = Guesses(notes), list[tuple[Source, pd.DataFrame]](), dict[str, list[str]]()
     for path, named in dict.fromkeys(foreign):
         said = of(path, given)
         try:
-            tables.append(guesses.read(path, **said, **({"notes": notes} if epymarl.is_run(path) else {})))
+            table = guesses.read(path, **said, **({"notes": notes} if epymarl.is_run(path) else {}))
         except UntoldError:
             raise
         except ValueError as error:
@@ -124,7 +122,9 @@ def read_all(paths: Sequence[Path], notes: list[str] | None = None, given: Given
             if "arm" in said:
                 failed.setdefault(said["arm"], []).append(str(error))
         else:
-            sources.append(_source(path, tables[-1], said))
+            found.append((_source(path, table, said), table))
+    found = epymarl.without_beginnings(found, notes)
+    sources, tables = sources + [source for source, _ in found], tables + [table for _, table in found]
     if not tables:
         raise ValueError(f"No run could be read. {' '.join(notes or [])}")
     results = pd.concat(tables, ignore_index=True)

@@ -11,8 +11,9 @@ _OF_A_RUN = (
     "seed pr_seed n_timesteps timesteps_per_agent t_max total_timesteps env env_args.key env_args.seed "
     "env_args.map_name device threads use_cuda checkpoint_every final_checkpoint checkpoint_path load_step "
     "unique_token name label local_results_path save_model save_model_interval save_replay use_tensorboard use_wandb "
-    "wandb_team wandb_project wandb_mode wandb_save_model log_interval learner_log_interval runner_log_interval "
-    "test_interval eval_every eval_max_steps evaluate render buffer_cpu_only hypergroup algo task pr_version arm"
+    "pr_full_checkpoint wandb_team wandb_project wandb_mode wandb_save_model log_interval learner_log_interval "
+    "runner_log_interval test_interval eval_every eval_max_steps evaluate render buffer_cpu_only hypergroup algo "
+    "task pr_version arm"
 )
 _DIFFERING = frozenset(_OF_A_RUN.split())
 """Settings in which runs of one arm may differ: they say where and how long, or are told apart elsewhere."""

@@ -10,6 +10,7 @@ evaluations, which sacred does not tell apart.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from marl_pr_common.results.readers.apart import Source
 from marl_pr_common.results.readers.rows import Curve, overridden, rows, whole_steps
 from marl_pr_common.runs.files import read_json
 from marl_pr_common.runs.table import TEAM, RunIdentity
@@ -52,6 +54,9 @@ def read(path: Path, n_agents: int | None = None, notes: list[str] | None = None
     :raises ValueError: if a file is damaged or the run has no test return
     """
     config, run = read_json(path / "config.json"), read_json(path / "run.json")
+    for key in ("evaluate", "save_replay"):
+        if config.get(key) is True:
+            raise ValueError(f"{path} played saved networks ({key}=True): it is no run that learnt.")
     series = _series(path, run)
     curves = _curves(series)
     if not any(curve.metric == "eval/return" and len(curve.steps) for curve in curves):
@@ -69,8 +74,35 @@ def read(path: Path, n_agents: int | None = None, notes: list[str] | None = None
 
 
 def settings(path: Path) -> dict[str, Any]:
-    """How the run learnt: all of its configuration."""
-    return read_json(path / "config.json")
+    """How the run learnt: all of its configuration, and whether it began with another run's networks."""
+    config = read_json(path / "config.json")
+    begun = bool(config.get("checkpoint_path")) and not config.get("pr_full_checkpoint")
+    return {**config, "begun with saved networks": begun}
+
+
+def without_beginnings(
+    found: Sequence[tuple[Source, pd.DataFrame]], notes: list[str] | None
+) -> list[tuple[Source, pd.DataFrame]]:
+    """Runs and their results without those that were gone on with in another, whose curve is the whole one.
+
+    :param notes: takes what was left out
+    """
+    kept = list(found)
+    for one, table in found:
+        for other, whole in kept:
+            same = (one.arm, one.task, one.seed) == (other.arm, other.task, other.seed)
+            gone_on = same and one.path != other.path and other.settings.get("checkpoint_path")
+            if gone_on and _points(table) <= _points(whole):
+                kept = [pair for pair in kept if pair[0].path != one.path]
+                if notes is not None:
+                    notes.append(f"Left out: {one.path} was gone on with in {other.path}, which holds its whole curve.")
+                break
+    return kept
+
+
+def _points(table: pd.DataFrame) -> frozenset[tuple[Any, ...]]:
+    rows = table[table["metric"] == "eval/return"]
+    return frozenset(rows[["agent", "env_steps_per_agent", "value"]].itertuples(index=False, name=None))
 
 
 def _series(path: Path, run: dict[str, Any]) -> dict[str, Curve]:
