@@ -75,7 +75,7 @@ CLAIMS = (
     ),
     Claim(
         "the same, on a task that took no part in choosing it",
-        *("deciding_held_out", "iql_ns_deciding", NAVIGATION.format(6), (ENSEMBLE,)),
+        *("deciding_held_out", "iql_ns_deciding", NAVIGATION.format(6), (ENSEMBLE, "iql")),
         score="area",
     ),
     Claim(
