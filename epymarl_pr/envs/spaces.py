@@ -30,12 +30,13 @@ def unfit(env: Any) -> str:
     found = {}
     for kind in ("action_space", "observation_space"):
         space = getattr(inner, kind, None)
+        wrong = f"{kind} of {name} is {space}. {WANTED}."
+        if isinstance(space, Dict):  # a list of it are its keys
+            return wrong
         try:
-            if isinstance(space, Dict):
-                raise TypeError
             found[kind] = list(space)  # type: ignore[arg-type]
         except TypeError:
-            return f"{kind} of {name} is {space}. {WANTED}."
+            return wrong
         if len(found[kind]) != inner.unwrapped.n_agents:
             return f"{kind} of {name} has {len(found[kind])} spaces, n_agents is {inner.unwrapped.n_agents}. {WANTED}."
     for agent, space in enumerate(found["action_space"]):

@@ -26,10 +26,9 @@ def check(config: Mapping[str, Any]) -> None:
     :param config: the whole configuration of the run
     :raises UsageError: naming the folder and what it lacks
     """
-    given = config.get("checkpoint_path", "")
-    if not isinstance(given, str):
-        raise UsageError(f"checkpoint_path={given}: expected {WHERE}. Leave it out to begin with new networks.")
-    path = given
+    path = config.get("checkpoint_path", "")
+    if not isinstance(path, str):
+        raise UsageError(f"checkpoint_path={path}: expected {WHERE}. Leave it out to begin with new networks.")
     for key in ("evaluate", "save_replay"):
         if config.get(key) and not path:
             raise UsageError(

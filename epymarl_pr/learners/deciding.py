@@ -70,7 +70,7 @@ class DecidingMac(ReciprocalMac):
         super().__init__(mac, reciprocity, peers, units)
         self.live = live
         self.acts = acts
-        self._known: tuple[Any, Looks] | None = None
+        self._last_looks: tuple[Any, Looks] | None = None
         self._hidden: th.Tensor | None = None  # (n_shifts * batch, n_agents, dim); None before the first step
         self._begin, self._select = live.init_hidden, live.select_actions
         if acts:
@@ -123,9 +123,9 @@ class DecidingMac(ReciprocalMac):
     def _looks(self, device: th.device) -> Looks:
         """Who looks at what, made anew where agents listen to others than at the step before."""
         key = (self.reciprocity.peer_weights.tobytes(), device)
-        if self._known is None or self._known[0] != key:
-            self._known = key, Looks.of(self.shifts, len(self.had), device)
-        return self._known[1]
+        if self._last_looks is None or self._last_looks[0] != key:
+            self._last_looks = key, Looks.of(self.shifts, len(self.had), device)
+        return self._last_looks[1]
 
     def _everyone(self, batch: EpisodeBatch, t: int, looks: Looks) -> th.Tensor:
         """What every network says of the streams that it looks at: (n_shifts, batch, j, n_actions)."""

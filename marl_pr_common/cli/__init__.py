@@ -87,7 +87,7 @@ _BEGUN = ", a begun run's with --resume: it goes on from its last checkpoint"
 
 def _advice(error: Exception) -> str:
     """What to do about a full disk, or a module that can't be imported, where the error does not say it."""
-    if isinstance(error, OSError) and error.errno in _DISK and "Give a directory" not in str(error):
+    if isinstance(error, OSError) and error.errno in _DISK:
         return f"{_DISK[error.errno]}{'' if error.errno == errno.EROFS else _BEGUN}."
     if not isinstance(error, ImportError) or "pip install" in str(error):
         return ""

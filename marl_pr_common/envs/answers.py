@@ -80,7 +80,7 @@ class Answers:
             if error.__traceback__ is None or error.__traceback__.tb_next is not None:  # raised within the method
                 raise
             raise ValueError(
-                f"{error}: PettingZoo's API since 1.23 has reset(self, seed=None, options=None) and step(self, actions)"
+                f"{error}: PettingZoo's API since 1.23 has reset(self, seed=None, options=None), step(self, actions)."
             ) from error
 
     def _dicts(self, method: str, answer: Any, names: tuple[str, ...]) -> list[Mapping[Any, Any]]:

@@ -22,7 +22,7 @@ class AtHand:
     n_agents: int
     rule: str
     _statistics: PeerStatistics
-    _known: tuple[tuple[Any, ...], th.Tensor] | None = None
+    _last_shares: tuple[tuple[Any, ...], th.Tensor] | None = None
 
     if TYPE_CHECKING:  # of the class that this is a part of
 
@@ -53,15 +53,15 @@ class AtHand:
         graph, itself = self.peers_and_itself()
         given = [part.tobytes() for part in (graph, itself) if part is not None]
         key = (self.config.kappa, self.config.normalize, dtype, device, *given)
-        if self._known is None or self._known[0] != key:
+        if self._last_shares is None or self._last_shares[0] != key:
             one = th.eye(self.n_agents, dtype=dtype, device=device)[:, :, None]  # (k, i, 1): agent k alone says 1
             said = one[:, None, :, None].expand(-1, self.n_agents, -1, -1, -1)
             weights = th.as_tensor(graph, dtype=dtype, device=device)
             if itself is not None:
                 said, weights = with_itself(one, said, weights, th.as_tensor(itself, dtype=dtype, device=device))
             shares = reciprocal_value(one, said, weights, one.new_ones(self.n_agents, 1, 1), self.config)
-            self._known = key, shares[:, :, 0].T
-        return self._known[1]
+            self._last_shares = key, shares[:, :, 0].T
+        return self._last_shares[1]
 
     def ensemble_value(self, own: th.Tensor, others: th.Tensor, record: bool = True) -> th.Tensor:
         """Z* with further critics of the agent's own in the place of its peers', all on s itself: a control.

@@ -63,8 +63,7 @@ def host_settings(host: Host, name: str, entry: ArmEntry) -> tuple[str, dict[str
     settings = overlay(arm.settings, entry.settings)
     own = arm.text
     if arm.numbers and any(settings[key] != value for key, value in arm.settings.items()):
-        changed = [f"{key}={value}" for key, value in settings.items() if value != arm.settings.get(key, settings)]
-        own = f"{arm.label}, {', '.join(changed)}"
+        own = f"{arm.label}, {', '.join(f'{key}={value}' for key, value in entry.settings.items())}"
     return label_of(name, entry, own), settings
 
 
@@ -96,9 +95,10 @@ def _require_effect(config: StudyConfig, arms: Sequence[Mapping[str, Any]]) -> N
     :raises ValueError: for a setting of the study or of a task that every arm sets otherwise
     """
     places = {"settings": config.settings, **{f"tasks: {task}": entry.settings for task, entry in config.tasks.items()}}
+    theirs = [dict(_leaves(arm)) for arm in arms]
     for where, settings in places.items():
         for name, value in _leaves(settings):
-            own = [dict(_leaves(arm)).get(name, value) for arm in arms]
+            own = [leaves.get(name, value) for leaves in theirs]
             if isinstance(value, Mapping) and any(isinstance(one, Mapping) for one in own):
                 continue  # laid over one another key by key
             if all(one != value for one in own):

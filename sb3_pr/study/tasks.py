@@ -190,8 +190,10 @@ def _place(trace: TracebackType | None) -> str:
     while trace is not None:
         frame, code = trace.tb_frame, trace.tb_frame.f_code
         method = code.co_name
-        here = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None  # whatever it is called
-        here = here if hasattr(type(here), method) else None  # no function that is given an environment
+        first = code.co_varnames[0] if code.co_argcount else ""
+        here = frame.f_locals.get(first)
+        if first != "self" and not hasattr(type(here), method):  # a function that was given an environment
+            here = None
         if _is_env(here):
             file = Path(code.co_filename).name
             found = f"{method}() of {type(here).__name__} ({file}, line {trace.tb_lineno}) raised"

@@ -49,8 +49,9 @@ def test_a_setting_of_one_run_alone_is_a_difference(tmp_path, more, found):
 def test_who_played_saved_networks_is_no_further_seed(tmp_path, key):
     sacred(tmp_path / "1")
     played = sacred(tmp_path / "2", seed=7, checkpoint_path="results/models/1", **{key: True})
+    sacred(tmp_path / "3", seed=3, **{key: True})  # without a path EPyMARL trains
     notes = []
-    assert set(readers.read_all([tmp_path], notes)["seed"]) == {1}
+    assert set(readers.read_all([tmp_path], notes)["seed"]) == {1, 3}
     assert [f"2 played saved networks ({key}=True)" in note for note in notes] == [True]
     with pytest.raises(ValueError, match=f"played saved networks .{key}=True.: it is no run that learnt"):
         readers.read_all([tmp_path / "1", played])

@@ -55,7 +55,7 @@ def read(path: Path, n_agents: int | None = None, notes: list[str] | None = None
     """
     config, run = read_json(path / "config.json"), read_json(path / "run.json")
     for key in ("evaluate", "save_replay"):
-        if config.get(key) is True:
+        if config.get(key) and config.get("checkpoint_path"):  # without, EPyMARL trains all the same
             raise ValueError(f"{path} played saved networks ({key}=True): it is no run that learnt.")
     series = _series(path, run)
     curves = _curves(series)
