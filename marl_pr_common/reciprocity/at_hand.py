@@ -21,6 +21,8 @@ class AtHand:
     config: ReciprocityConfig
     n_agents: int
     rule: str
+    peer_weights: Matrix
+    errors: Matrix | None
     _statistics: PeerStatistics
     _last_shares: tuple[tuple[Any, ...], th.Tensor] | None = None
 
@@ -50,10 +52,11 @@ class AtHand:
 
     def _shares(self, dtype: th.dtype, device: th.device) -> th.Tensor:
         """What j's value of s counts in i's Z*, (i, j), as eq. 12 with S# = {s} has it."""
-        graph, itself = self.peers_and_itself()
-        given = [part.tobytes() for part in (graph, itself) if part is not None]
-        key = (self.config.kappa, self.config.normalize, dtype, device, *given)
+        options = [getattr(self.config, name) for name in ("kappa", "normalize", "trust", "trust_power")]
+        given = [part.tobytes() for part in (self.peer_weights, self.errors) if part is not None]
+        key = (*options, dtype, device, *given)
         if self._last_shares is None or self._last_shares[0] != key:
+            graph, itself = self.peers_and_itself()
             one = th.eye(self.n_agents, dtype=dtype, device=device)[:, :, None]  # (k, i, 1): agent k alone says 1
             said = one[:, None, :, None].expand(-1, self.n_agents, -1, -1, -1)
             weights = th.as_tensor(graph, dtype=dtype, device=device)

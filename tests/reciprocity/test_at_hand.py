@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -64,11 +65,20 @@ def test_weights_and_kappa_of_now_count() -> None:
     reciprocity = Reciprocity(ReciprocityConfig(kappa=0.5, trust="td", min_over="mixture"), N, seed=0)
     own, states = said[:, range(N), range(N)], th.zeros(N, BATCH, 0, dtype=said.dtype)
     found = []
-    for errors, kappa in ((1.0, 0.5), (2.0, 0.5), (2.0, 0.9)):
+    changes: list[tuple[float, dict[str, Any]]] = [
+        (1.0, {}),
+        (2.0, {}),
+        (2.0, {"kappa": 0.9}),
+        (2.0, {"kappa": 0.9, "trust_power": 2.0}),
+    ]
+    for error, options in changes:
         matrix = np.full((N, N), 1.0)
-        matrix[:, 0] = errors
+        matrix[:, 0] = error
         reciprocity.observe_errors(matrix)
-        reciprocity.configure(ReciprocityConfig(kappa=kappa, trust="td", min_over="mixture"))
+        options = {"kappa": 0.5, "trust": "td", "min_over": "mixture", **options}
+        reciprocity.configure(ReciprocityConfig(**options))
         found.append(reciprocity.value_of_all(own, said, states, record=False))
-    assert not th.equal(found[0], found[1])
-    assert not th.equal(found[1], found[2])
+    assert reciprocity.errors is not None
+    reciprocity.errors[:, 1] = 9.0  # in place, as who restores a state may write
+    found.append(reciprocity.value_of_all(own, said, states, record=False))
+    assert not any(th.equal(before, after) for before, after in itertools.pairwise(found))
