@@ -48,6 +48,7 @@ PENDULUM, POLES, CHEETAH = "Pendulum-v1", "InvertedDoublePendulum-v5", "HalfChee
 NAVIGATION = "epymarl_pr:navigation-{}-v0"
 ENSEMBLE = "iql_ns_deciding_own_critics"
 SHARING = ("iql_ns_shared_experience", "iql")
+MARINES = "smax:3m"
 DATA = ("td3_shared_replay", "td3_own_critics")
 CONTROLS = (*DATA, "td3_random_peer", "td3_all_steps")
 CLAIMS = (
@@ -84,6 +85,11 @@ CLAIMS = (
     Claim(
         "the same with `pr_trust=td`", "deciding_unlike", "iql_ns_deciding_trust", NAVIGATION.format(4), score="area"
     ),
+    Claim(
+        "MAPPO, eq. 12 with equal weights (Figure 6)",
+        *("fig6_3m", "mappo_ns_pr", MARINES, ("mappo",), "controls", "area"),
+    ),
+    Claim("the same with `pr_trust=td`", "fig6_3m", "mappo_ns_pr_trust", MARINES, ("mappo",), "controls", "area"),
 )
 
 

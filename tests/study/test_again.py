@@ -24,6 +24,7 @@ RESULTS = Path(__file__).parents[2] / "docs" / "results"
         ("deciding_unlike", ["."]),
         ("deciding_held_out", ["."]),
         ("deciding_foraging_tuning", ["."]),
+        ("fig6_3m", ["."]),
         ("voices", ["."]),
         ("fig8", ["maddpg_ns", "maptf", "dvm"]),
     ],

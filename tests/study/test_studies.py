@@ -25,6 +25,9 @@ NAMES = (
     "deciding_tuning",
     "deciding_unlike",
     "deciding_held_out",
+    "deciding_foraging",
+    "fig6_3m",
+    "fig7b_3m",
 )
 LONG = tuple(f"studies/{name}" for name in NAMES)
 """Planned by what the others are planned by, in environments that take seconds to be made."""
@@ -33,7 +36,7 @@ SCALES = [  # quickly the first, the largest: scales differ in means alone, see 
     for name in STUDIES
     for place, scale in enumerate(load_study(name).scales or [None])
 ]
-NEEDS = {"studies/fig8": "epymarl_pr.transfer.table", "studies/fig6_starcraft": "jaxmarl"}
+NEEDS = {"studies/fig8": "epymarl_pr.transfer.table", **dict.fromkeys(("studies/fig6_starcraft", "studies/fig6_3m", "studies/fig7b_3m"), "jaxmarl")}
 """Study -> a module without which its cells can't be planned."""
 
 
