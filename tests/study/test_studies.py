@@ -36,7 +36,10 @@ SCALES = [  # quickly the first, the largest: scales differ in means alone, see 
     for name in STUDIES
     for place, scale in enumerate(load_study(name).scales or [None])
 ]
-NEEDS = {"studies/fig8": "epymarl_pr.transfer.table", **dict.fromkeys(("studies/fig6_starcraft", "studies/fig6_3m", "studies/fig7b_3m"), "jaxmarl")}
+NEEDS = {
+    "studies/fig8": "epymarl_pr.transfer.table",
+    **dict.fromkeys(("studies/fig6_starcraft", "studies/fig6_3m", "studies/fig7b_3m"), "jaxmarl"),
+}
 """Study -> a module without which its cells can't be planned."""
 
 
