@@ -51,9 +51,12 @@ class Command:
     def run(self) -> int:
         """Run and report; exit code 0, or 1 if a cell failed or was ended, or arms could not be compared."""
         from marl_pr_common.study.outlook import smallest
+        from marl_pr_common.study.plan import require_effect
         from marl_pr_common.study.run import report_only, run_study
 
         asked = load_study(self.study)
+        if not self.report_only:
+            require_effect(asked)
         scale = self.scale or smallest(asked)
         name = Path(self.study).stem
         out = self.out or Path("runs") / (f"{name}-{scale}" if scale else name)

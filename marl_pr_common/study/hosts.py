@@ -161,5 +161,5 @@ def labels(engines: Iterable[str]) -> dict[str, str]:
         for name, prefix in ENGINES.items():
             if engine.startswith(prefix):
                 with suppress(ImportError):
-                    found |= {arm: known.label for arm, known in load_host(name).ARMS.items()}
+                    found |= {arm: known.text for arm, known in load_host(name).ARMS.items()}
     return found

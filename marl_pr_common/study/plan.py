@@ -37,7 +37,6 @@ def resolve(config: StudyConfig, out: Path) -> tuple[Cell, ...]:
     """
     host = load_host(config.host)
     entries = {arm: host_settings(host, arm, entry) for arm, entry in config.arms.items()}
-    _require_effect(config, [own for _, own in entries.values()])
     cells = []
     for seed in config.seeds:
         for task in config.tasks:
@@ -89,16 +88,18 @@ def swept(config: StudyConfig, cells: tuple[Cell, ...]) -> dict[str, float]:
     return values
 
 
-def _require_effect(config: StudyConfig, arms: Sequence[Mapping[str, Any]]) -> None:
+def require_effect(study: StudyConfig) -> None:
+    """That no setting is written for nothing; to be asked of a study as its author wrote it, with all arms and scales.
+
+    :raises ValueError: for a setting of the study, of a task or of a scale that every arm sets otherwise
     """
-    :param arms: every arm's own settings
-    :raises ValueError: for a setting of the study or of a task that every arm sets otherwise
-    """
-    places = {"settings": config.settings, **{f"tasks: {task}": entry.settings for task, entry in config.tasks.items()}}
-    theirs = [dict(_leaves(arm)) for arm in arms]
+    host = load_host(study.host)
+    arms = [dict(_leaves(host_settings(host, name, entry)[1])) for name, entry in study.arms.items()]
+    places = {"settings": study.settings, **{f"tasks: {name}": task.settings for name, task in study.tasks.items()}}
+    places |= {f"scales: {name}: settings": scale.settings for name, scale in study.scales.items()}
     for where, settings in places.items():
         for name, value in _leaves(settings):
-            own = [leaves.get(name, value) for leaves in theirs]
+            own = [leaves.get(name, value) for leaves in arms]
             if isinstance(value, Mapping) and any(isinstance(one, Mapping) for one in own):
                 continue  # laid over one another key by key
             if all(one != value for one in own):

@@ -26,8 +26,8 @@ from marl_pr_common.runs.status import try_status
 from marl_pr_common.runs.table import RESULTS, read_results, write_results
 from marl_pr_common.study.cell import CELLS, DONE, LOG, RUN_DIRECTORY, is_done, results_file, vouched
 from marl_pr_common.study.config import StudyConfig
-from marl_pr_common.study.hosts import labels
-from marl_pr_common.study.plan import Cell, label_of, swept
+from marl_pr_common.study.hosts import load_host
+from marl_pr_common.study.plan import Cell, host_settings, label_of, swept
 from marl_pr_common.study.stacks import said
 
 
@@ -106,8 +106,11 @@ def report_again(config: StudyConfig, results: pd.DataFrame, out: Path, **more: 
                     f"{column} {name!r} is none of this study's: expected {', '.join(known)}.{suggest(name, known)}"
                 )
     arms = {name: entry for name, entry in config.arms.items() if name in set(results["arm"])}
-    own = labels(results["engine"].unique())
-    named = {name: label_of(name, arm, own.get(arm.arm or name, arm.arm or name)) for name, arm in arms.items()}
+    try:
+        host = load_host(config.host)
+        named = {name: host_settings(host, name, arm)[0] for name, arm in arms.items()}
+    except ImportError:  # it does not need what ran it
+        named = {name: label_of(name, arm, arm.arm or name) for name, arm in arms.items()}
     context = {**_said(config), "labels": named, **more}
     written, refused = write_reports(replace(config, arms=arms), results, out, context)
     if refused:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from marl_pr_common.cli import main
 from marl_pr_common.study.config import load_study, overlay
+from marl_pr_common.study.hosts import ENGINES, labels
 from marl_pr_common.study.plan import cell_name, resolve, swept
 from tests.study.studies import NETWORKS, TABULAR, study, write
 
@@ -119,13 +121,6 @@ def test_overlay_leaves_its_arguments_alone():
         ),
         ({"sweep": "pr.kapa"}, "sweep='pr.kapa'"),
         ({"seeds": 10**8}, "seeds=100,000,000: that many runs of every arm"),
-        (
-            {
-                "settings": {"pr": {"kappa": 0.3}},
-                "arms": {"td3_independent": {}, "td3_own_critics": {"settings": {"pr": {"kappa": 1}}}},
-            },
-            r"settings: pr.kappa=0.3 has no effect: every arm sets its own \(0.0, 1\)",
-        ),
     ],
 )
 def test_mistakes_are_named(tmp_path, changes, message):
@@ -133,6 +128,44 @@ def test_mistakes_are_named(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         resolve(load_study(str(file)).at(None), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+INDEPENDENT = {"td3_independent": {}, "td3_own_critics": {"settings": {"pr": {"kappa": 1}}}}
+KAPPA = {"pr": {"kappa": 0.3}}
+
+
+@pytest.mark.parametrize(
+    ("where", "changes"),
+    [
+        ("settings", {"settings": KAPPA}),
+        ("tasks: Pendulum-v1", {"tasks": {"Pendulum-v1": {"settings": KAPPA}}}),
+        ("scales: big: settings", {"scales": {"big": {"settings": KAPPA}}}),
+    ],
+)
+def test_a_setting_that_every_arm_sets_otherwise_is_named(tmp_path, capsys, where, changes):
+    file = write(tmp_path / "own.yaml", NETWORKS, arms=INDEPENDENT, **changes)
+    assert main(["study", str(file), "--dry-run"]) == 2
+    assert f"{where}: pr.kappa=0.3 has no effect: every arm sets its own (0.0, 1)" in capsys.readouterr().err
+
+
+def test_a_setting_of_an_arm_that_a_scale_leaves_out_has_its_effect(tmp_path):
+    arms = {"td3_independent": {}, "td3_pr": {}}
+    scales = {"all": {}, "base": {"arms": ["td3_independent"]}}
+    file = write(tmp_path / "own.yaml", NETWORKS, arms=arms, settings=KAPPA, scales=scales)
+    assert main(["study", str(file), "--scale", "base", "--dry-run"]) == 0
+
+
+@pytest.mark.parametrize("arms", [["td3_independent", "td3_shared_replay"], ["td3_pr_trust"], ["td3_random_peer"]])
+def test_defaults_that_no_arm_of_a_comparison_takes_are_no_mistake(tmp_path, arms):
+    command = ["compare", "--env", "Pendulum-v1", "--timesteps-per-agent", "2000", "--seeds", "0", "--arms", *arms]
+    assert main([*command, "--dry-run", "--out", str(tmp_path / "out")]) == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES.values())
+def test_no_two_arms_of_a_framework_have_one_name(engine):
+    names = list(labels([engine + "1"]).values())
+    assert len(names) > 5
+    assert len(set(names)) == len(names)
 
 
 def test_an_unknown_scale_is_named():
