@@ -45,6 +45,13 @@ def named(args: tuple[Any, ...], kwargs: dict[str, Any], upstream: type[Any]) ->
     return {**given, **kwargs}
 
 
+def flags(**given: Any) -> None:
+    """:raises ValueError: for what is neither True nor False"""
+    for name, value in given.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise ValueError(f"{name}={value!r}: expected True or False.")
+
+
 def pr_options(kwargs: dict[str, Any], upstream: type[Any]) -> dict[str, Any]:
     """Move PR's options out of a constructor's keyword arguments.
 

@@ -31,10 +31,10 @@ def begin(model: Any, new_episodes: bool, forget: bool) -> None:
 def see_infos(model: Any, infos: list[dict[str, Any]]) -> None:
     """Take in the episodes that Monitor, VecMonitor or gymnasium's RecordEpisodeStatistics describe."""
     for agent, info in enumerate(infos):
-        if "episode" in info:
+        if info.get("episode") is not None:
             model._agent_episodes[agent].append(info["episode"])
             model._running_episodes[agent].update(r=0.0, l=0)
-    if any("episode" in info for info in infos):
+    if any(info.get("episode") is not None for info in infos):
         tell_policy(model)
 
 
@@ -45,7 +45,11 @@ def see_step(model: Any, rewards: np.ndarray, dones: np.ndarray, infos: list[dic
     if model._vec_normalize_env is not None:
         rewards = model._vec_normalize_env.get_original_reward()
     for agent, running in enumerate(model._running_episodes):
-        if infos[agent].get(ABSENT) or "episode" in infos[agent] or agent // model.n_agents in model.ended:
+        if (
+            infos[agent].get(ABSENT)
+            or infos[agent].get("episode") is not None
+            or agent // model.n_agents in model.ended
+        ):
             continue
         running["r"] += float(rewards[agent])
         running["l"] += 1

@@ -80,7 +80,7 @@ def environment(config: Mapping[str, Any]) -> None:
     :raises UsageError: naming the setting and what to do
     """
     name = config.get("env")
-    if not isinstance(config.get("env_args") or {}, Mapping):
+    if not isinstance(config.get("env_args", {}), Mapping):
         raise UsageError(
             f"env_args={config['env_args']}: expected settings by name: ... with env_args.key=ENVIRONMENT "
             "env_args.time_limit=25"

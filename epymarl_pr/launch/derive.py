@@ -215,4 +215,7 @@ def _unknown(flag: str, name: str, folder: Path, learners: Mapping[str, str] | t
         names += [file.stem + SUFFIX for file in found if read(file).get("learner") in learners]
         names += [known + suffix for known in transfer.ALGORITHMS for suffix in ("", SUFFIX)]
     hint = suggest(name, names, bare=True)
+    own = Path(name).absolute()
+    if name and (own.is_file() or own.with_name(f"{own.name}.yaml").is_file()):
+        hint = f" Of a file of your own give the whole path without .yaml: {flag}={str(own).removesuffix('.yaml')}"
     return f"{flag}={name}: no such file in {folder}, and nothing to derive it from. Known: {', '.join(names)}.{hint}"

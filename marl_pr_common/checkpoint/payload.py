@@ -7,6 +7,7 @@ import base64
 import errno
 import json
 import math
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -40,7 +41,9 @@ def write_part(directory: Path, name: str, tree: Any) -> list[Path]:
         try:
             safetensors.torch.save_file(encoded.tensors, files[-1])
         except safetensors.SafetensorError as error:  # of a full disk: no OSError
-            raise OSError(errno.EIO, str(error), str(files[-1])) from error
+            known = re.search(r"\(os error (\d+)\)", str(error))
+            number = int(known[1]) if known else errno.EIO
+            raise OSError(number, os.strerror(number) if known else str(error), str(files[-1])) from error
         files[-1].chmod(0o644)  # as the other files
     if encoded.arrays:
         files.append(directory / f"{name}.npz")

@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         if debug:
             raise
-        sys.stderr.write(f"marl-pr {top.command}: error: {error}{_advice(error)}\n")
+        sys.stderr.write(f"marl-pr {top.command}: error: {error}{_advice(error, top.command)}\n")
         return 2
     except Exception as error:
         if debug:
@@ -80,15 +80,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 _DISK = {
     errno.ENOSPC: ". The disk is full: make room, then give the same command again",
     errno.EDQUOT: ". Your quota is used up: make room, then give the same command again",
-    errno.EROFS: ". Nothing can be written there: give --out a directory that you may write to",
+    errno.EROFS: ". Nothing can be written there: give a directory that you may write to",
 }
-_BEGUN = ", a begun run's with --resume: it goes on from its last checkpoint"
+_BEGUN = ", with --resume if the run has a checkpoint, else with another --out"
 
 
-def _advice(error: Exception) -> str:
+def _advice(error: Exception, command: str) -> str:
     """What to do about a full disk, or a module that can't be imported, where the error does not say it."""
     if isinstance(error, OSError) and error.errno in _DISK:
-        return f"{_DISK[error.errno]}{'' if error.errno == errno.EROFS else _BEGUN}."
+        return f"{_DISK[error.errno]}{_BEGUN if command == 'train' and error.errno != errno.EROFS else ''}."
     if not isinstance(error, ImportError) or "pip install" in str(error):
         return ""
     if (error.name or "").split(".")[0] in ("marl_pr_common", "sb3_pr", "epymarl_pr"):

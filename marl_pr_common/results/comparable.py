@@ -196,16 +196,18 @@ def _unlike(what: str, rows: pd.DataFrame) -> Iterator[str]:
 
 
 def _copies(what: str, rows: pd.DataFrame) -> list[str]:
-    """Whether seeds have one curve, value by value: of noise, no two have."""
-    first: dict[tuple[float, ...], int] = {}
+    """Whether seeds have one curve of many values: of noise no two have, of shares of ten episodes some."""
+    found: dict[tuple[float, ...], list[int]] = {}
     for seed, part in rows.groupby("seed"):
         curve = tuple(part.sort_values(["agent", "env_steps_per_agent"])["value"])
-        if len(set(curve)) > len(part["agent"].unique()) and first.setdefault(curve, int(seed)) != seed:
-            return [
-                f"Seeds {first[curve]} and {seed} of {what} have the same evaluations, value by value: a copy of one "
-                "run, or a seed that changes nothing. They count as independent here; leave one out: --exclude."
-            ]
-    return []
+        if len(set(curve)) > max(4, len(curve) // 2):
+            found.setdefault(curve, []).append(int(seed))
+    return [
+        f"Seeds {', '.join(map(str, seeds))} of {what} have the same evaluations, value by value. They count as "
+        "independent here; if they are copies, or the seed changes nothing, leave all but one out: --exclude."
+        for seeds in found.values()
+        if len(seeds) > 1
+    ]
 
 
 def _remarks(rows: pd.DataFrame) -> list[str]:

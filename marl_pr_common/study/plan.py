@@ -60,9 +60,11 @@ def host_settings(host: Host, name: str, entry: ArmEntry) -> tuple[str, dict[str
     """An arm's label, and its settings: the host's own for it below those of the study's entry."""
     arm = require_arm(host, entry.arm or name)
     settings = overlay(arm.settings, entry.settings)
-    own = arm.text
-    if arm.numbers and any(settings[key] != value for key, value in arm.settings.items()):
-        own = f"{arm.label}, {', '.join(f'{key}={value}' for key, value in entry.settings.items())}"
+    own, made = arm.text, dict(_leaves(settings))
+    changed = [name for name, value in _leaves(arm.settings) if made[name] != value and not isinstance(value, Mapping)]
+    if changed:  # it is not what its name says
+        shown = dict(_leaves(entry.settings)) if arm.numbers else {name: made[name] for name in changed}
+        own = f"{arm.label}, {', '.join(f'{name}={value}' for name, value in shown.items())}"
     return label_of(name, entry, own), settings
 
 

@@ -75,6 +75,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
         kwargs = checks.named(args, kwargs, self.upstream)
         options = checks.pr_options(kwargs, self.upstream)
         self.pr = from_mapping(ReciprocityConfig, options, where=type(self).__name__)
+        checks.flags(shared_replay=shared_replay, fast=fast, guards=guards, own_critics=own_critics)
         self.shared_replay = shared_replay
         self.observation_masks = observation_masks
         self.n_agents = n_agents or 1

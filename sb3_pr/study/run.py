@@ -28,7 +28,7 @@ from marl_pr_common.envs.mujoco import log_warnings
 from marl_pr_common.runs import played
 from marl_pr_common.runs.console import Display
 from marl_pr_common.runs.directory import RunDirectory
-from marl_pr_common.runs.files import read_json, require_unused
+from marl_pr_common.runs.files import read_json, replacing, require_unused
 from marl_pr_common.runs.provenance import RUN, record_resume
 from marl_pr_common.runs.status import read_status
 from marl_pr_common.runs.table import CHECKPOINTS, ResultsWriter, RunIdentity
@@ -202,7 +202,8 @@ class _Run:
                         model.learn(remaining, callback=self.callbacks, reset_num_timesteps=self.begins)
                 model.dump_logs()  # else progress.csv lacks what came after the last report
                 require_finite_model(model, f"What was saved before is unchanged: see {self.out / CHECKPOINTS}.")
-                model.save(self.out / "model.zip")
+                with replacing(self.out / "model.zip") as file:
+                    model.save(file)
                 self.status.running(model.num_timesteps)
                 self.status.complete()
                 self._tidy()

@@ -19,6 +19,7 @@ from marl_pr_common.config import from_mapping
 from marl_pr_common.envs.factories import close
 from marl_pr_common.reciprocity.guards import NonFiniteError
 from marl_pr_common.runs.directory import RunDirectory
+from marl_pr_common.runs.files import replacing
 from marl_pr_common.runs.provenance import record_resume
 from marl_pr_common.runs.signals import Stopped
 from marl_pr_common.runs.table import CHECKPOINTS, ResultsWriter, RunIdentity
@@ -152,4 +153,5 @@ class _Stack:
         except NonFiniteError as error:
             recorder.fail(str(error))
             return
-        alone.save(self.paths[recorder.team] / "model.zip")
+        with replacing(self.paths[recorder.team] / "model.zip") as file:
+            alone.save(file)

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import CodeType, MappingProxyType, TracebackType
 from typing import Any
 
 import gymnasium as gym
@@ -184,6 +184,9 @@ def _said(error: BaseException) -> str:
 _CHECK = "stable_baselines3.common.env_checker.check_env names such mistakes"
 
 
+_THEIRS = ("gymnasium.wrappers.", "stable_baselines3.")
+
+
 def _place(trace: TracebackType | None) -> str:
     """What in an environment an error comes from; empty if it comes from elsewhere."""
     found = ""
@@ -192,11 +195,14 @@ def _place(trace: TracebackType | None) -> str:
         method = code.co_name
         first = code.co_varnames[0] if code.co_argcount else ""
         here = frame.f_locals.get(first)
-        if first != "self" and not hasattr(type(here), method):  # a function that was given an environment
+        if first != "self" and not _has(here, code):  # a function that was given an environment
             here = None
         if _is_env(here):
             file = Path(code.co_filename).name
             found = f"{method}() of {type(here).__name__} ({file}, line {trace.tb_lineno}) raised"
+        if isinstance(here, gym.Wrapper) and frame.f_globals.get("__name__", "").startswith(_THEIRS):
+            # what it raises itself is about what it was given; frames below it say more
+            found = f"{method}() is not what gymnasium's API says ({_CHECK}):"
         elif isinstance(here, DummyVecEnv) and method == "_save_obs":
             space = here.observation_space
             found = f"an observation does not fit the observation space {space} ({_CHECK}):"
@@ -204,6 +210,12 @@ def _place(trace: TracebackType | None) -> str:
             found = f"{method.removesuffix('_wait')}() does not return what gymnasium's API says ({_CHECK}):"
         trace = trace.tb_next
     return found
+
+
+def _has(here: Any, code: CodeType) -> bool:
+    """Whether it is the code of a method, whatever that calls its object."""
+    methods = (vars(kind).get(code.co_name) for kind in type(here).__mro__)
+    return any(getattr(method, "__code__", None) is code for method in methods)
 
 
 def _is_env(here: Any) -> bool:

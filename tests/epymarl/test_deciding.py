@@ -64,6 +64,19 @@ def test_what_agents_act_on(checkout: Any, recurrent: bool, graph: dict[str, Any
                     assert (found[b, i] - q_star(made, made.mac, sample, i, b, t)).abs().max() <= 1e-10
 
 
+def test_who_listens_to_others_than_before_acts_on_these(checkout: Any) -> None:
+    made, sample = deciding(checkout, "iql_ns", pr_peers="random")
+    graphs, seen = set(), set()
+    for _ in range(8):
+        made.mac.init_hidden(sample.batch_size)
+        found = made.target_mac.decide(sample, 0)
+        assert (found[0, 0] - q_star(made, made.mac, sample, 0, 0, 0)).abs().max() <= 1e-10
+        graphs.add(made.reciprocity.peer_weights.tobytes())
+        seen.add(found.numpy().tobytes())
+        made.reciprocity.redraw_peers()
+    assert 1 < len(graphs) == len(seen)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_actions_are_the_best_available_ones(checkout: Any, name: str) -> None:
     made, sample = deciding(checkout, name, use_rnn=True)

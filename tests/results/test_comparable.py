@@ -136,7 +136,7 @@ def test_copies_of_a_run_are_noted(make_results):
     assert not any("value by value" in note for note in comparable(results).notes)
     copy = results[results["run"] == "td3_pr-seed1"].assign(seed=9, run="td3_pr-seed9")
     notes = comparable(pd.concat([results, copy])).notes
-    assert any("Seeds 1 and 9 of td3_pr on Pendulum-v1 have the same evaluations, value by value" in n for n in notes)
+    assert any("Seeds 1, 9 of td3_pr on Pendulum-v1 have the same evaluations, value by value" in n for n in notes)
 
 
 def test_a_run_without_evaluations_is_left_out(make_results):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from marl_pr_common.results import readers
+from marl_pr_common.results.comparable import comparable
 
 CONFIG = {"name": "iql", "seed": 1, "env_args": {"key": "pp-3-v0"}}
 METRIC = {"steps": [0, 100, 200], "values": [1.0, 2.0, 3.0], "timestamps": ["2024-01-01T00:00:00"] * 3}
@@ -101,3 +102,33 @@ def test_a_wrong_number_of_agents_is_named(tmp_path, n_agents):
         readers.read(folder, n_agents=n_agents)
     with pytest.raises(TypeError, match="sed: expected names among"):
         readers.read(folder, sed=3)
+
+
+@pytest.mark.parametrize("broken", [slice(1, 2), slice(2, None), slice(None)])
+@pytest.mark.parametrize("kind", ["progress", "monitor"])
+def test_nan_in_a_csv_file_is_a_value_and_an_empty_cell_is_none(tmp_path, kind, broken):
+    values = ["1.0", "2.0", "3.0", ""] if kind == "progress" else ["1.0", "2.0", "3.0"]
+    values[broken] = ["nan"] * len(values[broken])
+    if kind == "progress":
+        (tmp_path / "td3").mkdir()
+        lines = [f"{100 * (at + 1)},{value}" for at, value in enumerate(values)]
+        (tmp_path / "td3" / "progress.csv").write_text("\n".join(["time/total_timesteps,eval/mean_reward", *lines]))
+        metric, file = "eval/return", tmp_path / "td3"
+    else:
+        lines = [f"{value},100,{at}" for at, value in enumerate(values)]
+        metric, file = "rollout/episode_return", _monitor(tmp_path / "td3", "\n".join([*lines, ""]))
+    read = readers.read_all([file], None, {file: {"arm": "td3", "task": "Pendulum-v1", "seed": 0}})
+    part = read[read["metric"] == metric]
+    assert part["env_steps_per_agent"].tolist() == [100 * (at + 1) for at, value in enumerate(values) if value]
+    with pytest.raises(ValueError, match="is not finite in"):
+        comparable(read, metric)
+
+
+@pytest.mark.parametrize("text", ["", '{"test_return_mean": {"steps": [0, 10'])
+def test_a_cut_file_of_metrics_is_read_from_the_other_one(tmp_path, text):
+    folder = _sacred(tmp_path / "1")
+    (folder / "metrics.json").write_text(text)
+    with pytest.raises(ValueError, match=r"metrics.json is damaged, and there is no info.json beside it"):
+        readers.read_all([folder])
+    (folder / "info.json").write_text('{"test_return_mean": [1.0, 2.0], "test_return_mean_T": [0, 100]}')
+    assert readers.read_all([folder])["value"].tolist() == [1.0, 2.0]

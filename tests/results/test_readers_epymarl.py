@@ -64,7 +64,12 @@ def test_a_run_that_was_gone_on_with_is_counted_once(tmp_path):
     gone_on = sacred(tmp_path / "2", pr_full_checkpoint=True, checkpoint_path="results/models/1")
     notes = []
     assert len(readers.read_all([tmp_path], notes)) == 2
-    assert notes == [f"Left out: {first} was gone on with in {gone_on}, which holds its whole curve."]
+    assert notes == [f"Left out: {first} was gone on with in {gone_on}, which holds its curve."]
+    killed_later = '{"test_return_mean": [1.0, 2.0, 9.0], "test_return_mean_T": [0, 5000, 10000]}'  # than it saved
+    longer = '{"test_return_mean": [1.0, 2.0, 3.5, NaN], "test_return_mean_T": [0, 5000, 10000, 15000]}'
+    first.joinpath("info.json").write_text(killed_later)
+    gone_on.joinpath("info.json").write_text(longer)
+    assert readers.read_all([tmp_path])["env_steps_per_agent"].max() == 15000
     first.joinpath("info.json").write_text('{"test_return_mean": [1.5], "test_return_mean_T": [0]}')
     with pytest.raises(ValueError, match="the same rows twice"):
         readers.read_all([tmp_path])

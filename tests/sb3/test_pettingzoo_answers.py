@@ -87,6 +87,8 @@ def test_infos_may_have_any_key_but_a_monitors_with_something_else():
     plain = Wrong(4, {"absent": True, "no_transition": False, "marl": [1]})
     model = TD3PR("MlpPolicy", plain, **SETTINGS).learn(60)
     assert [len(played) > 0 for played in model._agent_episodes] == [True, True]
+    of_none = TD3PR("MlpPolicy", Wrong(4, {"episode": None}), **SETTINGS).learn(60)
+    assert [len(played) > 0 for played in of_none._agent_episodes] == [True, True]
     with pytest.raises(ValueError, match="the info of column 1 has 'episode': 3.*another key"):
         TD3PR("MlpPolicy", Wrong(4, {"episode": 3}), **SETTINGS).learn(60)
 

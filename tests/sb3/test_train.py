@@ -173,6 +173,7 @@ def test_a_refused_setting_leaves_no_directory(tiny, tmp_path, change, message):
 
 def test_a_run_that_breaks_says_so_and_keeps_its_results(tiny, tmp_path, monkeypatch):
     def broken(self, path):
+        path.write_bytes(b"half of it")
         raise OSError("disk full")
 
     monkeypatch.setattr(TD3PR, "save", broken)
@@ -181,6 +182,7 @@ def test_a_run_that_breaks_says_so_and_keeps_its_results(tiny, tmp_path, monkeyp
     status = read_status(tmp_path / "run")
     assert status is not None
     assert (status.state, status.error) == ("failed", "OSError: disk full")
+    assert not list((tmp_path / "run").glob("*model*"))
     assert len(read_results([tmp_path / "run"])) > 0
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from marl_pr_common.cli import main
-from marl_pr_common.study.config import load_study, overlay
-from marl_pr_common.study.hosts import ENGINES, labels
-from marl_pr_common.study.plan import cell_name, resolve, swept
+from marl_pr_common.study.config import ArmEntry, load_study, overlay
+from marl_pr_common.study.hosts import ENGINES, labels, load_host
+from marl_pr_common.study.plan import cell_name, host_settings, resolve, swept
 from tests.study.studies import NETWORKS, TABULAR, study, write
 
 
@@ -166,6 +166,20 @@ def test_no_two_arms_of_a_framework_have_one_name(engine):
     names = list(labels([engine + "1"]).values())
     assert len(names) > 5
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("arm", "settings", "label"),
+    [
+        ("td3_independent", {"pr": {"kappa": 0.8}}, "TD3, independent, pr.kappa=0.8"),
+        ("td3", {"algo": "sac"}, "TD3, algo=sac"),
+        ("td3_pr_trust", {"pr": {"trust": "uniform"}}, "TD3PR, trust, pr.trust=uniform"),
+        ("td3_own_critics", {"own_critics": False, "batch_size": 7}, "TD3, own critics, own_critics=False"),
+        ("td3_pr", {"batch_size": 7, "pr": {"kappa": 0.8}}, "TD3PR"),
+    ],
+)
+def test_a_label_says_where_an_arm_is_not_what_its_name_says(arm, settings, label):
+    assert host_settings(load_host("sb3"), arm, ArmEntry(settings=settings))[0] == label
 
 
 def test_an_unknown_scale_is_named():

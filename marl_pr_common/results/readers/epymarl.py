@@ -83,7 +83,10 @@ def settings(path: Path) -> dict[str, Any]:
 def without_beginnings(
     found: Sequence[tuple[Source, pd.DataFrame]], notes: list[str] | None
 ) -> list[tuple[Source, pd.DataFrame]]:
-    """Runs and their results without those that were gone on with in another, whose curve is the whole one.
+    """Runs and their results without those that were gone on with in another, whose curve holds theirs.
+
+    What a run did after the checkpoint that was gone on with, and before it ended, may be another: the first two
+    evaluations tell whether a record is the beginning of another one.
 
     :param notes: takes what was left out
     """
@@ -92,22 +95,30 @@ def without_beginnings(
         for other, whole in kept:
             same = (one.arm, one.task, one.seed) == (other.arm, other.task, other.seed)
             gone_on = same and one.path != other.path and other.settings.get("checkpoint_path")
-            if gone_on and _points(table) <= _points(whole):
+            if gone_on and _begins(_points(table), _points(whole)):
                 kept = [pair for pair in kept if pair[0].path != one.path]
                 if notes is not None:
-                    notes.append(f"Left out: {one.path} was gone on with in {other.path}, which holds its whole curve.")
+                    notes.append(f"Left out: {one.path} was gone on with in {other.path}, which holds its curve.")
                 break
     return kept
 
 
-def _points(table: pd.DataFrame) -> frozenset[tuple[Any, ...]]:
+def _begins(one: dict[tuple[int, int], str], whole: dict[tuple[int, int], str]) -> bool:
+    first = sorted({step for step, _ in one})[:2]
+    last = [max((step for step, _ in points), default=-1) for points in (one, whole)]
+    return last[0] <= last[1] and all(whole.get(key) == value for key, value in one.items() if key[0] in first)
+
+
+def _points(table: pd.DataFrame) -> dict[tuple[int, int], str]:
+    """(step, agent) -> its return, to the last digit; NaN is NaN."""
     rows = table[table["metric"] == "eval/return"]
-    return frozenset(rows[["agent", "env_steps_per_agent", "value"]].itertuples(index=False, name=None))
+    keys = zip(rows["env_steps_per_agent"], rows["agent"], strict=True)
+    return dict(zip(keys, map(repr, map(float, rows["value"])), strict=True))
 
 
 def _series(path: Path, run: dict[str, Any]) -> dict[str, Curve]:
     """Everything that was logged, by EPyMARL's name."""
-    if (path / "metrics.json").is_file() and (metrics := read_json(path / "metrics.json")):
+    if metrics := _metrics(path):
         start = _time(run.get("start_time"))
         return {name: _from_metrics(name, logged, start, path) for name, logged in metrics.items()}
     if not (path / "info.json").is_file():
@@ -121,6 +132,17 @@ def _series(path: Path, run: dict[str, Any]) -> dict[str, Curve]:
             n = min(len(steps), len(values))  # a run that is still written to
             found[name] = Curve(name, steps[:n], values[:n])
     return found
+
+
+def _metrics(path: Path) -> dict[str, Any]:
+    """What metrics.json holds; nothing where a kill or a full disk cut it, and info.json has the same curves."""
+    file = path / "metrics.json"
+    try:
+        return read_json(file) if file.is_file() else {}
+    except ValueError as error:
+        if (path / "info.json").is_file():
+            return {}
+        raise ValueError(f"{file} is damaged, and there is no info.json beside it. Leave this run out.") from error
 
 
 def _from_metrics(name: str, logged: Any, start: float, path: Path) -> Curve:

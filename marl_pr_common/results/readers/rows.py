@@ -103,7 +103,7 @@ def numeric(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> pd.Dat
     """
     for column in columns:
         try:
-            table[column] = pd.to_numeric(table[column])
+            table[column] = table[column].to_numpy(dtype=object).astype(np.float64)  # with "nan"
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"{path}: column {column} holds what is no number ({error}). Mend the line or leave this run out."
@@ -112,8 +112,11 @@ def numeric(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> pd.Dat
 
 
 def read_csv(path: Path, **options: Any) -> pd.DataFrame:
-    """:raises ValueError: if it is no CSV file"""
+    """Only an empty cell is none; ``nan`` was written, and stays what it is.
+
+    :raises ValueError: if it is no CSV file
+    """
     try:
-        return pd.read_csv(path, **options)
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], **options)
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise ValueError(f"{path} is not a readable CSV file ({error}).") from error

@@ -181,7 +181,7 @@ def _progress(path: Path, n_agents: int, with_returns: bool) -> list[Curve]:
             continue
         part = table.dropna(subset=[column])
         values = pd.to_numeric(part[column], errors="coerce")
-        if values.isna().all():
+        if (values.isna() & (part[column].astype(str).str.lower() != "nan")).all():
             continue  # text
         part = numeric(part.copy(), (column,), path)
         curves.append(
