@@ -23,6 +23,7 @@ RESULTS = Path(__file__).parents[2] / "docs" / "results"
         ("fig5_cheetah", ["."]),
         ("deciding_unlike", ["."]),
         ("deciding_held_out", ["."]),
+        ("deciding_foraging", ["."]),
         ("deciding_foraging_tuning", ["."]),
         ("fig6_3m", ["."]),
         ("voices", ["."]),
