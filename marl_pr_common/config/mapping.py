@@ -119,7 +119,7 @@ def near_path(path: Path) -> str:
     """The hint for a path that is not there: what lies beside it under the nearest name."""
     names: list[str] = []
     with suppress(OSError):  # there is no such folder, or it can't be read
-        names = [entry.name for entry in path.parent.iterdir()]
+        names = [entry.name for entry in path.parent.iterdir() if entry.name != path.name]
     near = difflib.get_close_matches(path.name, names, n=1)
     return f" Did you mean {path.parent / near[0]}?" if near else ""
 

@@ -12,6 +12,7 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
+from marl_pr_common.runs.provenance import as_plain
 from sb3_pr.algorithms.spec import MODULES, model_class, spec
 from sb3_pr.study.config import TrainConfig
 
@@ -73,8 +74,14 @@ def _policy_name(space: spaces.Space[Any]) -> str:
 def without_effect(config: TrainConfig) -> list[str]:
     """Settings that are not the default and concern other algorithms only: a study may give them to all its arms."""
     others = {option for name in MODULES for option in spec(name).options} - {*spec(config.algo).options}
-    given = {name: getattr(config, name) for name in sorted(others)}
-    return [f"{name}={value!r}" for name, value in given.items() if value != getattr(TrainConfig(), name)]
+    usual = TrainConfig()
+    given = {name: (getattr(config, name), getattr(usual, name)) for name in sorted(others)}
+    if not config.reciprocal:  # upstream's has no peers
+        for name in ("shared_replay", "own_critics"):
+            given[name] = getattr(config, name), getattr(usual, name)
+        own, theirs = as_plain(config.pr), as_plain(usual.pr)
+        given |= {f"pr.{name}": (own[name], theirs[name]) for name in own}
+    return [f"{name}={value!r}" for name, (value, default) in given.items() if value != default]
 
 
 def without_device(device: str) -> str:

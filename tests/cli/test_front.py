@@ -164,7 +164,7 @@ def test_list_gives_names_that_commands_take(capsys):
     [
         (["tr"], ["train"]),
         (["--vers"], ["--version"]),
-        (["study", "fig6_"], ["fig6_starcraft"]),
+        (["study", "fig6_"], ["fig6_3m", "fig6_starcraft"]),
         (["study", "fig5", "--scale", ""], ["paper", "overnight", "small"]),
         (["train", "--timesteps"], ["--timesteps-per-agent"]),
         (["train", "--algo", "sac_"], ["sac_pr"]),

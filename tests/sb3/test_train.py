@@ -100,7 +100,10 @@ def test_options_of_sac_reach_the_model_and_those_of_others_are_said_to_have_no_
         replace(config, ent_coef="outo")
     with caplog.at_level("INFO", "marl_pr"):
         train(replace(config, timesteps_per_agent=5, eval_episodes=1), tmp_path / "run")
+        small = {"algo": "td3", "timesteps_per_agent": 5, "eval_episodes": 1, "shared_replay": True}
+        train(replace(tiny, **small, pr=ReciprocityConfig(kappa=0.8)), tmp_path / "upstream")
     assert "without effect in sac_pr: action_noise=0.3" in caplog.text
+    assert "without effect in td3: shared_replay=True, pr.kappa=0.8" in caplog.text
 
 
 def test_options_of_reciprocity_reach_the_model(tiny):

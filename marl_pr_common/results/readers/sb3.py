@@ -152,7 +152,7 @@ def _evaluations(path: Path, n_agents: int) -> tuple[Curve, str]:
         with np.load(path, allow_pickle=False) as stored:
             steps, returns = np.asarray(stored["timesteps"]), np.asarray(stored["results"], dtype=np.float64)
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        what = "it is no NPZ file" if "pickle" in str(error) else error  # NumPy's advice would be to trust it
+        what = "other things than numbers, or no NPZ file" if "pickle" in str(error) else error  # NumPy says: trust it
         raise ValueError(f"{path} is not what EvalCallback writes, or only half of it ({what}).") from error
     if returns.ndim != 2 or returns.shape[:1] != steps.shape:
         swapped = " The axes are swapped." if returns.ndim == 2 and returns.shape[1:] == steps.shape else ""
