@@ -143,4 +143,4 @@ def test_a_full_disk_does_not_end_training(units, size, tmp_path, caplog):
     with caplog.at_level(logging.WARNING), files_of_at_most(size):
         model.learn(60, callback=CheckpointCallback(10, tmp_path))
     assert caplog.text.count("no checkpoint was saved") == 3
-    assert ("serializing" in caplog.text) == (units == 64)
+    assert ("tree.safetensors" in caplog.text) == (units == 64)
