@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import pickle
+import sys
 import zipfile
 
 import numpy as np
@@ -159,7 +160,7 @@ def test_of_torch_numpy_and_sb3_only_classes_that_call_nothing(name, saved, tmp_
 def test_a_model_names_no_environment_to_be_made(saved, tmp_path, canary, monkeypatch):
     """gymnasium imports the module in "module:id"."""
     (tmp_path / "rv_canary.py").write_text(f"open({str(canary)!r}, 'w').close()")
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
 
     def change(name, content):
         return json.dumps({**json.loads(content), "env": "rv_canary:Foo-v0"}).encode() if name == "data" else content
