@@ -104,9 +104,13 @@ CLAIMS = (
     ),
     Claim(
         "MAPPO, eq. 12 with equal weights (Figure 6)",
-        *("fig6_3m", "mappo_ns_pr", MARINES, ("mappo",), "controls", "area"),
+        *("fig6_3m", "mappo_ns_pr", MARINES, ("mappo",), "controls", "area", 10.0),
     ),
-    Claim("the same with `pr_trust=td`", "fig6_3m", "mappo_ns_pr_trust", MARINES, ("mappo",), "controls", "area"),
+    Claim("the same with `pr_trust=td`", "fig6_3m", "mappo_ns_pr_trust", MARINES, ("mappo",), "controls", "area", 10.0),
+    *(
+        Claim(f"MAPPO, eq. 12, kappa 0.{n} (Figure 7(b))", "fig7b_3m", f"kappa_0{n}", MARINES, score="area", gate=10.0)
+        for n in (2, 5, 8)
+    ),
 )
 
 
