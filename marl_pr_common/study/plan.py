@@ -61,9 +61,11 @@ def host_settings(host: Host, name: str, entry: ArmEntry) -> tuple[str, dict[str
     arm = require_arm(host, entry.arm or name)
     settings = overlay(arm.settings, entry.settings)
     own, made = arm.text, dict(_leaves(settings))
-    changed = [name for name, value in _leaves(arm.settings) if made[name] != value and not isinstance(value, Mapping)]
+    named = {name: value for name, value in _leaves(arm.settings) if not isinstance(value, Mapping)}
+    changed = [name for name, value in named.items() if name not in made or made[name] != value]
     if changed:  # it is not what its name says
-        shown = dict(_leaves(entry.settings)) if arm.numbers else {name: made[name] for name in changed}
+        shown = {name: value for name, value in _leaves(entry.settings) if not isinstance(value, Mapping)}
+        shown = shown if arm.numbers else {name: made[name] for name in changed if name in made} or shown
         own = f"{arm.label}, {', '.join(f'{name}={value}' for name, value in shown.items())}"
     return label_of(name, entry, own), settings
 

@@ -108,7 +108,12 @@ def report_again(config: StudyConfig, results: pd.DataFrame, out: Path, **more: 
     arms = {name: entry for name, entry in config.arms.items() if name in set(results["arm"])}
     try:
         host = load_host(config.host)
-        named = {name: host_settings(host, name, arm)[0] for name, arm in arms.items()}
+        named = {
+            name: host_settings(host, name, arm)[0]
+            if (arm.arm or name) in host.ARMS
+            else label_of(name, arm, arm.arm or name)
+            for name, arm in arms.items()
+        }
     except ImportError:  # it does not need what ran it
         named = {name: label_of(name, arm, arm.arm or name) for name, arm in arms.items()}
     context = {**_said(config), "labels": named, **more}

@@ -171,6 +171,17 @@ def test_no_two_arms_of_a_framework_have_one_name(engine):
 @pytest.mark.parametrize(
     ("arm", "settings", "label"),
     [
+        ("iql_pr", {"alpha": 0.5}, "IQL+PR eq. 5, alpha=0.5"),
+        ("iql_decay", {"alpha": {"power": [1.0, 0.8]}}, "IQL, alpha.power=[1.0, 0.8]"),
+    ],
+)
+def test_a_label_says_a_step_size_of_another_kind(arm, settings, label):
+    assert host_settings(load_host("tabular"), arm, ArmEntry(settings=settings))[0] == label
+
+
+@pytest.mark.parametrize(
+    ("arm", "settings", "label"),
+    [
         ("td3_independent", {"pr": {"kappa": 0.8}}, "TD3, independent, pr.kappa=0.8"),
         ("td3", {"algo": "sac"}, "TD3, algo=sac"),
         ("td3_pr_trust", {"pr": {"trust": "uniform"}}, "TD3PR, trust, pr.trust=uniform"),
