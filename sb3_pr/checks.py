@@ -48,7 +48,7 @@ def named(args: tuple[Any, ...], kwargs: dict[str, Any], upstream: type[Any]) ->
 def flags(**given: Any) -> None:
     """:raises ValueError: for what is neither True nor False"""
     for name, value in given.items():
-        if not isinstance(value, (bool, np.bool_)):
+        if not isinstance(value, (int, np.bool_)) or value not in (0, 1):
             raise ValueError(f"{name}={value!r}: expected True or False.")
 
 

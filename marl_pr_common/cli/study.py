@@ -55,9 +55,9 @@ class Command:
         from marl_pr_common.study.run import report_only, run_study
 
         asked = load_study(self.study)
-        if not self.report_only:
-            require_effect(asked)
         scale = self.scale or smallest(asked)
+        if not self.report_only:
+            require_effect(asked, scale)
         name = Path(self.study).stem
         out = self.out or Path("runs") / (f"{name}-{scale}" if scale else name)
         config = asked.at(scale)

@@ -196,11 +196,12 @@ def _unlike(what: str, rows: pd.DataFrame) -> Iterator[str]:
 
 
 def _copies(what: str, rows: pd.DataFrame) -> list[str]:
-    """Whether seeds have one curve of many values: of noise no two have, of shares of ten episodes some."""
+    """Whether seeds have one curve: of noise no two have, of shares of some episodes some, unless of many values."""
     found: dict[tuple[float, ...], list[int]] = {}
     for seed, part in rows.groupby("seed"):
         curve = tuple(part.sort_values(["agent", "env_steps_per_agent"])["value"])
-        if len(set(curve)) > max(4, len(curve) // 2):
+        fine = any(abs(100 * value - round(100 * value)) > 1e-6 for value in curve)
+        if len(set(curve)) > (1 if fine else max(4, len(curve) // 2)):
             found.setdefault(curve, []).append(int(seed))
     return [
         f"Seeds {', '.join(map(str, seeds))} of {what} have the same evaluations, value by value. They count as "

@@ -92,21 +92,24 @@ def swept(config: StudyConfig, cells: tuple[Cell, ...]) -> dict[str, float]:
     return values
 
 
-def require_effect(study: StudyConfig) -> None:
-    """That no setting is written for nothing; to be asked of a study as its author wrote it, with all arms and scales.
+def require_effect(study: StudyConfig, scale: str | None = None) -> None:
+    """That no setting is written for nothing; to be asked of a study as its author wrote it, with all arms.
 
+    :param scale: the one that is to run
     :raises ValueError: for a setting of the study, of a task or of a scale that every arm sets otherwise
     """
     host = load_host(study.host)
-    arms = [dict(_leaves(host_settings(host, name, entry)[1])) for name, entry in study.arms.items()]
+    known = {name: entry for name, entry in study.arms.items() if (entry.arm or name) in host.ARMS}
+    arms = [dict(_leaves(host_settings(host, name, entry)[1])) for name, entry in known.items()]
     places = {"settings": study.settings, **{f"tasks: {name}": task.settings for name, task in study.tasks.items()}}
-    places |= {f"scales: {name}: settings": scale.settings for name, scale in study.scales.items()}
+    if scale is not None and scale in study.scales:
+        places[f"scales: {scale}: settings"] = study.scales[scale].settings
     for where, settings in places.items():
         for name, value in _leaves(settings):
             own = [leaves.get(name, value) for leaves in arms]
             if isinstance(value, Mapping) and any(isinstance(one, Mapping) for one in own):
                 continue  # laid over one another key by key
-            if all(one != value for one in own):
+            if own and all(one != value for one in own):
                 raise ValueError(
                     f"{where}: {name}={value!r} has no effect: every arm sets its own ({', '.join(map(str, own[:3]))}"
                     f"{', ...' if len(own) > 3 else ''}). Give it to an arm: arms: NAME: {{settings: {{{name}: ...}}}}."

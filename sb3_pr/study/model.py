@@ -77,7 +77,7 @@ def without_effect(config: TrainConfig) -> list[str]:
     usual = TrainConfig()
     given = {name: (getattr(config, name), getattr(usual, name)) for name in sorted(others)}
     if not config.reciprocal:  # upstream's has no peers
-        for name in ("shared_replay", "own_critics"):
+        for name in ("shared_replay", "own_critics", "fast"):
             given[name] = getattr(config, name), getattr(usual, name)
         own, theirs = as_plain(config.pr), as_plain(usual.pr)
         given |= {f"pr.{name}": (own[name], theirs[name]) for name in own}

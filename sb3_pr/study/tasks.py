@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import CodeType, MappingProxyType, TracebackType
+from types import CodeType, MappingProxyType
 from typing import Any
 
 import gymnasium as gym
@@ -170,7 +172,7 @@ def blamed(env_id: str) -> Iterator[None]:
     except EndlessEpisodeError as error:
         raise EnvironmentFailedError(f"env={env_id!r}: {error}") from error
     except BaseException as error:  # sys.exit, or a panic of a simulator in Rust
-        if place := _place(error.__traceback__):
+        if place := _place(error):
             raise EnvironmentFailedError(f"env={env_id!r}: {place} {_said(error)}.") from error
         if isinstance(error, SystemExit):  # else its code, 0 perhaps, would be the command's
             raise EnvironmentFailedError(f"env={env_id!r}: something called sys.exit({error.code!r}).") from error
@@ -184,12 +186,15 @@ def _said(error: BaseException) -> str:
 _CHECK = "stable_baselines3.common.env_checker.check_env names such mistakes"
 
 
-_THEIRS = ("gymnasium.wrappers.", "stable_baselines3.")
+_THEIRS = ("gymnasium.wrappers.", "gymnasium.utils.passive_env_checker", "stable_baselines3.common.monitor")
+_OF_ANSWERS = (AssertionError, TypeError, ValueError)
 
 
-def _place(trace: TracebackType | None) -> str:
+def _place(error: BaseException) -> str:
     """What in an environment an error comes from; empty if it comes from elsewhere."""
-    found = ""
+    found, trace = "", error.__traceback__
+    modules = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(trace)]
+    theirs = isinstance(error, _OF_ANSWERS) and modules[-1].startswith(_THEIRS)
     while trace is not None:
         frame, code = trace.tb_frame, trace.tb_frame.f_code
         method = code.co_name
@@ -200,8 +205,7 @@ def _place(trace: TracebackType | None) -> str:
         if _is_env(here):
             file = Path(code.co_filename).name
             found = f"{method}() of {type(here).__name__} ({file}, line {trace.tb_lineno}) raised"
-        if isinstance(here, gym.Wrapper) and frame.f_globals.get("__name__", "").startswith(_THEIRS):
-            # what it raises itself is about what it was given; frames below it say more
+        if theirs and isinstance(here, gym.Wrapper):  # what these say is about what they were given
             found = f"{method}() is not what gymnasium's API says ({_CHECK}):"
         elif isinstance(here, DummyVecEnv) and method == "_save_obs":
             space = here.observation_space
@@ -215,7 +219,7 @@ def _place(trace: TracebackType | None) -> str:
 def _has(here: Any, code: CodeType) -> bool:
     """Whether it is the code of a method, whatever that calls its object."""
     methods = (vars(kind).get(code.co_name) for kind in type(here).__mro__)
-    return any(getattr(method, "__code__", None) is code for method in methods)
+    return any(getattr(inspect.unwrap(one), "__code__", None) is code for one in methods if callable(one))
 
 
 def _is_env(here: Any) -> bool:

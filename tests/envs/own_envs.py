@@ -141,6 +141,27 @@ class Helped(Fine):
         return reset(self)
 
 
+def timed(method):
+    @functools.wraps(method)
+    def inner(*arguments):
+        return method(*arguments)
+
+    return inner
+
+
+class Decorated(Fine):
+    @timed
+    def step(env, action):
+        raise KeyError("lost")
+
+
+def transformed():
+    def reward(value):
+        raise LookupError("no table for this reward")
+
+    return gym.wrappers.TransformReward(Fine(), reward)
+
+
 class NoFlag(Fine):
     def step(self, action):
         return (*super().step(action)[:2], float("nan"), False, {})

@@ -70,6 +70,11 @@ def test_a_run_that_was_gone_on_with_is_counted_once(tmp_path):
     first.joinpath("info.json").write_text(killed_later)
     gone_on.joinpath("info.json").write_text(longer)
     assert readers.read_all([tmp_path])["env_steps_per_agent"].max() == 15000
+    for path, values in ((first, [0, 0, 0.3]), (gone_on, [0, 0, 0, 0.1])):  # two runs of a task with rare rewards
+        curve = {"test_return_mean": values, "test_return_mean_T": [5000 * at for at in range(len(values))]}
+        path.joinpath("info.json").write_text(json.dumps(curve))
+    with pytest.raises(ValueError, match="the same rows twice"):
+        readers.read_all([tmp_path])
     first.joinpath("info.json").write_text('{"test_return_mean": [1.5], "test_return_mean_T": [0]}')
     with pytest.raises(ValueError, match="the same rows twice"):
         readers.read_all([tmp_path])

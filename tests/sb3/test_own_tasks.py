@@ -125,6 +125,8 @@ def test_what_a_teams_code_raises_is_one_message(tmp_path, capsys):
         ("OldReset", r"reset\(\) is not what gymnasium's API says .*check_env.*'seed'"),
         ("ListOfRewards", r"step\(\) is not what gymnasium's API says .*check_env"),
         ("Helped", r"step\(\) of Helped \(own_envs.py, line \d+\) raised LookupError: no such level"),
+        ("Decorated", r"step\(\) of Decorated \(own_envs.py, line \d+\) raised KeyError: 'lost'"),
+        ("transformed", r"reward\(\) of TransformReward \(.*\) raised LookupError: no table for this reward"),
         ("NoFlag", r"step\(\) of NoFlag returned terminated=nan \(float\): expected True or False"),
     ],
 )

@@ -83,10 +83,7 @@ def settings(path: Path) -> dict[str, Any]:
 def without_beginnings(
     found: Sequence[tuple[Source, pd.DataFrame]], notes: list[str] | None
 ) -> list[tuple[Source, pd.DataFrame]]:
-    """Runs and their results without those that were gone on with in another, whose curve holds theirs.
-
-    What a run did after the checkpoint that was gone on with, and before it ended, may be another: the first two
-    evaluations tell whether a record is the beginning of another one.
+    """Runs and their results without those that were gone on with in another, which then may have another end.
 
     :param notes: takes what was left out
     """
@@ -94,7 +91,8 @@ def without_beginnings(
     for one, table in found:
         for other, whole in kept:
             same = (one.arm, one.task, one.seed) == (other.arm, other.task, other.seed)
-            gone_on = same and one.path != other.path and other.settings.get("checkpoint_path")
+            resumed = all(other.settings.get(key) for key in ("checkpoint_path", "pr_full_checkpoint"))
+            gone_on = same and one.path != other.path and resumed
             if gone_on and _begins(_points(table), _points(whole)):
                 kept = [pair for pair in kept if pair[0].path != one.path]
                 if notes is not None:
@@ -104,9 +102,10 @@ def without_beginnings(
 
 
 def _begins(one: dict[tuple[int, int], str], whole: dict[tuple[int, int], str]) -> bool:
-    first = sorted({step for step, _ in one})[:2]
-    last = [max((step for step, _ in points), default=-1) for points in (one, whole)]
-    return last[0] <= last[1] and all(whole.get(key) == value for key, value in one.items() if key[0] in first)
+    """Whether all points are the other's, or those until they part are, and no constant."""
+    apart = min((key for key, value in one.items() if whole.get(key) != value), default=None)
+    before = {value for key, value in one.items() if apart is not None and key[0] < apart[0]}
+    return apart is None or (len(before) > 1 and max(one) <= max(whole))
 
 
 def _points(table: pd.DataFrame) -> dict[tuple[int, int], str]:

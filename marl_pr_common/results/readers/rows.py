@@ -15,6 +15,7 @@ from marl_pr_common.runs.table import COLUMNS, TEAM, RunIdentity
 
 UNKNOWN = -1
 """Value of column ``updates`` where the host did not write it down; times that it did not are NaN."""
+_ABSENT = ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "None", "null", "NULL"]
 IDENTITY = tuple(field.name for field in fields(RunIdentity))
 
 
@@ -112,11 +113,11 @@ def numeric(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> pd.Dat
 
 
 def read_csv(path: Path, **options: Any) -> pd.DataFrame:
-    """Only an empty cell is none; ``nan`` was written, and stays what it is.
+    """An empty cell is none, and what is written for one; ``nan`` is a value, and stays what it is.
 
     :raises ValueError: if it is no CSV file
     """
     try:
-        return pd.read_csv(path, keep_default_na=False, na_values=[""], **options)
+        return pd.read_csv(path, keep_default_na=False, na_values=_ABSENT, **options)
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise ValueError(f"{path} is not a readable CSV file ({error}).") from error
