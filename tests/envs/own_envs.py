@@ -114,54 +114,6 @@ class Panics(Fine):
         raise Panic("index out of bounds")
 
 
-class OldStep(Fine):
-    def step(self, action):
-        observation, reward, terminated, _, info = super().step(action)
-        return observation, reward, terminated, info
-
-
-class OldReset(Fine):
-    def reset(self):
-        return super().reset()
-
-
-class ListOfRewards(Fine):
-    def step(self, action):
-        observation, _, *rest = super().step(action)
-        return observation, np.zeros(2), *rest
-
-
-def reset(env):
-    """A helper, and no method of an environment."""
-    raise LookupError("no such level")
-
-
-class Helped(Fine):
-    def step(self, action):
-        return reset(self)
-
-
-def timed(method):
-    @functools.wraps(method)
-    def inner(*arguments):
-        return method(*arguments)
-
-    return inner
-
-
-class Decorated(Fine):
-    @timed
-    def step(env, action):
-        raise KeyError("lost")
-
-
-def transformed():
-    def reward(value):
-        raise LookupError("no table for this reward")
-
-    return gym.wrappers.TransformReward(Fine(), reward)
-
-
 class NoFlag(Fine):
     def step(self, action):
         return (*super().step(action)[:2], float("nan"), False, {})

@@ -121,19 +121,29 @@ def test_what_a_teams_code_raises_is_one_message(tmp_path, capsys):
         ("Exits", r"step\(\) of Exits \(own_envs.py, line \d+\) raised SystemExit: 0"),
         ("ExitsOtherwise", r"step\(\) of ExitsOtherwise \(own_envs.py, line \d+\) raised SystemExit: 0"),
         ("Panics", r"step\(\) of Panics \(own_envs.py, line \d+\) raised Panic: index out of bounds"),
+        ("NoFlag", r"step\(\) of NoFlag returned terminated=nan \(float\): expected True or False"),
+    ],
+)
+def test_an_end_of_the_process_and_an_end_that_is_none_are_errors(name, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        train(replace(TINY, env=f"{OWN}:{name}"), tmp_path / "run")
+    assert read_status(tmp_path / "run").state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
         ("OldStep", r"step\(\) is not what gymnasium's API says .*check_env.*values to unpack"),
         ("OldReset", r"reset\(\) is not what gymnasium's API says .*check_env.*'seed'"),
         ("ListOfRewards", r"step\(\) is not what gymnasium's API says .*check_env"),
-        ("Helped", r"step\(\) of Helped \(own_envs.py, line \d+\) raised LookupError: no such level"),
-        ("Decorated", r"step\(\) of Decorated \(own_envs.py, line \d+\) raised KeyError: 'lost'"),
+        ("Helped", r"step\(\) of Helped \(blamed_envs.py, line \d+\) raised LookupError: no such level"),
+        ("Decorated", r"step\(\) of Decorated \(blamed_envs.py, line \d+\) raised KeyError: 'lost'"),
         ("transformed", r"reward\(\) of TransformReward \(.*\) raised LookupError: no table for this reward"),
-        ("NoFlag", r"step\(\) of NoFlag returned terminated=nan \(float\): expected True or False"),
     ],
 )
 def test_what_an_environment_does_wrong_is_said_of_it(name, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        train(replace(TINY, env=f"{OWN}:{name}"), tmp_path / "run")
-    assert read_status(tmp_path / "run").state == "failed"
+        train(replace(TINY, env=f"tests.envs.blamed_envs:{name}"), tmp_path / "run")
 
 
 @pytest.mark.parametrize(
