@@ -7,6 +7,7 @@ of EPyMARL's hyperparameters can go stale here.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,11 +41,11 @@ def algorithm(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict[s
     folder = checkout.src / "config" / "algs"
     own = folder / f"{name}.yaml"
     base = name.removesuffix(SUFFIX)
-    if base in transfer.ALGORITHMS and not own.is_file():
+    if base in transfer.ALGORITHMS and not os.path.isfile(own):
         return transfer.algorithm(read(folder / f"{transfer.ALGORITHMS[base].base}.yaml"), name, given, SUFFIX)
     transfer.foreign_keys(given, name)
-    source = own if own.is_file() else folder / f"{base}.yaml"
-    if not source.is_file():
+    source = own if os.path.isfile(own) else folder / f"{base}.yaml"  # False for a name that no file can have
+    if not os.path.isfile(source):
         raise UsageError(_unknown("--config", name, folder, LEARNERS))
     config = read(source)
     keys = {key: value for key, value in given.items() if key.startswith(options.PREFIX)}
@@ -87,12 +88,12 @@ def environment(checkout: Checkout, name: str, given: Mapping[str, Any]) -> dict
 
     folder = checkout.src / "config" / "envs"
     source = folder / f"{name}.yaml"
-    if name in ENVIRONMENTS and not source.is_file():
+    if name in ENVIRONMENTS and not os.path.isfile(source):
         derived, host = ENVIRONMENTS[name]
         found = derived(read(folder / host))
         _known_arguments(given, found["env_args"], f"--env-config={name}")
         return found
-    if not source.is_file():
+    if not os.path.isfile(source):
         raise UsageError(_unknown("--env-config", name, folder, ()))
     config = read(source)
     host_args = config.get("env_args") or {}
@@ -215,7 +216,7 @@ def _unknown(flag: str, name: str, folder: Path, learners: Mapping[str, str] | t
         names += [file.stem + SUFFIX for file in found if read(file).get("learner") in learners]
         names += [known + suffix for known in transfer.ALGORITHMS for suffix in ("", SUFFIX)]
     hint = suggest(name, names, bare=True)
-    own = Path(name).absolute()
-    if name and (own.is_file() or own.with_name(f"{own.name}.yaml").is_file()):
-        hint = f" Of a file of your own give the whole path without .yaml: {flag}={str(own).removesuffix('.yaml')}"
+    own = os.path.abspath(name)
+    if name and any(map(os.path.isfile, (own, f"{own}.yaml"))):
+        hint = f" Of a file of your own give the whole path without .yaml: {flag}={own.removesuffix('.yaml')}"
     return f"{flag}={name}: no such file in {folder}, and nothing to derive it from. Known: {', '.join(names)}.{hint}"

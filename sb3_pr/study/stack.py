@@ -27,7 +27,7 @@ from marl_pr_common.study.hosts import CellRun
 from sb3_pr.finite import require_finite_model
 from sb3_pr.saving.resume import CheckpointCallback, load_checkpoint
 from sb3_pr.study.config import TrainConfig
-from sb3_pr.study.model import accepted
+from sb3_pr.study.model import accepted, without_effect
 from sb3_pr.study.recorder import Stopwatch, say
 from sb3_pr.study.run import ENGINE
 from sb3_pr.study.tasks import blamed, copies
@@ -71,6 +71,8 @@ class _Stack:
         self.seeds = [one.seed for one in self.configs]
         th.set_num_threads(config.threads)
         n_columns = config.team_size * len(cells)
+        if without := without_effect(config):
+            say(None, f"without effect in {config.algo}: {', '.join(without)}")
         with blamed(config.env):
             at_once = min(config.eval_episodes, max(1, PLAYERS // n_columns))
             players = copies(config, at_once * n_columns)

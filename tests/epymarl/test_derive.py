@@ -105,6 +105,8 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("maddpg_pr", {"standardise_returns": True}, "standardise_returns=True with maddpg_learner"),
     ("mappo_ns_pr", {"pr_z": "Q"}, "pr_z=Q with ppo_learner"),
     ("matpf", {}, "Did you mean maptf"),
+    ("/", {}, "--config=/: no such file"),
+    ("x" * 300, {}, "no such file"),
     ("maptf", {"maptf_c4": 1}, "unknown key maptf_c4. Known keys: maptf_options, .*Did you mean maptf_c"),
     ("maptf_pr", {"maptf_xi": -1}, "maptf_xi=-1.0: expected a finite number >= 0"),
     ("maptf", {"pr_kappa": 0.5}, "pr_kappa with --config=maptf: .* Use --config=maptf_pr"),

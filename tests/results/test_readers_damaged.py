@@ -131,4 +131,6 @@ def test_a_cut_file_of_metrics_is_read_from_the_other_one(tmp_path, text):
     with pytest.raises(ValueError, match=r"metrics.json is damaged, and there is no info.json beside it"):
         readers.read_all([folder])
     (folder / "info.json").write_text('{"test_return_mean": [1.0, 2.0], "test_return_mean_T": [0, 100]}')
-    assert readers.read_all([folder])["value"].tolist() == [1.0, 2.0]
+    notes = []
+    assert readers.read_all([folder], notes)["value"].tolist() == [1.0, 2.0]
+    assert any("metrics.json is damaged: read from info.json" in note for note in notes)

@@ -80,6 +80,8 @@ def test_another_number_of_agents_is_refused():
 
     with pytest.raises(ValueError, match="the model has 2 agents, but the environment has 3"):
         evaluate_agents(in_roles(parallel_to_vec_env), Three({**ENDS, "c": (2, "end")}))
+    with pytest.raises(ValueError, match="n_eval_episodes=0: expected at least 1"):
+        evaluate_agents(in_roles(parallel_to_vec_env), Pair(ENDS), n_eval_episodes=0)
 
 
 def test_vec_envs_of_supersuit_are_teams_too():

@@ -119,13 +119,15 @@ def no_report(monkeypatch, in_process):
 
 @pytest.mark.slow
 def test_upstreams_arm_is_stacked_if_asked_and_leaves_upstreams_model(tmp_path, no_report):
-    few = {**SMALL["settings"], "timesteps_per_agent": 24, "eval_every": 24, "pr": {}}
+    few = {**SMALL["settings"], "timesteps_per_agent": 24, "eval_every": 24, "pr": {"kappa": 0.25}}
     asked = study(SMALL, arms={"td3": {}, "td3_pr": {}}, settings=few)
     plan = outlook.outlook(resolve(asked, tmp_path), 1, "auto")
     assert [unit.cells[0].manifest.arm for unit in plan.stacks] == ["td3_pr"]
     run_study(replace(asked, stack=True), tmp_path, console=console())
     model = TD3.load(tmp_path / "cells" / "td3-Pendulum-v1-seed1" / "run" / "model.zip")
     assert type(model) is TD3
+    log = (tmp_path / "cells" / "td3-Pendulum-v1-seed1" / "log.txt").read_text()
+    assert "without effect in td3: pr.kappa=0.25" in log
     written = json.loads((tmp_path / "study.json").read_text())
     assert written["config"]["stack"] is True
     assert written["stacks"][NAME] == CELLS

@@ -57,7 +57,7 @@ def read(path: Path, n_agents: int | None = None, notes: list[str] | None = None
     for key in ("evaluate", "save_replay"):
         if config.get(key) and config.get("checkpoint_path"):  # without, EPyMARL trains all the same
             raise ValueError(f"{path} played saved networks ({key}=True): it is no run that learnt.")
-    series = _series(path, run)
+    series = _series(path, run, notes)
     curves = _curves(series)
     if not any(curve.metric == "eval/return" and len(curve.steps) for curve in curves):
         raise ValueError(f"{path} has no test return yet: EPyMARL writes it every test_interval steps.")
@@ -115,9 +115,9 @@ def _points(table: pd.DataFrame) -> dict[tuple[int, int], str]:
     return dict(zip(keys, map(repr, map(float, rows["value"])), strict=True))
 
 
-def _series(path: Path, run: dict[str, Any]) -> dict[str, Curve]:
+def _series(path: Path, run: dict[str, Any], notes: list[str] | None) -> dict[str, Curve]:
     """Everything that was logged, by EPyMARL's name."""
-    if metrics := _metrics(path):
+    if metrics := _metrics(path, notes):
         start = _time(run.get("start_time"))
         return {name: _from_metrics(name, logged, start, path) for name, logged in metrics.items()}
     if not (path / "info.json").is_file():
@@ -133,13 +133,15 @@ def _series(path: Path, run: dict[str, Any]) -> dict[str, Curve]:
     return found
 
 
-def _metrics(path: Path) -> dict[str, Any]:
+def _metrics(path: Path, notes: list[str] | None) -> dict[str, Any]:
     """What metrics.json holds; nothing where a kill or a full disk cut it, and info.json has the same curves."""
     file = path / "metrics.json"
     try:
         return read_json(file) if file.is_file() else {}
     except ValueError as error:
         if (path / "info.json").is_file():
+            if notes is not None:
+                notes.append(f"{file} is damaged: read from info.json beside it, which has no times.")
             return {}
         raise ValueError(f"{file} is damaged, and there is no info.json beside it. Leave this run out.") from error
 
