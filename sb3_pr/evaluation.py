@@ -69,7 +69,8 @@ def evaluate_agents(
         time limit, whichever is longer, and :data:`LONGEST_OF_TEAM` in a PettingZoo environment
     :return: one array (n_eval_episodes,) per agent, and ``members``, ``best_member``, ``leader``, ``vote``; of a model
         of several teams a list of these, team by team, NaN for one that has ended
-    :raises ValueError: if there is no episode to play, the environment has another number of agents, or is the model's own and cannot be copied
+    :raises ValueError: if there is no episode to play, or the environment has another number of agents, or is the
+        model's own and cannot be copied
     :raises EndlessEpisodeError: if an episode doesn't end
     """
     if n_eval_episodes < 1:

@@ -54,6 +54,7 @@ def read(path: Path, n_agents: int | None = None, notes: list[str] | None = None
     :raises ValueError: if a file is damaged or the run has no test return
     """
     config, run = read_json(path / "config.json"), read_json(path / "run.json")
+    notes = [] if notes is None else notes
     for key in ("evaluate", "save_replay"):
         if config.get(key) and config.get("checkpoint_path"):  # without, EPyMARL trains all the same
             raise ValueError(f"{path} played saved networks ({key}=True): it is no run that learnt.")
@@ -63,12 +64,12 @@ def read(path: Path, n_agents: int | None = None, notes: list[str] | None = None
         raise ValueError(f"{path} has no test return yet: EPyMARL writes it every test_interval steps.")
     identity = overridden(_identity(path, config, run), given)
     n_agents = _team_size(path, config, series) if n_agents is None else n_agents
-    if n_agents is None and notes is not None:
+    if n_agents is None:
         notes.append(
             f"Run {identity.run}: neither its log nor the name {identity.task} tells how many agents there are. Its "
             "team is counted as one; give n_agents= to count the steps of all agents."
         )
-    if run.get("status") != "COMPLETED" and notes is not None:
+    if run.get("status") != "COMPLETED":
         notes.append(f"Run {identity.run}: EPyMARL says that it is {run.get('status', 'without status')}.")
     return rows(identity, curves, 1 if n_agents is None else n_agents, str(path))
 
@@ -115,7 +116,7 @@ def _points(table: pd.DataFrame) -> dict[tuple[int, int], str]:
     return dict(zip(keys, map(repr, map(float, rows["value"])), strict=True))
 
 
-def _series(path: Path, run: dict[str, Any], notes: list[str] | None) -> dict[str, Curve]:
+def _series(path: Path, run: dict[str, Any], notes: list[str]) -> dict[str, Curve]:
     """Everything that was logged, by EPyMARL's name."""
     if metrics := _metrics(path, notes):
         start = _time(run.get("start_time"))
@@ -133,15 +134,14 @@ def _series(path: Path, run: dict[str, Any], notes: list[str] | None) -> dict[st
     return found
 
 
-def _metrics(path: Path, notes: list[str] | None) -> dict[str, Any]:
+def _metrics(path: Path, notes: list[str]) -> dict[str, Any]:
     """What metrics.json holds; nothing where a kill or a full disk cut it, and info.json has the same curves."""
     file = path / "metrics.json"
     try:
         return read_json(file) if file.is_file() else {}
     except ValueError as error:
         if (path / "info.json").is_file():
-            if notes is not None:
-                notes.append(f"{file} is damaged: read from info.json beside it, which has no times.")
+            notes.append(f"{file} is damaged: read from info.json beside it, which has no times.")
             return {}
         raise ValueError(f"{file} is damaged, and there is no info.json beside it. Leave this run out.") from error
 
