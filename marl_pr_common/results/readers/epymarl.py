@@ -58,8 +58,7 @@ def read(path: Path, n_agents: int | None = None, notes: list[str] | None = None
     for key in ("evaluate", "save_replay"):
         if config.get(key) and config.get("checkpoint_path"):  # without, EPyMARL trains all the same
             raise ValueError(f"{path} played saved networks ({key}=True): it is no run that learnt.")
-    series = _series(path, run, notes)
-    curves = _curves(series)
+    curves = _curves(series := _series(path, run, notes))
     if not any(curve.metric == "eval/return" and len(curve.steps) for curve in curves):
         raise ValueError(f"{path} has no test return yet: EPyMARL writes it every test_interval steps.")
     identity = overridden(_identity(path, config, run), given)
