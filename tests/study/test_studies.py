@@ -28,6 +28,7 @@ NAMES = (
     "deciding_foraging",
     "fig6_3m",
     "fig7b_3m",
+    "fig7c_3m",
 )
 LONG = tuple(f"studies/{name}" for name in NAMES)
 """Planned by what the others are planned by, in environments that take seconds to be made."""
@@ -38,7 +39,7 @@ SCALES = [  # quickly the first, the largest: scales differ in means alone, see 
 ]
 NEEDS = {
     "studies/fig8": "epymarl_pr.transfer.table",
-    **dict.fromkeys(("studies/fig6_starcraft", "studies/fig6_3m", "studies/fig7b_3m"), "jaxmarl"),
+    **dict.fromkeys(("studies/fig6_starcraft", "studies/fig6_3m", "studies/fig7b_3m", "studies/fig7c_3m"), "jaxmarl"),
 }
 """Study -> a module without which its cells can't be planned."""
 
