@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import (
 from sb3_pr.bounds import bound, longest
 from sb3_pr.envs.columns import is_team
 from sb3_pr.envs.parallel import TeamMonitor
-from sb3_pr.eval_envs import as_trained, made, of_its_own, refuse_mixture
+from sb3_pr.eval_envs import as_trained, made, of_its_own
 from sb3_pr.evaluation import evaluate_agents
 from sb3_pr.logs import name_of
 
@@ -56,7 +56,6 @@ class AgentEvalCallback(EvalCallback):
         if self._team:
             self.eval_env = of_its_own(self.model, self.eval_env)
         else:
-            refuse_mixture(getattr(self.model, "n_columns", 1), self.eval_env)
             self.eval_env = as_trained(self.model, self.eval_env)
         super()._init_callback()
 

@@ -16,7 +16,7 @@ from marl_pr_common.config import from_mapping
 from marl_pr_common.config.mapping import suggest
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig, adjacency
 from marl_pr_common.reciprocity.weights import check_gain
-from sb3_pr import own_critics
+from sb3_pr import own_critics, unfit
 from sb3_pr.networks.observations import VectorPart
 from sb3_pr.replay.buffers import AgentMajor
 
@@ -148,6 +148,7 @@ def settings(model: Any) -> None:
     """
     leader(model._leader, model.n_agents)
     numbers(model)
+    unfit.check(model)
     if model.own_critics:
         own_critics.check(model.pr, model.n_agents)
     if model.n_columns == 1:
@@ -205,16 +206,6 @@ def leader(agent: int | None, n_agents: int, name: str = "leader", what: str = "
         return
     if not isinstance(agent, (int, np.integer)) or isinstance(agent, bool) or not 0 <= agent < n_agents:
         raise ValueError(f"{name}={agent!r}: expected {what} from 0 to {n_agents - 1}.")
-
-
-def noise(action_noise: Any, n_columns: int) -> None:
-    """:raises ValueError: for the noise of more agents than there are, or of fewer"""
-    found = getattr(action_noise, "n_envs", n_columns)
-    if found != n_columns:
-        raise ValueError(
-            f"action_noise is a {type(action_noise).__name__} of {found} environments, and there are {n_columns}: each "
-            "agent needs one. Pass the noise of one agent, of which every agent gets a copy."
-        )
 
 
 def masks(value: Any, n_agents: int, space: spaces.Space[Any]) -> np.ndarray | None:

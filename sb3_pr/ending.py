@@ -81,14 +81,13 @@ def _clear(buffer: Any, columns: range) -> None:
                 array[:rows, list(columns)] = 0
 
 
-def clean(model: Any, action: Any, observations: Any, rewards: Any, infos: Any) -> None:
-    """Throw away, in place, what environments of ended teams return."""
-    blank(model, observations)
+def cleaned(model: Any, action: Any, observations: Any, rewards: Any, infos: Any) -> tuple[Any, Any, Any]:
+    """Actions, observations and rewards without what environments of ended teams returned; infos in place.
+
+    The arrays are the environment's own, which may not be written to.
+    """
     for team in model.ended:
-        columns = slice(team * model.n_agents, (team + 1) * model.n_agents)
-        for array in (action, rewards):
-            array[columns] = 0
-        for info in infos[columns]:
+        for info in infos[team * model.n_agents : (team + 1) * model.n_agents]:
             last = info.get("terminal_observation")
             if last is not None:
                 info["terminal_observation"] = (
@@ -96,13 +95,21 @@ def clean(model: Any, action: Any, observations: Any, rewards: Any, infos: Any) 
                     if isinstance(last, dict)
                     else np.zeros_like(last)
                 )
+    return blanked(model, action), blanked(model, observations), blanked(model, rewards)
 
 
-def blank(model: Any, observations: Any) -> None:
-    """Observations of ended teams become zeros, in place."""
-    for team in model.ended:
-        for array in observations.values() if isinstance(observations, dict) else [observations]:
-            array[team * model.n_agents : (team + 1) * model.n_agents] = 0
+def blanked(model: Any, values: Any) -> Any:
+    """Zeros in the columns of ended teams, in a copy.
+
+    :param values: (n_columns, ...) array or dictionary of arrays
+    """
+    if isinstance(values, dict):
+        return {key: blanked(model, part) for key, part in values.items()}
+    if model.ended:
+        values = np.array(values)
+        for team in model.ended:
+            values[team * model.n_agents : (team + 1) * model.n_agents] = 0
+    return values
 
 
 def forgotten(model: Any, infos: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -73,13 +73,14 @@ def refuse_training_env(model: Any, callback: BaseCallback) -> None:
             f"{type(callback).__name__} would evaluate where the agents are trained, in the middle of "
             "their episodes. Use sb3_pr.AgentEvalCallback, which takes a PettingZoo environment, or copies this one."
         )
-    alone = isinstance(callback, EvalCallback) and not hasattr(callback, "agent_returns")
-    if alone and getattr(model, "n_teams", 1) > 1:
+    if not isinstance(callback, EvalCallback) or hasattr(callback, "agent_returns"):  # whose agents play one by one
+        return
+    if getattr(model, "n_teams", 1) > 1:
         raise ValueError(
             f"{type(callback).__name__} of a model of n_teams={model.n_teams} teams: predict() answers for every agent "
             "of every team, and not for one environment. Use sb3_pr.AgentEvalCallback, which evaluates every agent."
         )
-    if isinstance(callback, EvalCallback) and not is_team(callback.eval_env):
+    if not is_team(callback.eval_env):
         refuse_mixture(getattr(model, "n_columns", 1), callback.eval_env)
 
 

@@ -219,9 +219,10 @@ def require_policy(model: Any, policy: type[Any]) -> None:
             f"{type(model).__name__}. A file is loaded by the class that saved it: {others[-1]}.load(...); a policy of "
             f"your own derives from {mlp.__module__}.MlpPolicy, CnnPolicy or MultiInputPolicy."
         )
+    several = f", n_teams={model.n_teams}" if model.n_teams > 1 else ""
     raise ValueError(
-        f"policy={policy.__name__} with n_agents={model.n_agents}: several agents need a policy that stacks their "
-        f"networks. Derive your class from {mlp.__module__}.MlpPolicy, CnnPolicy or MultiInputPolicy."
+        f"policy={policy.__name__} with n_agents={model.n_agents}{several}: several agents need a policy that stacks "
+        f"their networks. Derive your class from {mlp.__module__}.MlpPolicy, CnnPolicy or MultiInputPolicy."
     )
 
 

@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
-from stable_baselines3.common.noise import VectorizedActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, is_vecenv_wrapped
 
@@ -170,19 +169,20 @@ class StackedTeams(OffPolicyAlgorithm):
         if self.env is not None:
             self.env.unwrapped._seeds = [team + agent for team in self.seeds for agent in range(self.n_agents)]
 
-    def _look_at(self, action: Any, observations: Any, rewards: Any, dones: Any, infos: Any) -> None:
+    def _look_at(self, action: Any, observations: Any, rewards: Any, dones: Any, infos: Any) -> tuple[Any, Any, Any]:
         """Look at what the environments returned; of several teams only that one ends which it concerns."""
         while True:
-            ending.clean(self, action, observations, rewards, infos)
+            seen = ending.cleaned(self, action, observations, rewards, infos)
             try:
-                return finite.transition(self, action, observations, rewards, dones, infos)
+                finite.transition(self, *seen, dones, infos)
+                return seen
             except NonFiniteError as error:
                 ending.end(self, [error.agent], error)
 
     def _look_at_first(self) -> None:
         """Look at the observations after a reset, likewise."""
         while True:
-            ending.blank(self, self._last_obs)
+            self._last_obs = ending.blanked(self, self._last_obs)
             try:
                 return finite.first_observation(self)
             except NonFiniteError as error:
@@ -211,15 +211,6 @@ class StackedTeams(OffPolicyAlgorithm):
                 return super()._sample_action(learning_starts, noise, n_envs)
         finally:
             self.action_space = space
-
-    def _check_noise(self) -> None:
-        """:raises ValueError: for a noise of all agents that can't be told apart by teams, or is of other agents"""
-        checks.noise(self.action_noise, self.n_columns)
-        if self.n_teams > 1 and type(self.action_noise) not in (type(None), VectorizedActionNoise):
-            raise ValueError(
-                f"action_noise={self.action_noise!r} with n_teams={self.n_teams}: each agent needs a noise of its own, "
-                "drawn with its team's generator. Pass the noise of one agent, or VectorizedActionNoise itself."
-            )
 
     def _check_rows(self, observation: Any) -> None:
         """:raises ValueError: for observations that do not come one per agent of all teams"""

@@ -33,6 +33,8 @@ def convert(value: object, hint: Any, where: str, build: Build) -> Any:
     if origin in (Union, types.UnionType):
         if value is None or (str in arguments and isinstance(value, str)):  # float | str: the dataclass checks it
             return value
+        if bool in arguments and str in arguments:
+            return value  # the dataclass checks it
         return convert(value, _only_type(arguments), where, build)
     if origin is Literal:
         return value  # the dataclass itself names the choices and the nearest one

@@ -23,7 +23,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from marl_pr_common.config import from_mapping
 from marl_pr_common.reciprocity import Reciprocity, ReciprocityConfig
 from marl_pr_common.reciprocity.teams import Teams
-from sb3_pr import advice, checks, ending, returns, stacked_teams
+from sb3_pr import advice, checks, ending, returns, stacked_teams, unfit
 from sb3_pr import own_critics as ensemble
 from sb3_pr.algorithms.signature import NamedParameters
 from sb3_pr.algorithms.spec import Spec
@@ -33,7 +33,7 @@ from sb3_pr.eval_envs import refuse_training_env
 from sb3_pr.fast import fast_matmul
 from sb3_pr.guards import Watch
 from sb3_pr.logs import record_episodes, record_reciprocity
-from sb3_pr.policies import require_policy
+from sb3_pr.policies import require_policy, stacked_policy
 from sb3_pr.saving.resume.model import continue_learning
 from sb3_pr.saving.zips import Persistence
 from sb3_pr.target import ActorObjective, ReciprocalTarget, snapshot_of
@@ -132,6 +132,8 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
     def _policy_kwargs(self) -> dict[str, Any]:
         """The user's, with ``n_agents`` and masks for the policy to know; a lone agent needs none."""
         self.observation_masks = checks.masks(self.observation_masks, self.n_agents, self.observation_space)
+        if self.n_columns > 1:
+            self.policy_class = stacked_policy(self, self.policy_class)
         require_policy(self, self.policy_class)
         options = self.network_kwargs
         if self.n_columns > 1:
@@ -192,7 +194,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
     ) -> None:
         """SB3's, after a look at what the environment returned: a NaN in the buffer would poison all later updates."""
         if self.guards:
-            self._look_at(buffer_action, new_obs, reward, dones, infos)
+            buffer_action, new_obs, reward = self._look_at(buffer_action, new_obs, reward, dones, infos)
             self.watch.alarm.see(reward)
         if self.n_columns > 1:
             returns.see_step(self, reward, dones, infos)
@@ -208,7 +210,7 @@ class MultiAgent(NamedParameters, AnswersAsTeam, Persistence):
     ) -> Any:
         new_episodes = reset_num_timesteps or self._last_obs is None
         result = super()._setup_learn(total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar)
-        self._check_noise()
+        unfit.every_noise(self)
         returns.begin(self, new_episodes, reset_num_timesteps)
         refuse_training_env(self, result[1])
         self.watch.attach(self)

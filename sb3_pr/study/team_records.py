@@ -174,8 +174,9 @@ class TeamRecorder(Recorder):
     def _see_end(self) -> bool:
         """Whether the team has ended, which is written once."""
         if self.team in self.model.ended and not self.ended:
-            size = self.config.team_size  # the message counts agents through all teams
+            size = self.config.team_size  # the message counts agents and steps of all teams
             why = re.sub(r"agent (\d+)", lambda found: f"agent {int(found[1]) % size}", self.model.ended[self.team])
+            why = re.sub(r"at step (\d+)", lambda found: f"at step {int(found[1]) // self.n_teams}", why)
             self.fail(f"{why}. The other seeds of its stack went on.")
         return self.ended
 

@@ -112,6 +112,12 @@ def test_another_model_is_refused(make_other, message, tmp_path):
     assert other.num_timesteps == 0
 
 
+def test_a_stack_of_other_seeds_is_refused(tmp_path):
+    save_checkpoint(small(TD3PR, pendulum(2), kappa=0, seeds=[3, 8], seed=None).learn(20), tmp_path)
+    with pytest.raises(CheckpointError, match=r"seeds was .*3, 8.* and is now .*3, 9"):
+        load_checkpoint(tmp_path, small(TD3PR, pendulum(2), kappa=0, seeds=[3, 9], seed=None))
+
+
 def test_other_settings_are_named(tmp_path):
     save_checkpoint(small(TD3PR, pendulum(2)).learn(20), tmp_path)
     with pytest.warns(RuntimeWarning, match=r"other settings: gamma was 0\.99 and is now 0\.9"):

@@ -7,9 +7,11 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.envs import FakeImageEnv
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.td3.policies import TD3Policy
 
 from sb3_pr import TD3PR, evaluate_agents
-from tests.sb3.tools import SMALL, Odd, tensors
+from tests.sb3.tools import SMALL, Odd, assert_same_bits, tensors
 
 BAD = [
     ({"kappa": 1.2}, r"kappa=1\.2: expected a number in \[0, 1\]"),
@@ -38,6 +40,10 @@ BAD = [
     ({"policy_delay": 1.5}, r"policy_delay=1\.5: expected an integer >= 1"),
     ({"seed": 1.5}, r"seed=1\.5: expected an integer from 0 to 4294967295"),
     ({"seed": -1, "n_agents": 1}, "seed=-1"),
+    ({"policy_kwargs": {"optimizer_class": th.optim.LBFGS}}, r"optimizer_class=LBFGS: its step\(\) asks for a closure"),
+    ({"action_noise": 0.1}, r"action_noise=0\.1: expected .*NormalActionNoise\(numpy\.zeros\(\(1,\)\)"),
+    ({"action_noise": "ou", "n_agents": 1}, "action_noise='ou': expected an object"),
+    ({"action_noise": NormalActionNoise(np.zeros(3), np.ones(3))}, r"action_noise has the shape \(3,\), .* has \(1,\)"),
 ]
 
 
@@ -81,6 +87,32 @@ def test_discrete_actions(n_agents):
         TD3PR("MlpPolicy", "CartPole-v1", n_agents=n_agents)
 
 
+@pytest.mark.parametrize("n_agents", [1, 3])
+def test_spaces_that_no_update_can_be_made_in(n_agents):
+    def make(**given):
+        env = gym.make("Pendulum-v1")
+        vars(env).update(given)
+        return env
+
+    integers = spaces.Box(0, 10, (2,), np.int64)
+    with pytest.raises(ValueError, match=r"the action space is Box\(0, 10, .*TD3 adds noise .* SACPR"):
+        TD3PR("MlpPolicy", lambda: make(_action_space=integers), n_agents=n_agents)
+    from_two = spaces.Dict({"a": spaces.Discrete(5, start=2)})
+    with pytest.raises(ValueError, match=r"count the values of a Discrete from 0, not from 2"):
+        TD3PR("MultiInputPolicy", lambda: make(_observation_space=from_two), n_agents=n_agents)
+
+
+def test_one_agent_on_several_columns_has_a_noise_for_each(tmp_path):
+    noise = NormalActionNoise(np.zeros(1), np.ones(1))
+    options = {"policy_kwargs": dict(SMALL), "learning_starts": 8, "buffer_size": 100}
+    TD3PR("MlpPolicy", "Pendulum-v1", action_noise=noise, kappa=0, **options).save(tmp_path / "one")
+    model = TD3PR.load(tmp_path / "one", env=make_vec_env("Pendulum-v1", n_envs=4)).learn(24)
+    assert model.action_noise.n_envs == 4
+    model.save(tmp_path / "four")
+    with pytest.raises(ValueError, match="VectorizedActionNoise of 4 environments, and there are 1"):
+        TD3PR.load(tmp_path / "four", env=make_vec_env("Pendulum-v1", n_envs=1))
+
+
 def test_adjacency_needs_coordinates():
     env = make_vec_env(lambda: FakeImageEnv(screen_height=36, screen_width=36, discrete=False), n_envs=2)
     with pytest.raises(ValueError, match="no real-valued vector"):
@@ -89,11 +121,14 @@ def test_adjacency_needs_coordinates():
         TD3PR("CnnPolicy", env, observation_masks=np.ones((2, 3)), buffer_size=10)
 
 
-def test_policies_that_cannot_stack():
-    from stable_baselines3.td3.policies import TD3Policy
+def test_upstreams_own_policy_class_is_the_one_of_its_name_and_those_that_cannot_stack_are_refused():
+    class Mine(TD3Policy):
+        pass
 
-    with pytest.raises(ValueError, match=r"Derive your class from sb3_pr\.policies"):
-        TD3PR(TD3Policy, "Pendulum-v1", n_agents=2)
+    with pytest.raises(ValueError, match=r"n_teams=2: several .* Derive your class from sb3_pr\.policies"):
+        TD3PR(Mine, "Pendulum-v1", n_teams=2, kappa=0)
+    by_class, by_name = (TD3PR(policy, "Pendulum-v1", n_agents=2, seed=0) for policy in (TD3Policy, "MlpPolicy"))
+    assert_same_bits(by_class, by_name)
 
 
 class Broken(gym.Env):

@@ -43,10 +43,10 @@ def test_evaluation_of_each_agent():
     assert np.shape(evaluate_policy(model, make_vec_env("Pendulum-v1", n_envs=3), 3, warn=False)) == (2,)
 
 
-@pytest.mark.parametrize("kind", [AgentEvalCallback, EvalCallback])
-def test_evaluation_that_would_mix_agents_is_refused(kind):
-    callback = CallbackList([kind(make_vec_env("Pendulum-v1", n_envs=2), n_eval_episodes=1)])
+def test_evaluation_that_would_mix_agents_is_refused():
+    callback = CallbackList([EvalCallback(make_vec_env("Pendulum-v1", n_envs=2), n_eval_episodes=1)])
     model = TD3PR("MlpPolicy", "Pendulum-v1", n_agents=2, policy_kwargs=dict(SMALL))
+    model.learn(2, callback=AgentEvalCallback(callback.callbacks[0].eval_env, n_eval_episodes=2, eval_freq=1))
     with pytest.raises(ValueError, match="eval_env has 2 environments, as many as there are agents"):
         model.learn(10, callback=callback)
     assert TD3PR("MlpPolicy", make_vec_env("Pendulum-v1", n_envs=3), policy_kwargs=dict(SMALL)).learn(

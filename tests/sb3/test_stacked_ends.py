@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch as th
 from gymnasium.envs.classic_control import PendulumEnv
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper
 from stable_baselines3.sac.policies import Actor
 
 from marl_pr_common.reciprocity.guards import NonFiniteError, ValueAlarm
@@ -71,6 +72,36 @@ def test_a_nan_at_reset_ends_its_team_alone():
     assert_same_bits(model.team(0), resetting(None).team(0))
     with pytest.raises(NonFiniteError, match="agent 1"):
         resetting(1, n_teams=1)
+
+
+class ReadOnly(VecEnvWrapper):
+    """Arrays that may not be written to, as those of JAX or of another process' memory; one reward is no number."""
+
+    def reset(self):
+        self.step_number = 0
+        return self._closed(self.venv.reset())
+
+    def step_wait(self):
+        observations, rewards, dones, infos = self.venv.step_wait()
+        self.step_number += 1
+        if self.step_number == 7:
+            rewards[1] = np.nan
+        return self._closed(observations), self._closed(rewards), dones, infos
+
+    def _closed(self, array):
+        array.flags.writeable = False
+        return array
+
+
+def test_arrays_of_an_environment_are_its_own():
+    def learnt(wrapper):
+        env = wrapper(make_vec_env("Pendulum-v1", n_envs=2))
+        given = {"policy_kwargs": {"net_arch": [4]}, "batch_size": 4, "learning_starts": 4, "buffer_size": 100}
+        return TD3PR("MlpPolicy", env, kappa=0, n_teams=2, seed=7, **given).learn(40)
+
+    model = learnt(ReadOnly)
+    assert list(model.ended) == [1]
+    assert_same_bits(model.team(0), learnt(lambda env: env).team(0))
 
 
 def test_no_team_answers_for_another(tmp_path):

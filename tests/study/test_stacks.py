@@ -183,7 +183,7 @@ def test_a_team_that_diverges_is_a_failed_cell_alone(tmp_path, no_report, monkey
     broken = tmp_path / "cells" / outcome.failed[0]
     status = read_status(broken / "run")
     assert status.state == "failed"
-    assert "NonFiniteError: non-finite reward of agent 1" in status.error
+    assert "NonFiniteError: non-finite reward of agent 1 at step 60" in status.error
     assert "The other seeds of its stack went on" in (broken / "log.txt").read_text()
     assert not (broken / "DONE").exists()
     assert read_results([broken])["env_steps_per_agent"].max() < 60
@@ -193,7 +193,7 @@ def test_a_team_that_diverges_is_a_failed_cell_alone(tmp_path, no_report, monkey
 
 REFUSED = [
     ({"stack": "always"}, SMALL, r"stack='always': expected auto, true or false"),
-    ({"stack": 3}, SMALL, r"stack"),
+    ({"stack": 3}, SMALL, r"stack=3: expected auto, true or false"),
     ({"stack": True}, TABULAR, r"stack=True, but iql on Landmarks-2 can't be stacked: host tabular runs every cell"),
     (
         {"stack": True, "tasks": {"CooperativeNavigation-2": {}}},

@@ -29,7 +29,7 @@ COUNTERS = ("num_timesteps", "_total_timesteps", "_n_updates", "_episode_num", "
 ROLLOUT = ("_last_obs", "_last_original_obs", "_last_episode_starts")
 BUFFERS = ("ep_info_buffer", "ep_success_buffer")
 STRUCTURE = (
-    *("class", "n_agents", "n_teams", "n_envs", "observation_space", "action_space"),
+    *("class", "n_agents", "n_teams", "seeds", "n_envs", "observation_space", "action_space"),
     *("buffer_size", "optimize_memory_usage"),
 )
 """Settings that a checkpoint cannot do without; the others may differ, with a warning."""
