@@ -55,6 +55,7 @@ SHARING = ("iql_ns_shared_experience", "iql")
 FORAGING = "lbforaging:Foraging-{}-2p-1f-v3"
 MARINES = "smax:3m"
 DATA = ("td3_shared_replay", "td3_own_critics")
+DDPG_DATA = ("ddpg_shared_replay", "ddpg_own_critics")
 CONTROLS = (*DATA, "td3_random_peer", "td3_all_steps")
 CLAIMS = (
     Claim("TD3, eq. 12 with equal weights", "controls", "td3_pr", PENDULUM, DATA),
@@ -63,6 +64,8 @@ CLAIMS = (
     Claim("the same, kappa 0.5, longer", "fig5_cheetah", "td3_pr", CHEETAH, CONTROLS),
     Claim('TD3, `trust="td"`', "copies", "td3_pr_trust", CHEETAH, scale="claim", score="area"),
     Claim("the same, kappa 0.5, longer", "fig5_cheetah", "td3_pr_trust", CHEETAH, CONTROLS),
+    Claim("DDPG, eq. 12 with equal weights", "fig5_ddpg", "ddpg_pr", CHEETAH, DDPG_DATA, "controls", gate=1_000.0),
+    Claim('DDPG, `trust="td"`', "fig5_ddpg", "ddpg_pr_trust", CHEETAH, DDPG_DATA, "controls", gate=1_000.0),
     Claim(
         *("TD3, `one_voice` instead of all peers", "voices", "td3_pr_one_voice", PENDULUM, ("td3_independent",)),
         score="area",
@@ -70,6 +73,10 @@ CLAIMS = (
     Claim("TD3, common data without PR", "controls", "td3_shared_replay", PENDULUM, ("td3_own_critics",)),
     Claim("the same", "controls", "td3_shared_replay", POLES, ("td3_own_critics",)),
     Claim("the same, longer", "fig5_cheetah", "td3_shared_replay", CHEETAH),
+    Claim(
+        *("DDPG, common data without PR", "fig5_ddpg", "ddpg_shared_replay", CHEETAH, DDPG_DATA[1:], "controls"),
+        gate=1_000.0,
+    ),
     Claim(
         "IQL, `pr_act=True`",
         "deciding",
@@ -110,6 +117,10 @@ CLAIMS = (
     *(
         Claim(f"MAPPO, eq. 12, kappa 0.{n} (Figure 7(b))", "fig7b_3m", f"kappa_0{n}", MARINES, score="area", gate=10.0)
         for n in (2, 5, 8)
+    ),
+    *(
+        Claim(f"MAPPO, eq. 12, {n} (Figure 7(c))", "fig7c_3m", arm, MARINES, score="area", gate=10.0)
+        for n, arm in (("one peer of two", "peers_1"), ("both peers", "peers_2"))
     ),
 )
 

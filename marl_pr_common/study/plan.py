@@ -84,12 +84,15 @@ def cell_name(arm: str, task: str, seed: int) -> str:
 
 def swept(config: StudyConfig, cells: tuple[Cell, ...]) -> dict[str, float]:
     """Arm -> the value of the setting that ``config.sweep`` names; arms where it is no number are left out."""
-    values: dict[str, float] = {}
-    for cell in cells:
-        value = at(cell.manifest.plan.settings, config.sweep or "")
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            values.setdefault(cell.manifest.arm, float(value))
-    return values
+    return numbers_at(config.sweep, {cell.manifest.arm: cell.manifest.plan.settings for cell in reversed(cells)})
+
+
+def numbers_at(key: str | None, settings: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Arm -> the number at ``key`` of its settings; arms that have none there are left out."""
+    found = {arm: at(of_arm, key or "") for arm, of_arm in settings.items()}
+    return {
+        arm: float(one) for arm, one in found.items() if isinstance(one, (int, float)) and not isinstance(one, bool)
+    }
 
 
 def require_effect(study: StudyConfig, scale: str | None = None) -> None:

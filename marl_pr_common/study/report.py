@@ -27,7 +27,7 @@ from marl_pr_common.runs.table import RESULTS, read_results, write_results
 from marl_pr_common.study.cell import CELLS, DONE, LOG, RUN_DIRECTORY, is_done, results_file, vouched
 from marl_pr_common.study.config import StudyConfig
 from marl_pr_common.study.hosts import load_host
-from marl_pr_common.study.plan import Cell, host_settings, label_of, swept
+from marl_pr_common.study.plan import Cell, host_settings, label_of, numbers_at, swept
 from marl_pr_common.study.stacks import said
 
 
@@ -116,7 +116,8 @@ def report_again(config: StudyConfig, results: pd.DataFrame, out: Path, **more: 
         }
     except ImportError:  # it does not need what ran it
         named = {name: label_of(name, arm, arm.arm or name) for name, arm in arms.items()}
-    context = {**_said(config), "labels": named, **more}
+    values = numbers_at(config.sweep, {name: entry.settings for name, entry in arms.items()})
+    context = {**_said(config), "labels": named, "sweep": _sweep(config, values), **more}
     written, refused = write_reports(replace(config, arms=arms), results, out, context)
     if refused:
         raise ValueError(" ".join(refused))
@@ -193,7 +194,6 @@ def _asked(config: StudyConfig) -> str:
 
 def _context(config: StudyConfig, cells: Sequence[Cell], found: Collected, command: str) -> dict[str, Any]:
     assert found.results is not None
-    sweep = swept(config, tuple(cells)) if config.sweep else {}
     first = {cell.manifest.arm: cell.manifest.plan.settings for cell in reversed(cells)}
     done = [cell.directory / RUN_DIRECTORY for cell in cells if is_done(cell.directory)]
     return {
@@ -208,8 +208,12 @@ def _context(config: StudyConfig, cells: Sequence[Cell], found: Collected, comma
         ],
         "command": command,
         "provenance": context_of(done).provenance,
-        "sweep": {config.sweep: sweep} if config.sweep and len(set(sweep.values())) > 1 else {},
+        "sweep": _sweep(config, swept(config, tuple(cells))),
     }
+
+
+def _sweep(config: StudyConfig, values: Mapping[str, float]) -> dict[str, Mapping[str, float]]:
+    return {config.sweep: values} if config.sweep and len(set(values.values())) > 1 else {}
 
 
 def _said(config: StudyConfig) -> dict[str, Any]:

@@ -27,6 +27,7 @@ RESULTS = Path(__file__).parents[2] / "docs" / "results"
         ("deciding_foraging_tuning", ["."]),
         ("fig6_3m", ["."]),
         ("fig7b_3m", ["."]),
+        ("fig7c_3m", ["."]),
         ("voices", ["."]),
         ("fig8", ["maddpg_ns", "maptf", "dvm"]),
     ],
