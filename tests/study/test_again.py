@@ -28,6 +28,7 @@ RESULTS = Path(__file__).parents[2] / "docs" / "results"
         ("fig6_3m", ["."]),
         ("fig7b_3m", ["."]),
         ("fig7c_3m", ["."]),
+        ("fig5_ddpg", ["."]),
         ("voices", ["."]),
         ("fig8", ["maddpg_ns", "maptf", "dvm"]),
     ],
