@@ -10,9 +10,9 @@ from sb3_pr.envs.columns import is_team
 
 HARM = (
     "{name}: peers with equal weights among copies of one task lowered returns on HalfCheetah-v5 (ten seeds: area "
-    "under the learning curve -580 [-970, -50] of TD3, -530 [-850, -270] of DDPG) and on Pendulum-v1 (-86 [-190, -16]), "
-    'and no gain is shown on any task (docs/evidence.md). With trust="td" no harm is shown; shared_replay=True with kappa=0 is what '
-    "helped on Pendulum-v1."
+    "under the learning curve -580 [-970, -50] of TD3, -530 [-850, -270] of DDPG) and on Pendulum-v1 "
+    '(-86 [-190, -16]), and no gain is shown on any task (docs/evidence.md). With trust="td" no harm is shown; '
+    "shared_replay=True with kappa=0 is what helped on Pendulum-v1."
 )
 
 
