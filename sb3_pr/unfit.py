@@ -40,7 +40,9 @@ def _observations(space: spaces.Space[Any], whole: spaces.Space[Any]) -> None:
 
 
 def _needs_closure(optimizer: Any) -> bool:
-    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    if not isinstance(optimizer, type) or not callable(step := getattr(optimizer, "step", None)):
+        return False  # a function that makes one
+    closure = inspect.signature(step).parameters.get("closure")
     return closure is not None and closure.default is inspect.Parameter.empty
 
 

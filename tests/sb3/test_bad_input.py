@@ -1,5 +1,7 @@
 """Bad input: an error that names the value, says what was expected and what to do; and nothing is lost."""
 
+import functools
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -56,7 +58,8 @@ def test_bad_options(options, message):
 
 
 def test_what_upstream_runs_with_is_taken_for_one_agent():
-    options = {"policy_delay": 1.5, "seed": True, "batch_size": np.int64(4), "policy_kwargs": dict(SMALL)}
+    made = {**SMALL, "optimizer_class": functools.partial(th.optim.SGD, momentum=0.5)}
+    options = {"policy_delay": 1.5, "seed": True, "batch_size": np.int64(4), "policy_kwargs": made}
     assert TD3PR("MlpPolicy", "Pendulum-v1", learning_starts=5, **options).learn(10)._n_updates == 5
 
 
